@@ -1,0 +1,80 @@
+"""socketnb: talk to Socket.IO chatbots from Jupyter, keep the conversation in the kernel, read it as a DataFrame.
+
+    import socketnb as snb
+
+    bot = snb.connect("voiceflow", simulate=True)
+    turn = bot.say("where is my order?")
+    turn.text, turn.choices, turn.first_ms
+    bot.traces_df()
+
+In a notebook, `%load_ext socketnb` adds `%chat` and `%%chat`, and `bot.panel()` shows a chat panel.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from socketnb.engine.loop import run_in_cell as run
+from socketnb.errors import (
+    ActionError,
+    ConnectError,
+    ConnectTimeout,
+    FlowError,
+    Refused,
+    SessionError,
+    SettingsError,
+    SocketnbError,
+    TurnError,
+    TurnFailed,
+    TurnTimeout,
+    Unreachable,
+)
+from socketnb.flow import Flow
+from socketnb.hub import hub as _hub
+from socketnb.records import Secret
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+__version__ = "0.1.0"
+__all__ = [
+    "ActionError",
+    "ConnectError",
+    "ConnectTimeout",
+    "Flow",
+    "FlowError",
+    "Refused",
+    "Secret",
+    "SessionError",
+    "SettingsError",
+    "SocketnbError",
+    "TurnError",
+    "TurnFailed",
+    "TurnTimeout",
+    "Unreachable",
+    "connect",
+    "messages_df",
+    "run",
+    "session",
+    "sessions",
+    "sessions_df",
+    "simulate",
+    "traces_df",
+    "turns_df",
+]
+
+connect = _hub.connect
+simulate = _hub.simulate
+session = _hub.session
+sessions = _hub.sessions
+traces_df = _hub.traces_df
+messages_df = _hub.messages_df
+turns_df = _hub.turns_df
+sessions_df = _hub.sessions_df
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Add `%chat` and `%%chat` to a notebook: `%load_ext socketnb`."""
+    from socketnb.faces.magic import ChatMagics
+
+    shell.register_magics(ChatMagics)

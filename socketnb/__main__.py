@@ -1,0 +1,5 @@
+"""`python -m socketnb` is `socketnb`."""
+
+from socketnb.faces.cli import main
+
+main()

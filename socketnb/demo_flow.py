@@ -1,0 +1,63 @@
+"""The bot that ships with the package: the support desk of a small outdoor shop."""
+
+from __future__ import annotations
+
+from socketnb.flow import Flow, FlowTurn
+
+ORDERS = {
+    "4567": "left our warehouse yesterday and arrives **Tuesday before noon**",
+    "4568": "is being packed and leaves us **tonight**",
+    "4569": "was delivered on **Friday at 14:20**; your neighbour signed for it",
+}
+MENU = ("Track order", "Return an item", "Opening hours")
+
+
+def demo_flow() -> Flow:
+    """Return the demo bot."""
+    flow = Flow("demo shop")
+
+    @flow.launch
+    def welcome(turn: FlowTurn) -> None:
+        turn.vars.clear()
+        turn.say("Welcome to **Trailhead**, your outdoor shop. What can I do for you?")
+        turn.choices(*MENU)
+
+    @flow.on("Track order", "Where is my order?", "track", "status")
+    async def track_order(turn: FlowTurn) -> None:
+        number = (await turn.ask("Gladly. What is your order number? (Try `4567`.)")).strip(" #")
+        turn.vars["order"] = number
+        if number in ORDERS:
+            turn.say(f"Order `#{number}` {ORDERS[number]}.")
+        else:
+            turn.say(f"I cannot find an order `#{number}`. It is in the subject of your confirmation mail.")
+        turn.choices(*MENU, "That was all")
+
+    @flow.on("Return an item", "return", "refund")
+    async def return_item(turn: FlowTurn) -> None:
+        reason = await turn.ask(
+            "No problem, you have 30 days. Why do you want to return it?",
+            choices=["Too small", "Too large", "Damaged", "Changed my mind"],
+        )
+        if reason == "Damaged":
+            turn.say("I am sorry about that. We send a new one today; you need not send anything back.")
+        else:
+            size = {"Too small": " The next size up is in stock.", "Too large": " The next size down is in stock."}
+            turn.say(f"Your return label is in your inbox.{size.get(reason, '')}")
+        turn.choices(*MENU, "That was all")
+
+    @flow.on("Opening hours", "hours", "open")
+    def opening_hours(turn: FlowTurn) -> None:
+        turn.say("We are here:\n\n- Monday to Friday, 9 to 18\n- Saturday, 10 to 14")
+        turn.choices(*MENU)
+
+    @flow.on("That was all", "bye", "thanks", "thank you")
+    def goodbye(turn: FlowTurn) -> None:
+        turn.say("Glad to help. See you on the trail!")
+        turn.end()
+
+    @flow.otherwise
+    def no_match(turn: FlowTurn) -> None:
+        turn.say("I did not understand that. I can help with these:")
+        turn.choices(*MENU)
+
+    return flow

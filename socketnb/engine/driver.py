@@ -1,0 +1,330 @@
+"""A driver runs one client machine over one link after another.
+
+Everything that happens to a session (an event, an action, a timer, a lost link) is put into one inbox; one task
+takes it out and lets the machine answer. So order is strict, and an exception in a machine becomes an `error` trace
+at once instead of a time-out. News leave through one callable, on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from socketnb.engine.link import Link, open_link
+from socketnb.engine.loop import wait
+from socketnb.errors import ConnectError, ConnectTimeout, Refused
+from socketnb.records import (
+    NO_TIME,
+    ClientEffect,
+    Credential,
+    Emit,
+    Ended,
+    Failed,
+    Ready,
+    Reconnect,
+    Record,
+    TurnDone,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from socketnb.dialects import ClientMachine
+    from socketnb.engine.loop import Loop
+    from socketnb.records import Action, Address
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """News: one thing to record. `at` is nanoseconds since 1970."""
+
+    record: Record
+    link: int
+    at: int
+    elapsed_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """News: what the session is now; `error` says why it is lost."""
+
+    name: str  # connecting · ready · reconnecting · ended · lost · closed
+    error: ConnectError | None = None
+
+
+News = Observed | State | Ready | TurnDone | Credential
+
+
+class Driver:
+    """Runs one machine.
+
+    Args:
+        machine: the conversation's client machine.
+        loop: the background loop.
+        news: called with each piece of news, in order, on the loop's thread.
+        links: how many links the session has had before.
+    """
+
+    def __init__(
+        self, machine: ClientMachine, loop: Loop, news: Callable[[News], None], links: int = 0
+    ) -> None:
+        self.link: Link | None = None
+        self._machine = machine
+        self._loop = loop
+        self._news = news
+        self._number = links
+        self._inbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._state = "connecting"
+        self._address: Address | None = None
+        self._attempt = 0
+        self._was_ready = False
+        self._lost_at: float | None = None
+        self._sent_at: dict[int, float] = {}  # open turns → when their action was sent (NaN: not yet)
+        self._timer: asyncio.TimerHandle | None = None
+        self._dialling: asyncio.Task[None] | None = None
+        self._now = time.monotonic()
+        self._task: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    # From any thread
+
+    def start(self) -> None:
+        """Open the first link."""
+        self._task = self._loop.submit(self._run())
+
+    def act(self, turn: int, action: Action) -> None:
+        """Let the user act."""
+        self._post(self._act, turn, action)
+
+    def abandon(self, turn: int, kind: str) -> None:
+        """Give a turn up; `kind` is `timeout` or `cancelled`."""
+        self._post(self._abandon, turn, kind)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Leave the link for good, and wait until it is left."""
+        self._post(self._close)
+        with contextlib.suppress(TimeoutError, concurrent.futures.CancelledError):
+            wait(self._task, timeout)
+
+    def _post(self, step: Callable[..., Awaitable[None]], *args: object) -> None:
+        self._loop.post(self._inbox.put_nowait, partial(step, *args))
+
+    # The one task
+
+    async def _run(self) -> None:
+        self._dial()
+        try:
+            while self._state != "closed":
+                step = await self._inbox.get()
+                self._now = time.monotonic()
+                try:
+                    await step()
+                except Exception as error:
+                    log.exception("the %s machine failed", type(self._machine).__module__)
+                    self._local("exception", "error", error=f"{type(error).__name__}: {error}")
+                self._arm()
+        finally:
+            if self._timer:
+                self._timer.cancel()
+            if self._dialling:
+                self._dialling.cancel()
+            if self.link:
+                await self.link.close()
+
+    def _dial(self) -> None:
+        """Open the next link, as a task of its own: the inbox stays open meanwhile."""
+        self._number += 1
+        self._now = time.monotonic()
+        self._address = self._machine.dial(self._now)
+        self._arm()
+        self._dialling = asyncio.create_task(self._open(self._number, self._address))
+
+    async def _open(self, number: int, address: Address) -> None:
+        early: list[Callable[[], Awaitable[None]]] = []  # what arrives before the connection is handed to us
+        put = early.append
+
+        def event_came(event: str, args: list[Any]) -> None:
+            put(partial(self._received, number, event, args, time.time_ns(), time.monotonic()))
+
+        try:
+            link = await open_link(
+                address,
+                await self._loop.http(),
+                event_came,
+                lambda what: put(partial(self._broken, number, what)),
+                lambda reason: put(partial(self._closed, number, reason)),
+            )
+        except ConnectError as error:
+            self._inbox.put_nowait(partial(self._failed, error))
+            return
+        put = self._inbox.put_nowait
+        put(partial(self._opened, link))
+        for step in early:
+            put(step)
+
+    async def _opened(self, link: Link) -> None:
+        self.link, self._dialling = link, None
+        self._local("connected", "connected", text=f"link {self._number} over {link.transport}")
+        if self._lost_at is not None:
+            gap = self._now - self._lost_at
+            self._lost_at = None
+            self._local("gap", "gap", text=f"{gap:.1f} s without a link")
+        await self._do(self._machine.opened(self._now))
+
+    async def _received(self, number: int, event: str, args: list[Any], at: int, now: float) -> None:
+        if number == self._number:
+            self._now = now
+            payload = args[0] if len(args) == 1 else args or None
+            await self._do(self._machine.received(event, payload, self._now), at)
+
+    async def _broken(self, number: int, what: str) -> None:
+        if number == self._number:
+            self._local("packet", "error", error=f"not a Socket.IO packet: {what}")
+
+    async def _act(self, turn: int, action: Action) -> None:
+        self._sent_at[turn] = NO_TIME
+        await self._do(self._machine.act(turn, action, self._now))
+        if self._state == "lost":  # the user tries again: so do we
+            self._enter("reconnecting")
+            self._attempt = 0
+            self._dial()
+
+    async def _abandon(self, turn: int, kind: str) -> None:
+        if turn in self._sent_at:
+            effects = self._machine.abandon(turn, self._now)
+            said = "nobody waits any more" if kind == "cancelled" else "the bot was not done in time"
+            self._local(kind, kind, turn=turn, text=said, final=True)
+            await self._do([TurnDone(turn, "cancelled" if kind == "cancelled" else "timeout", said)])
+            await self._do(effects)
+
+    async def _closed(self, number: int, reason: str) -> None:
+        """The current link is gone: reconnect, unless the conversation is over."""
+        if number != self._number or self.link is None:
+            return
+        self.link = None
+        self._local("disconnected", "disconnected", text=reason)
+        await self._do(self._machine.closed(self._now))
+        if self._state == "ended":
+            return
+        self._lost_at = self._now
+        self._attempt = 0
+        await self._retry(ConnectError(f"the link was lost ({reason})"))
+
+    async def _failed(self, error: ConnectError) -> None:
+        """This link cannot be made ready."""
+        if self._dialling:
+            self._dialling.cancel()
+            self._dialling = None
+        if link := self.link:
+            self.link = None
+            await link.close()
+        await self._do(self._machine.closed(self._now))
+        if self._was_ready and not isinstance(error, Refused):
+            await self._retry(error)
+        else:
+            await self._give_up(error)
+
+    async def _retry(self, error: ConnectError) -> None:
+        delays = self._address.delays() if self._address else ()
+        if self._attempt >= len(delays):
+            await self._give_up(error)
+            return
+        delay = delays[self._attempt]
+        self._attempt += 1
+        self._enter("reconnecting")
+        said = f"attempt {self._attempt} of {len(delays)} in {delay:g} s"
+        self._local("reconnecting", "reconnecting", text=said)
+        again = partial(self._again, self._number)
+        asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, again)
+
+    async def _again(self, number: int) -> None:
+        if number == self._number and self._state == "reconnecting" and not self._dialling and not self.link:
+            self._dial()
+
+    async def _give_up(self, error: ConnectError) -> None:
+        """End every open turn as failed; the next action will try the link again."""
+        said = str(error)
+        self._local("connect_error", "error", error=said)
+        for turn in list(self._sent_at):
+            self._machine.abandon(turn, self._now)
+            self._local("failed", "error", turn=turn, error=said, final=True)
+            await self._do([TurnDone(turn, "failed", said)])
+        self._enter("lost", error)
+
+    async def _close(self) -> None:
+        for turn in list(self._sent_at):
+            await self._abandon(turn, "cancelled")
+        if self.link:
+            self._local("disconnected", "disconnected", text="closed")
+        self._enter("closed")
+
+    async def _tick(self) -> None:
+        if self._machine.deadline is not None and self._machine.deadline <= self._now:
+            await self._do(self._machine.timer(self._now))
+
+    # Effects
+
+    async def _do(self, effects: Sequence[ClientEffect], at: int | None = None) -> None:
+        for effect in effects:
+            match effect:
+                case Emit(event, args):
+                    if self.link:
+                        await self.link.emit(event, args)
+                case Record():
+                    self._record(effect, at)
+                case Ready():
+                    self._was_ready = True
+                    self._news(effect)
+                    self._enter("ready")
+                case TurnDone(turn):
+                    self._sent_at.pop(turn, None)
+                    self._news(effect)
+                case Credential():
+                    self._news(effect)
+                case Failed(reason, final):
+                    kind = Refused if final else ConnectTimeout
+                    await self._failed(kind(f"{self._address and self._address.url}: {reason}"))
+                case Reconnect():
+                    await self._reconnect(effect.reason)
+                case Ended():
+                    self._enter("ended")
+
+    async def _reconnect(self, reason: str) -> None:
+        if link := self.link:
+            self.link = None
+            self._local("disconnected", "disconnected", text=reason)
+            await link.close()
+            await self._do(self._machine.closed(self._now))
+        self._enter("reconnecting")
+        self._dial()
+
+    def _record(self, record: Record, at: int | None = None) -> None:
+        turn = record.turn
+        if record.kind == "action" and turn in self._sent_at:
+            self._sent_at[turn] = self._now
+        elapsed = (self._now - self._sent_at.get(turn, NO_TIME)) * 1000
+        self._news(Observed(record, self._number, at or time.time_ns(), elapsed))
+
+    def _local(self, event: str, kind: str, turn: int = 0, **said: Any) -> None:
+        self._record(Record(event, kind, direction="local", turn=turn, **said))
+
+    def _enter(self, state: str, error: ConnectError | None = None) -> None:
+        self._state = state
+        self._news(State(state, error))
+
+    def _arm(self) -> None:
+        """Keep one timer, for the machine's deadline."""
+        due = self._machine.deadline
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            delay = max(0.0, due - time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, self._tick)

@@ -1,0 +1,158 @@
+"""A link: one Socket.IO connection. It hands on what arrives and translates the library's errors; no more."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from socketnb.errors import ConnectError, Refused, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiohttp
+
+    from socketnb.records import Address
+
+log = logging.getLogger(__name__)
+wire = logging.getLogger("socketnb.wire")
+wire.setLevel(logging.CRITICAL)  # python-socketio logs addresses and payloads as they are, credentials and all
+
+
+class Link:
+    """One Socket.IO connection.
+
+    Attributes:
+        transport: `websocket` or `polling`.
+        sid: the server's id of this connection.
+    """
+
+    def __init__(self, address: Address, client: Any) -> None:
+        self._namespace = address.namespace
+        self._client = client
+
+    @property
+    def transport(self) -> str:
+        """`websocket` or `polling`."""
+        return str(self._client.transport())
+
+    @property
+    def sid(self) -> str:
+        """The server's id of this connection; it changes with every connection."""
+        return str(self._client.get_sid(self._namespace))
+
+    async def emit(self, event: str, args: tuple[Any, ...]) -> None:
+        """Send an event. On a link that is just being lost this does nothing: its loss is reported anyway."""
+        import socketio.exceptions
+
+        try:
+            await self._client.emit(event, args or None, namespace=self._namespace)
+        except socketio.exceptions.BadNamespaceError:
+            log.debug("%s was not sent: the link is gone", event)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._client.disconnect()
+
+
+async def open_link(
+    address: Address,
+    http: aiohttp.ClientSession,
+    on_event: Callable[[str, list[Any]], None],
+    on_broken: Callable[[str], None],
+    on_closed: Callable[[str], None],
+) -> Link:
+    """Open a connection, trying the address's transports in order.
+
+    The callables are called in the order of the wire: `on_event` for each event with its arguments, `on_broken` for
+    what is no Socket.IO packet, `on_closed` once, with the reason.
+
+    Raises:
+        Unreachable: nothing answered as a Socket.IO server.
+        Refused: the server said no to this client.
+    """
+    error: ConnectError = Unreachable("no transport to try")
+    for transport in address.transports:
+        try:
+            return await _connect(address, transport, http, on_event, on_broken, on_closed)
+        except Refused:
+            raise
+        except Unreachable as failed:
+            error = failed
+    raise error
+
+
+async def _connect(
+    address: Address,
+    transport: str,
+    http: aiohttp.ClientSession,
+    on_event: Callable[[str, list[Any]], None],
+    on_broken: Callable[[str], None],
+    on_closed: Callable[[str], None],
+) -> Link:
+    import aiohttp
+    import socketio
+
+    client = socketio.AsyncClient(
+        reconnection=False, handle_sigint=False, logger=wire, engineio_logger=wire, http_session=http
+    )
+    refusals: list[Any] = []
+    namespace = address.namespace
+    client.on("*", lambda event, *args: on_event(event, list(args)), namespace=namespace)
+    client.on("connect_error", lambda *why: refusals.extend(why), namespace=namespace)
+    client.on("disconnect", lambda reason="": on_closed(str(reason) or "lost"), namespace=namespace)
+    dispatch = client.eio.handlers["message"]
+
+    async def guarded(data: Any) -> None:
+        """Keep a packet that python-socketio cannot decode from ending as a lost task."""
+        try:
+            await dispatch(data)
+        except Exception as error:  # noqa: BLE001 (a hostile packet may raise anything in the decoder)
+            on_broken(f"{type(error).__name__}: {error}")
+
+    client.eio.on("message", guarded)
+    try:
+        await client.connect(
+            address.url,
+            transports=[transport],
+            namespaces=[namespace],
+            socketio_path=address.path,
+            wait_timeout=60,  # the machine's own clock is shorter and names the step
+        )
+    except socketio.exceptions.ConnectionError as error:
+        if client.failed_namespaces:
+            raise Refused(f"{address.url} refused the connection: {_refusal(refusals)}") from error
+        raise Unreachable(_unreachable(address.url, _cause(error))) from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise Unreachable(_unreachable(address.url, error)) from error
+    except asyncio.CancelledError:
+        await client.eio.disconnect(abort=True)
+        raise
+    return Link(address, client)
+
+
+def _unreachable(url: str, cause: BaseException) -> str:
+    why = str(cause) or type(cause).__name__
+    return f"no Socket.IO server answers at {url} ({why}): check the url, and that the server runs"
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the error at the bottom: python-engineio says "Connection error", the socket says why."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    return error
+
+
+def _refusal(said: list[Any]) -> str:
+    """Read what a server gave as its reason: a text, JSON in a text, or an object."""
+    reason = said[0] if said else "no reason given"
+    if isinstance(reason, dict):
+        reason = reason.get("message", reason)
+    if isinstance(reason, str) and reason.startswith("{"):
+        try:
+            reason = json.loads(reason).get("message", reason)
+        except ValueError:
+            log.debug("the refusal only looks like JSON")
+    return str(reason)

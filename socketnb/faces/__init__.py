@@ -1,0 +1,1 @@
+"""The faces: what people touch. Each translates and calls; none knows a protocol."""

@@ -1,0 +1,92 @@
+"""The command line: `socketnb demo`, `lab`, `simulate`. A mistake is one line and exit status 2."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from socketnb.dialects import PLATFORMS
+from socketnb.errors import SocketnbError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="socketnb")
+def commands() -> None:
+    """Talk to Socket.IO chatbots from Jupyter, keep the conversation, read it as a DataFrame."""
+
+
+@commands.command()
+def demo() -> None:
+    """Hold a conversation with the simulator and show what it leaves behind. No network, no questions."""
+    from socketnb.hub import hub
+
+    with hub.connect("voiceflow", name="demo", simulate=True) as bot:
+        bot.launch()
+        bot.press("Track order")
+        bot.say("4567")
+        bot.say("thanks")
+        print(f"A conversation with the demo shop, over a real socket ({bot.platform}, simulated):\n")
+        print(bot.transcript())
+        print("\ntraces_df(): one row per event\n")
+        traces = bot.traces_df(columns=["seq", "turn", "elapsed_ms", "direction", "event", "kind", "text"])
+        print(traces.head(12).to_string(max_colwidth=40, float_format="{:.1f}".format))
+        print("\nturns_df(): one row per turn\n")
+        turns = bot.turns_df(columns=["turn", "action", "user_text", "status", "first_ms", "done_ms", "messages"])
+        print(turns.to_string(float_format="{:.1f}".format))
+    print(f"\nThe recording lies in {hub.recording()}")
+    print("The notebooks open with: make lab   (or: socketnb lab)")
+
+
+@commands.command()
+@click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def lab(folder: Path) -> None:
+    """Open JupyterLab in FOLDER."""
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise click.ClickException('JupyterLab is not installed: pip install "socketnb[lab]"')
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(folder)])  # noqa: S606 (no shell)
+
+
+@commands.command()
+@click.argument("platform", type=click.Choice(PLATFORMS))
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: any that is free")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object with what `connect` needs")
+def simulate(platform: str, port: int, as_json: bool) -> None:  # noqa: FBT001 (click hands a flag over so)
+    """Serve the demo bot as PLATFORM on this machine until Ctrl-C."""
+    from socketnb.hub import hub
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with hub.simulate(platform, port=port) as simulator:
+        settings = simulator.revealed()
+        if as_json:
+            print(json.dumps(settings), flush=True)
+        else:
+            print(f"A simulated {platform} bot listens. Ctrl-C stops it.\n")
+            print("\n".join(f"  {name:<12} {value}" for name, value in settings.items()), flush=True)
+        while not stop.wait(0.2):
+            pass
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one line on stderr and exit status 2."""
+    try:
+        sys.exit(commands.main(standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(f"socketnb: {' '.join(error.format_message().split())} (socketnb --help)", err=True)
+        sys.exit(2)
+    except SocketnbError as error:
+        click.echo(f"socketnb: {error}", err=True)
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)

@@ -1,0 +1,230 @@
+"""Flows: bots written as Python functions and coroutines, for every platform alike.
+
+    flow = Flow("pizza")
+
+    @flow.launch
+    def hello(turn):
+        turn.say("Welcome!")
+        turn.choices("Order", "Track")
+
+    @flow.on("Order")
+    async def order(turn):
+        size = await turn.ask("Which size?", choices=["S", "L"])     # waits for the user's next turn
+        turn.say(f"One {size} pizza.")
+        turn.end()
+
+A plain function runs in a thread, so that it may block; a coroutine runs on the simulator's loop and may ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from socketnb.errors import FlowError
+from socketnb.records import Choice, Choices, Did, End, Node, Raw, Step, Text
+
+Handler = Callable[["FlowTurn"], Any]
+H = TypeVar("H", bound=Handler)
+
+# The newest flow of each name: a cell that is run again makes a new Flow, and running simulators follow it. A name
+# is the only thing that the two share, so this is the one module-level state outside hub.py.
+_newest: WeakValueDictionary[str, Flow] = WeakValueDictionary()
+
+
+class Flow:
+    """A bot. Handlers are chosen by what the user does; a newer flow of the same name takes over its next turn.
+
+    Args:
+        name: its name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._launch: Handler | None = None
+        self._on: dict[str, Handler] = {}
+        self._otherwise: Handler | None = None
+        _newest[name] = self
+
+    def launch(self, handler: H) -> H:
+        """Decorate what answers the start of a conversation."""
+        self._launch = _checked(handler)
+        return handler
+
+    def on(self, *texts: str) -> Callable[[H], H]:
+        """Decorate what answers these words: a text, a button's label or an event's name, in any case.
+
+        Raises:
+            FlowError: no words were given.
+        """
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise FlowError('flow.on needs the words it answers: @flow.on("Order")')
+
+        def decorate(handler: H) -> H:
+            for text in texts:
+                self._on[_key(text)] = _checked(handler)
+            return handler
+
+        return decorate
+
+    def otherwise(self, handler: H) -> H:
+        """Decorate what answers everything else."""
+        self._otherwise = _checked(handler)
+        return handler
+
+    @property
+    def newest(self) -> Flow:
+        """The flow that was made last under this name."""
+        return _newest.get(self.name, self)
+
+    def handler(self, did: Did) -> Handler:
+        """Return what answers this."""
+        if did.verb == "launch" and self._launch:
+            return self._launch
+        return self._on.get(_key(did.text)) or self._otherwise or _lost
+
+    def __repr__(self) -> str:
+        return f"<flow {self.name!r}: {len(self._on)} answers>"
+
+
+class FlowTurn:
+    """What a handler is given: what the user did, and what it can do.
+
+    Attributes:
+        text: what the user said, or the label of the button.
+        verb: what the user did: `text`, `press`, `launch`, `event` …
+        vars: the conversation's variables: a dict that lasts from turn to turn.
+    """
+
+    def __init__(self, conversation: Conversation, did: Did) -> None:
+        self.text, self.verb = did.text, did.verb
+        self.vars = conversation.vars
+        self._conversation = conversation
+
+    def say(self, text: str) -> None:
+        """Say something; Markdown is shown as such."""
+        self._put(Text(str(text)))
+
+    def choices(self, *labels: str) -> None:
+        """Offer buttons.
+
+        Raises:
+            FlowError: no labels were given.
+        """
+        if not labels:
+            raise FlowError('turn.choices needs labels: turn.choices("Yes", "No")')
+        self._put(Choices(tuple(Choice(str(label)) for label in labels)))
+
+    def ask(self, text: str, choices: list[str] | tuple[str, ...] = ()) -> Awaitable[str]:
+        """Ask, and return the user's next words: `size = await turn.ask("Which size?", choices=["S", "L"])`.
+
+        Raises:
+            FlowError: the handler is no coroutine.
+        """
+        if not self._conversation.can_ask:
+            raise FlowError("turn.ask waits for the user: write the handler as `async def`")
+        self.say(text)
+        if choices:
+            self.choices(*choices)
+        return self._conversation.next_words(self)
+
+    def raw(self, event: str, payload: Any = None) -> None:
+        """Send an event of the platform exactly as given."""
+        self._put(Raw(event, payload))
+
+    def end(self) -> None:
+        """End the conversation."""
+        self._put(End())
+
+    def _put(self, step: Step) -> None:
+        self._conversation.put(step)
+
+
+class Conversation:
+    """One run of a flow with one user, on the simulator's loop.
+
+    Args:
+        flow: the flow; the newest of its name answers.
+        show: called on the loop with each step.
+        done: called on the loop when a turn is over, with what went wrong, if anything.
+    """
+
+    def __init__(
+        self, flow: Flow, show: Callable[[Step], None], done: Callable[[str | None], None]
+    ) -> None:
+        self.vars: dict[str, Any] = {}
+        self.can_ask = self.ended = False
+        self._flow = flow
+        self._show = show
+        self._done = done
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._asked: asyncio.Future[Did] | None = None
+
+    def put(self, step: Step) -> None:
+        """Show a step, from the loop or from a handler's thread, in order."""
+        self.ended = self.ended or isinstance(step, End)
+        self._loop.call_soon_threadsafe(self._show, step)
+
+    def take(self, did: Did) -> None:
+        """Answer what the user did: the question that was asked, or a handler's turn."""
+        if self._asked and not self._asked.done() and did.verb != "launch":
+            self._asked.set_result(did)
+            return
+        self.stop()
+        self._task = asyncio.create_task(self._run(did))
+
+    def stop(self) -> None:
+        """Stop the handler that is under way, if any."""
+        if self._task:
+            self._task.cancel()
+
+    async def next_words(self, turn: FlowTurn) -> str:
+        """End this turn and wait for the user's next."""
+        self._asked = self._loop.create_future()
+        self._loop.call_soon(self._done, None)
+        did = await self._asked
+        self._asked = None
+        turn.text, turn.verb = did.text, did.verb
+        return did.text
+
+    async def _run(self, did: Did) -> None:
+        handler = self._flow.newest.handler(did)
+        turn = FlowTurn(self, did)
+        self.put(Node(getattr(handler, "__name__", "handler").strip("_")))
+        self.can_ask = inspect.iscoroutinefunction(handler)
+        error = None
+        try:
+            if self.can_ask:
+                await handler(turn)
+            else:
+                await asyncio.to_thread(handler, turn)
+        except Exception as raised:  # noqa: BLE001 (whatever a user's handler raises is told, not swallowed)
+            error = _where(self._flow.name, handler, raised)
+        self._loop.call_soon(self._done, error)
+
+
+def _lost(turn: FlowTurn) -> None:
+    turn.say(f"I have no answer to “{turn.text or turn.verb}”.")
+
+
+def _key(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _checked(handler: H) -> H:
+    if not callable(handler):
+        raise FlowError('write @flow.on("words") and @flow.launch above a function that takes the turn')
+    return handler
+
+
+def _where(flow: str, handler: Handler, raised: Exception) -> str:
+    """Return one sentence for a handler's mistake: what, and on which line of the handler."""
+    name = getattr(handler, "__name__", "handler")
+    lines = [f.lineno for f in traceback.extract_tb(raised.__traceback__) if f.name == name]
+    line = f", line {lines[-1]}" if lines else ""
+    return f"{name}() of flow {flow!r} raised {type(raised).__name__}: {raised}{line}"

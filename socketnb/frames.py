@@ -1,0 +1,211 @@
+"""DataFrames of what was observed. The same columns and dtypes for every platform, and for an empty frame.
+
+`traces_df` is the table itself; messages, turns and sessions are computed from such a frame, so they work on any
+part of one. Times are UTC; durations are milliseconds on the monotonic clock.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from socketnb import dialects
+from socketnb.errors import SettingsError, unknown
+from socketnb.records import COLUMNS, CONTENT_KINDS, Choices, Did
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from socketnb.recording.columns import Columns
+
+ENDINGS = ("timeout", "cancelled", "error")
+"""Kinds of a final trace that name how its turn ended; another final trace says it in its text."""
+SESSION = ["recording", "platform", "session"]
+TURN = [*SESSION, "turn"]
+MESSAGE_COLUMNS = {
+    name: COLUMNS[name]
+    for name in (
+        "recording platform session conversation seq turn at server_at elapsed_ms sender kind text node intent"
+    ).split()
+}
+TURN_COLUMNS = {
+    **{name: COLUMNS[name] for name in [*SESSION, "conversation", "turn", "at"]},
+    "action": "category",
+    "user_text": "string",
+    "reply_text": "string",
+    "status": "category",
+    "first_ms": "float64",
+    "last_ms": "float64",
+    "done_ms": "float64",
+    "messages": "int32",
+    "choices": "string",
+    "error": "string",
+}
+SESSION_COLUMNS = {
+    **{name: COLUMNS[name] for name in [*SESSION, "conversation"]},
+    "start": COLUMNS["at"],
+    "end": COLUMNS["at"],
+    "reason": "string",
+    "turns": "int32",
+    "links": "int32",
+    "gaps": "int32",
+    "errors": "int32",
+    "traces": "int64",
+}
+
+
+def traces_df(
+    store: Columns,
+    *,
+    session: str | None = None,
+    platform: str | None = None,
+    since: int | pd.DataFrame = 0,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Return one row per trace, in the order observed.
+
+    Args:
+        store: the traces.
+        session: only the session of this name.
+        platform: only sessions of this platform.
+        since: only what is newer than this cursor: an earlier frame, or its `df.attrs["cursor"]`.
+        columns: only these columns.
+
+    Returns:
+        A frame with the columns and dtypes of schema version 1; `df.attrs["cursor"]` is the cursor for `since=`.
+
+    Raises:
+        SettingsError: there is no such column.
+    """
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    start = since if isinstance(since, int) else since.attrs.get("cursor", 0)
+    table = store.table(start)
+    cursor = start + table.num_rows
+    for name, wanted in (("session", session), ("platform", platform)):
+        if wanted is not None:
+            table = table.filter(pc.equal(table[name], wanted))
+    if columns is not None:
+        table = table.select(_known(columns, COLUMNS))
+    string = pd.StringDtype("pyarrow")
+    frame: pd.DataFrame = table.unify_dictionaries().to_pandas(types_mapper={pa.large_string(): string}.get)
+    frame.attrs["cursor"] = cursor
+    return frame
+
+
+def messages_df(store: Columns, *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
+    """Return one row per message that a person sees, the user's own among them; options as `traces_df`."""
+    return _pick(messages(traces_df(store, **which)), columns, MESSAGE_COLUMNS)
+
+
+def turns_df(store: Columns, *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
+    """Return one row per turn: what the user did, what the bot said, how it ended; options as `traces_df`.
+
+    `first_ms`, `last_ms` and `done_ms` are milliseconds from sending to the first message, the last one and the end.
+    """
+    return _pick(turns(traces_df(store, **which)), columns, TURN_COLUMNS)
+
+
+def sessions_df(store: Columns, *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
+    """Return one row per session; options as `traces_df`."""
+    return _pick(sessions(traces_df(store, **which)), columns, SESSION_COLUMNS)
+
+
+def messages(traces: pd.DataFrame) -> pd.DataFrame:
+    """Return the messages of a frame of traces."""
+    shown = traces["kind"].isin([*CONTENT_KINDS, "action"])
+    return _typed(traces[shown], MESSAGE_COLUMNS)
+
+
+def turns(traces: pd.DataFrame) -> pd.DataFrame:
+    """Return the turns of a frame of traces."""
+    rows = traces[traces["turn"] > 0].sort_values([*SESSION, "seq"], kind="stable")
+    rows = rows.set_index(TURN, drop=False)
+    actions = rows[rows["kind"] == "action"]
+    actions = actions[~actions.index.duplicated()]
+    shown = rows[(rows["direction"] == "in") & rows["kind"].isin(CONTENT_KINDS)]
+    offers = shown[shown["kind"] == "choices"]
+    offers = offers[~offers.index.duplicated(keep="last")]
+    final = rows[rows["final"]]
+    final = final[~final.index.duplicated()]
+    did = _content(actions)
+    told = shown[shown["kind"] != "choices"].groupby(level=TURN, observed=True)["text"]
+    times = shown.groupby(level=TURN, observed=True)["elapsed_ms"]
+    failed = rows[rows["error"].notna()]
+    result = rows[~rows.index.duplicated()][[*TURN, "conversation", "at"]].assign(
+        action=did.map(lambda d: d.verb if isinstance(d, Did) else None),
+        user_text=did.map(lambda d: d.text or None if isinstance(d, Did) else None),
+        reply_text=told.agg(lambda texts: "\n".join(texts.dropna())),
+        status=final["kind"].astype(object).where(final["kind"].isin(ENDINGS), final["text"]),
+        first_ms=times.first(),
+        last_ms=times.last(),
+        done_ms=final["elapsed_ms"],
+        messages=times.size(),
+        choices=_content(offers).map(
+            lambda c: " | ".join(o.label for o in c.options) if isinstance(c, Choices) else None
+        ),
+        error=failed[~failed.index.duplicated()]["error"],
+    )
+    result["status"] = result["status"].replace({"error": "failed"}).fillna("running")
+    result["messages"] = result["messages"].fillna(0)
+    return _typed(result, TURN_COLUMNS)
+
+
+def sessions(traces: pd.DataFrame) -> pd.DataFrame:
+    """Return the sessions of a frame of traces."""
+
+    def count(rows: pd.Series) -> pd.Series:
+        return rows.groupby([traces[name] for name in SESSION], observed=True).sum()
+
+    groups = traces.groupby(SESSION, observed=True)
+    ended = traces[traces["kind"] == "ended"].groupby(SESSION, observed=True)
+    result = groups[["conversation"]].last()
+    result = result.assign(
+        start=groups["at"].min(),
+        end=groups["at"].max(),
+        reason=ended["text"].last(),
+        turns=groups["turn"].nunique() - count(traces["turn"] == 0).gt(0),
+        links=groups["link"].nunique(),
+        gaps=count(traces["kind"] == "gap"),
+        errors=count(traces["kind"] == "error"),
+        traces=groups.size(),
+    )
+    return _typed(result.reset_index(), SESSION_COLUMNS)
+
+
+def _content(rows: pd.DataFrame) -> pd.Series:
+    """Return what a person sees of each row, read from its payload by its platform's dialect."""
+    import pandas as pd
+
+    cells = zip(rows["platform"], rows["event"], rows["payload"], strict=True)
+    found = [dialects.get(platform).content(event, json.loads(payload)) for platform, event, payload in cells]
+    return pd.Series(found, index=rows.index, dtype=object)
+
+
+def _typed(frame: pd.DataFrame, dtypes: dict[str, str]) -> pd.DataFrame:
+    """Return these columns of a frame in these dtypes, numbered from 0; a frame without rows has them too."""
+    typed = {name: frame[name].astype(_pandas(dtype)) for name, dtype in dtypes.items()}
+    import pandas as pd
+
+    return pd.DataFrame(typed).reset_index(drop=True)
+
+
+def _pandas(dtype: str) -> Any:
+    import pandas as pd
+
+    return pd.StringDtype("pyarrow") if dtype == "string" else dtype
+
+
+def _known(columns: Sequence[str], there: dict[str, str]) -> list[str]:
+    for name in columns:
+        if name not in there:
+            raise SettingsError(unknown("column", name, there))
+    return list(columns)
+
+
+def _pick(frame: pd.DataFrame, columns: Sequence[str] | None, there: dict[str, str]) -> pd.DataFrame:
+    return frame if columns is None else frame[_known(columns, there)]

@@ -1,0 +1,247 @@
+"""The composition root: builds loops, recording, sessions and simulators, knows sessions by name, closes all at exit.
+
+The only module-level state is `hub`, made at import and empty until the first call.
+"""
+
+from __future__ import annotations
+
+import atexit
+import datetime as dt
+import os
+import threading
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from socketnb import dialects, frames
+from socketnb.demo_flow import demo_flow
+from socketnb.engine.driver import Driver
+from socketnb.engine.loop import Loop
+from socketnb.errors import SessionError, SettingsError, unknown
+from socketnb.recording.columns import Columns
+from socketnb.recording.journal import Journal
+from socketnb.recording.recorder import Recorder
+from socketnb.session import Session
+from socketnb.settings import resolve
+from socketnb.simulator.server import Simulator
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from socketnb.flow import Flow
+
+TURN_TIMEOUT = 30.0
+
+
+class Hub:
+    """Everything that one kernel has open."""
+
+    def __init__(self) -> None:
+        self.columns = Columns()
+        self.engine = Loop("socketnb")
+        self._stage = Loop("socketnb-simulator")
+        self._lock = threading.RLock()
+        self._recorders: dict[Path | bool, Recorder] = {}
+        self._sessions: dict[str, Session] = {}
+        self._simulators: list[Simulator] = []
+
+    def connect(
+        self,
+        platform: str,
+        *,
+        name: str | None = None,
+        simulate: bool = False,
+        flow: Flow | None = None,
+        record: bool | str | Path = True,
+        turn_timeout: float = TURN_TIMEOUT,
+        **settings: Any,
+    ) -> Session:
+        """Open a conversation, wait until it is ready, return its session; its socket lives in the background.
+
+        Args:
+            platform: `voiceflow`.
+            name: its name in the kernel; a session that has this name already is closed first.
+            simulate: talk to a simulator of its own instead of the real platform.
+            flow: the bot that the simulator runs (default: the demo shop).
+            record: True: into this kernel's recording; a folder: there; False: in memory only.
+            turn_timeout: seconds that a turn is waited for.
+            **settings: the platform's settings; what is absent is looked up in the environment, see README.
+
+        Raises:
+            SettingsError: a setting is unknown, missing or of the wrong form.
+            ConnectError: the platform cannot be reached, refuses, or does not get ready within its `timeout`.
+        """
+        dialect = dialects.get(platform)
+        if flow is not None and not simulate:
+            raise SettingsError("a flow runs on the simulator: connect(…, simulate=True, flow=my_flow)")
+        if not isinstance(turn_timeout, int | float) or turn_timeout <= 0:
+            raise SettingsError(f"turn_timeout is a number of seconds above 0, not {turn_timeout!r}")
+        simulator = self.simulate(platform, flow) if simulate else None
+        given = {**(simulator.settings if simulator else {}), **settings}
+        if "user_id" in dialect.SETTINGS and not given.get("user_id"):
+            given["user_id"] = f"user-{uuid.uuid4().hex[:8]}"
+        try:
+            resolved = resolve(dialect, given, {} if simulator else os.environ)
+            with self._lock:
+                name = self._name(platform, name)
+                recorder = self._recorder(record)
+            if name in self._sessions:
+                self._sessions[name].close()
+            log = recorder.log(platform, name, dialect.SECRET_FIELDS)
+            for setting, how in dialect.SETTINGS.items():
+                if how.secret and resolved[setting]:
+                    log.hide(resolved[setting].reveal())
+            machine = dialect.client(resolved)
+            session = Session(
+                name,
+                dialect,
+                lambda news: Driver(machine, self.engine, news, links=log.link),
+                log,
+                self.columns,
+                recorder.recording,
+                turn_timeout,
+                lambda closed: self._closed(closed, simulator),
+            )
+            self._sessions[name] = session
+        except BaseException:
+            if simulator:
+                simulator.stop()
+            raise
+        try:
+            session.open()
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def simulate(
+        self,
+        platform: str,
+        flow: Flow | None = None,
+        *,
+        port: int = 0,
+        ping_interval: float = 25,
+        ping_timeout: float = 20,
+    ) -> Simulator:
+        """Start a simulator of a platform on this machine: `connect(platform, **simulator.settings)`.
+
+        Args:
+            platform: `voiceflow`.
+            flow: the bot (default: the demo shop).
+            port: its port; 0: any that is free.
+            ping_interval: seconds between the server's pings.
+            ping_timeout: seconds until an unanswered ping closes a link.
+
+        Raises:
+            SettingsError: no such platform, or the port cannot be used.
+        """
+        simulator = Simulator(
+            dialects.get(platform),
+            flow or demo_flow(),
+            self._stage,
+            port=port,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            on_stop=self._simulators.remove,
+        )
+        self._simulators.append(simulator)
+        return simulator
+
+    def session(self, name: str | None = None) -> Session:
+        """Return the session of this name, or the only one.
+
+        Raises:
+            SessionError: there is none.
+        """
+        with self._lock:
+            there = dict(self._sessions)
+        if not there:
+            raise SessionError("no session is open: snb.connect('voiceflow', simulate=True) opens one")
+        if name is None:
+            if len(there) > 1:
+                raise SessionError(f"which session? There is: {', '.join(there)}")
+            return next(iter(there.values()))
+        if name not in there:
+            raise SessionError(unknown("session", name, there))
+        return there[name]
+
+    def sessions(self) -> list[Session]:
+        """Return the open sessions."""
+        with self._lock:
+            return list(self._sessions.values())
+
+    def recording(self) -> Path | None:
+        """Return the folder of this kernel's recording; None while nothing is recorded."""
+        recorder = self._recorders.get(True)
+        return recorder.journal.folder if recorder and recorder.journal else None
+
+    def traces_df(self, **options: Any) -> pd.DataFrame:
+        """Return one row per trace of every session of this kernel.
+
+        Options: `session=`, `platform=`, `since=` (an earlier frame, or its `df.attrs["cursor"]`), `columns=`.
+        """
+        return frames.traces_df(self.columns, **options)
+
+    def messages_df(self, **options: Any) -> pd.DataFrame:
+        """Return one row per message that a person sees; options as `traces_df`."""
+        return frames.messages_df(self.columns, **options)
+
+    def turns_df(self, **options: Any) -> pd.DataFrame:
+        """Return one row per turn; options as `traces_df`."""
+        return frames.turns_df(self.columns, **options)
+
+    def sessions_df(self, **options: Any) -> pd.DataFrame:
+        """Return one row per session; options as `traces_df`."""
+        return frames.sessions_df(self.columns, **options)
+
+    def close(self) -> None:
+        """Close every session and simulator, stop the background threads, close the recordings."""
+        for session in self.sessions():
+            session.close()
+        for simulator in list(self._simulators):
+            simulator.stop()
+        self.engine.close()
+        self._stage.close()
+        for recorder in self._recorders.values():
+            recorder.close()
+        self._recorders.clear()
+
+    def _closed(self, session: Session, simulator: Simulator | None) -> None:
+        with self._lock:
+            if self._sessions.get(session.name) is session:
+                del self._sessions[session.name]
+        if simulator:
+            simulator.stop()
+
+    def _name(self, platform: str, name: str | None) -> str:
+        if name is not None:
+            if not isinstance(name, str) or not name.isprintable() or not name or " " in name or name[0] == "-":
+                raise SettingsError(f"a session's name is one word, not {name!r}")
+            return name
+        n = 1
+        while (free := platform if n == 1 else f"{platform}-{n}") in self._sessions:
+            n += 1
+        return free
+
+    def _recorder(self, record: bool | str | Path) -> Recorder:  # noqa: FBT001 (a folder or a plain yes or no)
+        key = record if isinstance(record, bool) else Path(record).expanduser().absolute()
+        if key not in self._recorders:
+            started = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H-%M-%S")
+            recording = f"{started}-{uuid.uuid4().hex[:4]}"
+            folder = home() / "recordings" / recording if key is True else key
+            journal = Journal(folder, recording) if isinstance(folder, Path) else None
+            self._recorders[key] = Recorder(recording, self.columns, journal)
+        return self._recorders[key]
+
+
+def home() -> Path:
+    """Return the folder where recordings are kept: SOCKETNB_HOME, or the user's data folder."""
+    if given := os.environ.get("SOCKETNB_HOME"):
+        return Path(given).expanduser()
+    import platformdirs
+
+    return platformdirs.user_data_path("socketnb", appauthor=False)
+
+
+hub = Hub()
+atexit.register(hub.close)

@@ -1,0 +1,346 @@
+"""The vocabulary that passes between the layers: frozen data and no IO.
+
+What a user does is an `Action`. A dialect's machine answers every input with effects (`Emit`, `Record`, `Ready`,
+`TurnDone` …). What was observed becomes one `Trace`, a row of the schema in `COLUMNS`. What a person sees of a
+trace is its `Content`, read back from the trace's payload, so that a live conversation and a reopened recording
+show the same thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+# ── Columns: schema version 1 ────────────────────────────────────────────────────────────────────────────────
+
+SCHEMA_VERSION = 1
+COLUMNS: dict[str, str] = {
+    "recording": "category",
+    "platform": "category",
+    "session": "category",
+    "conversation": "category",
+    "seq": "int64",
+    "link": "int32",
+    "turn": "int32",
+    "at": "datetime64[ns, UTC]",
+    "server_at": "datetime64[ns, UTC]",
+    "elapsed_ms": "float64",
+    "direction": "category",
+    "event": "category",
+    "kind": "category",
+    "sender": "category",
+    "text": "string",
+    "node": "category",
+    "intent": "category",
+    "final": "bool",
+    "error": "string",
+    "bytes": "int32",
+    "payload": "string",
+}
+CONTENT_KINDS = frozenset(
+    "text speak choices card carousel list image audio video file visual adaptive date_picker custom".split()
+)
+"""The kinds that a person sees as a message."""
+
+Direction = Literal["in", "out", "local"]
+Sender = Literal["user", "bot", "agent", "system"]
+Status = Literal["running", "completed", "rejected", "timeout", "cancelled", "failed"]
+
+
+class Trace(NamedTuple):
+    """One recorded event: one row, its fields in the order of `COLUMNS`.
+
+    `at` and `server_at` are nanoseconds since 1970 in UTC, `elapsed_ms` is NaN outside a turn, `payload` is JSON
+    text with credentials masked.
+    """
+
+    recording: str
+    platform: str
+    session: str
+    conversation: str | None
+    seq: int
+    link: int
+    turn: int
+    at: int
+    server_at: int | None
+    elapsed_ms: float
+    direction: Direction
+    event: str
+    kind: str
+    sender: Sender
+    text: str | None
+    node: str | None
+    intent: str | None
+    final: bool
+    error: str | None
+    bytes: int
+    payload: str
+
+
+# ── What a person sees ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A button: its label, and what the dialect sends when it is pressed."""
+
+    label: str
+    request: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of speech, Markdown where the sender is a bot."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Buttons to choose from."""
+
+    options: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """What the user did: the verb, and the words a person would read (none for a launch, say)."""
+
+    verb: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """Something we have no picture for: its name, its payload as it came."""
+
+    name: str
+    payload: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An event that a flow sends exactly as given; never a client's content."""
+
+    event: str
+    payload: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A flow ends the conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A flow enters a handler."""
+
+    name: str
+
+
+Content = Text | Choices | Did | Custom
+Step = Text | Choices | Raw | End | Node
+"""What a flow can hand to a server machine."""
+
+
+# ── What a user does, and what a dialect offers ──────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing the user does: a verb of the dialect and its fields."""
+
+    verb: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a verb."""
+
+    name: str
+    type: type
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """Something that users of a platform can do, in one line, with its fields in order."""
+
+    help: str
+    fields: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting of a dialect. `type` is what a value is converted to; `secret` ones are held as `Secret`."""
+
+    help: str
+    type: type = str
+    default: Any = None
+    required: bool = False
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where and how a link is opened, and how a lost one is tried again.
+
+    Times are seconds. `transports` are tried in order.
+    """
+
+    url: str
+    path: str
+    transports: tuple[str, ...] = ("websocket",)
+    namespace: str = "/"
+    attempts: int = 5
+    delay: float = 1.0
+    delay_max: float = 5.0
+
+    def delays(self) -> tuple[float, ...]:
+        """Return the pause before each attempt to reconnect: doubling from `delay` up to `delay_max`."""
+        return tuple(min(self.delay * 2**n, self.delay_max) for n in range(self.attempts))
+
+
+# ── Effects: what a machine wants done ───────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Send an event. A server machine names the link; a client machine has only one."""
+
+    event: str
+    args: tuple[Any, ...] = ()
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Write one trace of an event, read as far as the dialect can read it."""
+
+    event: str
+    kind: str
+    payload: Any = None
+    direction: Direction = "in"
+    sender: Sender = "system"
+    turn: int = 0
+    text: str | None = None
+    node: str | None = None
+    intent: str | None = None
+    server_at: int | None = None
+    final: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A credential came over the wire: mask it wherever it turns up from here on."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The conversation is open; `conversation` is its id, as a fingerprint where that id is a credential."""
+
+    conversation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDone:
+    """A turn is over."""
+
+    turn: int
+    status: Status
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Leave this link and open the next at once."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The link cannot be made ready. `final` ones are not worth another attempt: a refusal, say."""
+
+    reason: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The platform ended the conversation; the next action starts a new one."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Server: let the flow answer this user action in this conversation."""
+
+    conversation: str
+    did: Did
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Server: close this link."""
+
+    link: str
+
+
+ClientEffect = Emit | Record | Credential | Ready | TurnDone | Reconnect | Failed | Ended
+ServerEffect = Emit | Run | Close
+
+
+# ── Credentials ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fingerprint(value: str) -> str:
+    """Return a short stable hash: it tells two credentials apart and gives neither away."""
+    return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+
+
+def masked(value: str) -> str:
+    """Return what stands in a credential's place."""
+    return f"***{fingerprint(value)}"
+
+
+class Secret:
+    """A credential that shows itself only to who calls `reveal`: everywhere else it is its masked form."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the credential itself."""
+        return self._value
+
+    def __str__(self) -> str:
+        return masked(self._value)
+
+    def __repr__(self) -> str:
+        return f"Secret({masked(self._value)!r})"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (masked(self._value),)
+
+
+NO_TIME = math.nan
+"""`elapsed_ms` outside a turn."""

@@ -1,0 +1,442 @@
+"""The conversation API: a `Session` is one conversation with one bot, a `Turn` one user action and what follows.
+
+One class serves all platforms: what differs is data, the dialect's verbs. Sessions may be used from any thread;
+news come on the background loop's thread, and are recorded before anybody is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import html
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from socketnb import frames, render
+from socketnb.dialects import Message, message
+from socketnb.engine.driver import Driver, News, Observed, State
+from socketnb.engine.loop import SLICE, wait
+from socketnb.errors import ActionError, ConnectError, SessionError, TurnFailed, TurnTimeout, unknown
+from socketnb.records import NO_TIME, Action, Choice, Choices, Credential, Ready, Status, Trace, TurnDone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    import pandas as pd
+
+    from socketnb.dialects import Dialect
+    from socketnb.faces.panel import Panel
+    from socketnb.recording.columns import Columns
+    from socketnb.recording.recorder import Log
+
+log = logging.getLogger(__name__)
+
+
+class Turn:
+    """One user action and all that follows until the bot is done with it. It can be awaited.
+
+    Attributes:
+        number: 1, 2, 3 … in its session.
+        action: what the user did.
+        status: `running`, then `completed`, `rejected`, `timeout`, `cancelled` or `failed`.
+        reason: why it ended so, where the platform tells.
+        traces: what was observed, so far.
+    """
+
+    def __init__(self, session: Session, number: int, action: Action) -> None:
+        self.number = number
+        self.action = action
+        self.status: Status = "running"
+        self.reason: str | None = None
+        self.traces: list[Trace] = []
+        self._session = session
+        self._changed = threading.Condition()
+        self._done: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    @property
+    def messages(self) -> list[Message]:
+        """What the bot showed."""
+        shown = (message(trace) for trace in self.traces if trace.sender != "user")
+        return [m for m in shown if m]
+
+    @property
+    def text(self) -> str:
+        """What the bot said, a line a message."""
+        return "\n".join(m.text for m in self.messages if not isinstance(m.content, Choices))
+
+    @property
+    def choices(self) -> list[Choice]:
+        """The buttons of the last message that has any."""
+        return _choices(self.traces)
+
+    @property
+    def error(self) -> str | None:
+        """The error that came, if any."""
+        return next((trace.error for trace in self.traces if trace.error), None)
+
+    @property
+    def first_ms(self) -> float:
+        """Milliseconds from sending to the first message; NaN while there is none."""
+        return next((m.trace.elapsed_ms for m in self.messages), NO_TIME)
+
+    @property
+    def done_ms(self) -> float:
+        """Milliseconds from sending to the end; NaN while running."""
+        return next((trace.elapsed_ms for trace in self.traces if trace.final), NO_TIME)
+
+    def wait(self, timeout: float | None = None) -> Turn:
+        """Wait until the bot is done, at most `timeout` seconds (default: the session's), and return this turn.
+
+        Raises:
+            TurnTimeout: it was not; the session stays usable.
+            TurnFailed: the session broke.
+        """
+        timeout = self._session.timeout if timeout is None else timeout
+        try:
+            wait(self._done, timeout)
+        except TimeoutError:
+            self._abandon("timeout")
+        except KeyboardInterrupt:
+            self._abandon("cancelled")
+            raise
+        return self._result(timeout)
+
+    def cancel(self) -> None:
+        """Stop waiting for this turn. What came is kept, and so is what still comes."""
+        self._abandon("cancelled")
+
+    def stream(self, timeout: float | None = None) -> Iterator[Message]:
+        """Yield the bot's messages as they arrive, until the turn is over.
+
+        Raises:
+            TurnTimeout, TurnFailed: as `wait`.
+        """
+        due = time.monotonic() + (self._session.timeout if timeout is None else timeout)
+        seen = 0
+        try:
+            while not (self._done.done() and seen == len(self.traces)):
+                with self._changed:
+                    self._changed.wait_for(lambda: len(self.traces) > seen or self._done.done(), SLICE)
+                fresh, seen = self.traces[seen:], len(self.traces)
+                yield from (m for m in map(message, fresh) if m and m.trace.sender != "user")
+                if time.monotonic() > due and not self._done.done():
+                    self._abandon("timeout")
+        except KeyboardInterrupt:
+            self._abandon("cancelled")
+            raise
+        self._result(timeout)
+
+    def __await__(self) -> Generator[Any, None, Turn]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Turn:
+        done = asyncio.shield(asyncio.wrap_future(self._done))
+        try:
+            await asyncio.wait_for(done, self._session.timeout)
+        except TimeoutError:
+            self._abandon("timeout")
+        except asyncio.CancelledError:
+            self._abandon("cancelled")
+            raise
+        return self._result(None)
+
+    def _abandon(self, kind: str) -> None:
+        self._session._driver.abandon(self.number, kind)  # noqa: SLF001 (a turn is part of its session)
+        concurrent.futures.wait([self._done], timeout=1)
+
+    def _result(self, timeout: float | None) -> Turn:
+        name, seconds = self._session.name, self._session.timeout if timeout is None else timeout
+        if self.status == "failed":
+            raise TurnFailed(f"{name}: {self.reason}", self)
+        if self.status in ("timeout", "running"):
+            hint = f" (it said: {self.error})" if self.error else ""
+            what = f"{name}: the bot was not done with turn {self.number} within {seconds:g} s{hint}"
+            raise TurnTimeout(f"{what}; the session stays usable, timeout= waits longer", self)
+        return self
+
+    def _add(self, trace: Trace) -> None:
+        with self._changed:
+            self.traces.append(trace)
+            self._changed.notify_all()
+
+    def _finish(self, status: Status, reason: str | None) -> None:
+        self.status, self.reason = status, reason
+        with self._changed:
+            self._done.set_result(None)
+            self._changed.notify_all()
+
+    def _summary(self) -> str:
+        ms = render.milliseconds(self.first_ms)
+        parts = [self.status, self.reason, ms and f"first {ms}", render.milliseconds(self.done_ms)]
+        return " · ".join(part for part in parts if part)
+
+    def __repr__(self) -> str:
+        return f"{render.transcript_text(self.traces)}\n{'':<6} ({self._summary()})"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        foot = f'<small style="opacity:.65">{html.escape(self._summary())}</small>'
+        return {"text/plain": repr(self), "text/html": render.transcript_html(self.traces) + foot}
+
+
+class Session:
+    """One conversation with one bot, alive in the background of the kernel.
+
+    Attributes:
+        name: its name in the kernel.
+        platform: `voiceflow` …
+        state: `connecting`, `ready`, `reconnecting`, `ended`, `lost` or `closed`.
+        timeout: seconds that a turn is waited for.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dialect: Dialect,
+        drive: Callable[[Callable[[News], None]], Driver],
+        log: Log,
+        columns: Columns,
+        recording: str,
+        timeout: float,
+        on_close: Callable[[Session], None],
+    ) -> None:
+        self.name = name
+        self.platform = dialect.NAME
+        self.state = "connecting"
+        self.timeout = timeout
+        self._dialect = dialect
+        self._log = log
+        self._columns = columns
+        self._recording = recording
+        self._first = log.seq  # a session opened again under its name begins here
+        self._on_close = on_close
+        self._lock = threading.Lock()
+        self._turns: dict[int, Turn] = {}  # those that are not over
+        self._shown: deque[Trace] = deque(maxlen=50)
+        self._listeners: list[Callable[[Trace], None]] = []
+        self._panel: Panel | None = None
+        self._opened: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._driver = drive(self._news)
+
+    # Talking
+
+    def say(self, text: str, timeout: float | None = None) -> Turn:
+        """Say something, wait until the bot is done, return the turn.
+
+        Raises:
+            TurnTimeout: the bot was not done within `timeout` seconds; `.turn` is the turn so far.
+            TurnFailed: the session broke.
+            SessionError: the session is closed.
+        """
+        return self.send(text).wait(timeout)
+
+    def send(self, text: str) -> Turn:
+        """Say something and return at once: `await` the turn, or `.wait()` for it."""
+        return self.start("text", text=text)
+
+    def stream(self, text: str, timeout: float | None = None) -> Iterator[Message]:
+        """Say something and yield the bot's messages as they arrive."""
+        return self.send(text).stream(timeout)
+
+    def press(self, choice: str | int | Choice, timeout: float | None = None) -> Turn:
+        """Press a button by its label, its position from 1, or itself, of the last message that has any.
+
+        Raises:
+            ActionError: there is no such button; nothing was sent.
+        """
+        return self.start("press", choice=self._button(choice)).wait(timeout)
+
+    def launch(self, timeout: float | None = None) -> Turn:
+        """Start the conversation from the beginning."""
+        return self.start("launch").wait(timeout)
+
+    def event(self, name: str, timeout: float | None = None) -> Turn:
+        """Trigger an event of the bot by its name."""
+        return self.start("event", name=name).wait(timeout)
+
+    def reset(self, timeout: float | None = None) -> Turn:
+        """Start over with nothing remembered, where the platform can."""
+        return self.start("reset").wait(timeout)
+
+    def act(self, verb: str, **fields: Any) -> Turn:
+        """Do anything the platform knows: one of its verbs, with its fields. Waits like `say`.
+
+        Raises:
+            ActionError: there is no such verb or field; nothing was sent.
+        """
+        return self.start(verb, **fields).wait()
+
+    def start(self, verb: str, **fields: Any) -> Turn:
+        """Do what `act` does, and return at once.
+
+        Raises:
+            ActionError: there is no such verb or field; nothing was sent.
+            SessionError: the session is closed.
+        """
+        action = self._action(verb, fields)
+        with self._lock:
+            if self.state == "closed":
+                raise SessionError(f"session {self.name!r} is closed: open a new one with connect()")
+            self._log.turn += 1
+            turn = self._turns[self._log.turn] = Turn(self, self._log.turn, action)
+            self._driver.act(turn.number, action)
+        return turn
+
+    # Reading
+
+    @property
+    def verbs(self) -> list[str]:
+        """What `act` can do here."""
+        return list(self._dialect.VERBS)
+
+    @property
+    def choices(self) -> list[Choice]:
+        """The buttons that can be pressed now."""
+        return _choices(self._shown)
+
+    def traces(self, since: int = 0) -> list[Trace]:
+        """Return the recorded traces, from `seq` number `since` on."""
+        return self._columns.traces(self.name, self._recording, max(since, self._first))
+
+    def transcript(self) -> str:
+        """Return the conversation as plain text."""
+        return render.transcript_text(self.traces())
+
+    def traces_df(self, **options: Any) -> pd.DataFrame:
+        """Return this session's traces; options as `socketnb.traces_df`."""
+        return frames.traces_df(self._columns, session=self.name, **options)
+
+    def turns_df(self, **options: Any) -> pd.DataFrame:
+        """Return this session's turns; options as `socketnb.turns_df`."""
+        return frames.turns_df(self._columns, session=self.name, **options)
+
+    def messages_df(self, **options: Any) -> pd.DataFrame:
+        """Return this session's messages; options as `socketnb.messages_df`."""
+        return frames.messages_df(self._columns, session=self.name, **options)
+
+    def panel(self) -> Panel:
+        """Return this session's chat panel, for a notebook. It may be shown several times: one panel, many views."""
+        from socketnb.faces.panel import Panel
+
+        if self._panel is None or self._panel.comm is None:
+            self._panel = Panel(self)
+        return self._panel
+
+    def listen(self, hear: Callable[[Trace], None]) -> Callable[[], None]:
+        """Call `hear` with every trace once it is recorded, on the background thread; returns what stops that."""
+        self._listeners.append(hear)
+        return lambda: self._listeners.remove(hear) if hear in self._listeners else None
+
+    # Ending
+
+    def close(self) -> None:
+        """Leave the conversation: its link closes, its traces stay. Closing again does nothing."""
+        if self.state != "closed":
+            self._driver.close()
+            self.state = "closed"
+            self._on_close(self)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # News, on the loop's thread
+
+    def open(self) -> None:
+        """Open the first link and wait until the conversation is ready; `connect` has done this already.
+
+        Raises:
+            ConnectError: it could not be made ready.
+        """
+        self._driver.start()
+        wait(self._opened)
+
+    def _news(self, news: News) -> None:
+        match news:
+            case Observed(record, link, at, elapsed_ms):
+                self._keep(self._log.append(record, link, at, elapsed_ms))
+            case Ready(conversation):
+                self._log.conversation = conversation
+            case Credential(value):
+                self._log.hide(value)
+            case TurnDone(number, status, reason):
+                if turn := self._turns.pop(number, None):
+                    turn._finish(status, reason and self._log.mask(reason))  # noqa: SLF001
+            case State(name, error):
+                self._enter(name, error)
+
+    def _keep(self, trace: Trace) -> None:
+        if trace.direction == "in":
+            self._shown.append(trace)
+        if turn := self._turns.get(trace.turn):
+            turn._add(trace)  # noqa: SLF001
+        for hear in list(self._listeners):
+            try:
+                hear(trace)
+            except Exception:
+                log.exception("a listener of session %r failed", self.name)
+
+    def _enter(self, state: str, error: ConnectError | None) -> None:
+        self.state = state
+        if self._opened.done():
+            return
+        if state == "ready":
+            self._opened.set_result(None)
+        elif state in ("lost", "closed"):
+            said = error or ConnectError("the session was closed")
+            self._opened.set_exception(type(said)(self._log.mask(str(said))))
+
+    # Checking
+
+    def _action(self, verb: str, fields: dict[str, Any]) -> Action:
+        if verb not in self._dialect.VERBS:
+            raise ActionError(unknown(f"{self.platform} verb", verb, self._dialect.VERBS))
+        known = {field.name: field for field in self._dialect.VERBS[verb].fields}
+        for name, value in fields.items():
+            if name not in known:
+                raise ActionError(unknown(f"field of {verb!r}", name, known))
+            if not isinstance(value, known[name].type):
+                wanted, got = known[name].type.__name__, type(value).__name__
+                raise ActionError(f"{verb}: {name} is a {wanted}, not a {got}; nothing was sent")
+        if missing := [name for name, field in known.items() if field.required and name not in fields]:
+            raise ActionError(f"{verb} needs {' and '.join(missing)}; nothing was sent")
+        return Action(verb, fields)
+
+    def _button(self, choice: str | int | Choice) -> Choice:
+        if isinstance(choice, Choice):
+            return choice
+        offered = self.choices
+        if not offered:
+            raise ActionError(f"{self.name}: no message has offered a button yet; nothing was sent")
+        if isinstance(choice, int):
+            if not 1 <= choice <= len(offered):
+                raise ActionError(f"there is no button {choice}; press 1 to {len(offered)}, nothing was sent")
+            return offered[choice - 1]
+        wanted = choice.strip().casefold()
+        found = [o for o in offered if o.label.strip().casefold() == wanted]
+        if not found:
+            raise ActionError(unknown("button", choice, [o.label for o in offered]) + "; nothing was sent")
+        return found[0]
+
+    # Notebook
+
+    def __repr__(self) -> str:
+        return f"<session {self.name!r}: {self.platform}, {self.state}, {self._log.turn} turns>"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        facts = html.escape(f"{self.platform} · {self.state} · {self._log.turn} turns · {self._log.seq} traces")
+        head = f"<strong>{html.escape(self.name)}</strong> <small style='opacity:.65'>{facts}</small>"
+        return {"text/plain": repr(self), "text/html": head + render.transcript_html(self.traces())}
+
+
+def _choices(traces: deque[Trace] | list[Trace]) -> list[Choice]:
+    """Return the buttons of the last trace that has any."""
+    for trace in reversed(list(traces)):
+        shown = message(trace)
+        if shown and isinstance(shown.content, Choices) and shown.content.options:
+            return list(shown.content.options)
+    return []

@@ -1,0 +1,187 @@
+"""Serves a flow through a dialect's server machine, on a loopback port and a background loop of its own.
+
+The loop is not the engine's: a flow that blocks must not stop the sessions that talk to it from answering pings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from socketnb.engine.link import wire
+from socketnb.errors import SettingsError, unknown
+from socketnb.flow import Conversation, Flow
+from socketnb.records import Close, Emit, Run, Secret, ServerEffect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from socketnb.dialects import Dialect
+    from socketnb.engine.loop import Loop
+
+HOST = "127.0.0.1"
+DROP = "drop"
+FAULTS = {DROP: "every link is cut"}
+
+
+class Simulator:
+    """A running simulator.
+
+    Args:
+        dialect: the platform it speaks as.
+        flow: the bot.
+        loop: the loop it runs on.
+        port: its port; 0: any that is free.
+        ping_interval, ping_timeout: seconds, as Engine.IO means them.
+        on_stop: called when it has stopped.
+
+    Attributes:
+        url: where it listens.
+        settings: what `connect` needs to reach it, under the same names.
+
+    Raises:
+        SettingsError: the port is taken or is none.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        flow: Flow,
+        loop: Loop,
+        *,
+        port: int = 0,
+        ping_interval: float = 25,
+        ping_timeout: float = 20,
+        on_stop: Callable[[Simulator], None] = lambda _: None,
+    ) -> None:
+        self.platform = dialect.NAME
+        self.flow = flow
+        self.running = True
+        self._loop = loop
+        self._on_stop = on_stop
+        self._faults = {**FAULTS, **dialect.FAULTS}
+        self._settings = dialect.simulated(f"http://{HOST}:{port}", _new_id)
+        self._machine = dialect.server(self._settings, _new_id)
+        self._flows: dict[str, Conversation] = {}
+        self._out: asyncio.Queue[Emit | Close] = asyncio.Queue()
+        self.url = loop.run(self._start(dialect.SERVER_PATH, port, ping_interval, ping_timeout))
+        self._settings["url"] = self.url
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What `connect` needs to reach it; credentials are `Secret`."""
+        return dict(self._settings)
+
+    def revealed(self) -> dict[str, Any]:
+        """Return the settings with credentials in the clear, for a client that is not ours."""
+        return {k: v.reveal() if isinstance(v, Secret) else v for k, v in self._settings.items()}
+
+    def fault(self, name: str) -> None:
+        """Inject a fault by its name.
+
+        Raises:
+            SettingsError: there is no such fault.
+        """
+        if name not in self._faults:
+            raise SettingsError(unknown("fault", name, self._faults))
+        self._loop.run(self._cut() if name == DROP else self._arm(name))
+
+    def stop(self) -> None:
+        """Stop serving. Stopping again does nothing."""
+        if self.running:
+            self.running = False
+            self._loop.run(self._stop())
+            self._on_stop(self)
+
+    def __enter__(self) -> Simulator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<{self.platform} simulator at {self.url}, {self.flow!r}{'' if self.running else ', stopped'}>"
+
+    # On the loop
+
+    async def _start(self, path: str, port: int, ping_interval: float, ping_timeout: float) -> str:
+        import socketio
+        from aiohttp import web
+
+        self._sio = socketio.AsyncServer(
+            async_mode="aiohttp",
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            logger=wire,
+            engineio_logger=wire,
+        )
+        self._sio.on("connect", lambda sid, *_: self._do(self._machine.opened(sid, time.time())))
+        self._sio.on("disconnect", lambda sid, *_: self._do(self._machine.closed(sid)))
+        self._sio.on("*", self._received)
+        app = web.Application()
+        self._sio.attach(app, socketio_path=path)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, HOST, port)
+        try:
+            await site.start()
+        except (OSError, OverflowError) as error:
+            await self._runner.cleanup()
+            raise SettingsError(f"port {port} cannot be used ({error}): choose another, or 0 for any") from None
+        self._sender = asyncio.create_task(self._send())
+        return f"http://{HOST}:{self._runner.addresses[0][1]}"
+
+    async def _stop(self) -> None:
+        self._sender.cancel()
+        for conversation in self._flows.values():
+            conversation.stop()
+        await self._sio.shutdown()
+        await self._cut()
+        await self._runner.cleanup()
+
+    async def _cut(self) -> None:
+        for socket in list(self._sio.eio.sockets.values()):
+            await socket.close(wait=False, abort=True)
+
+    async def _arm(self, name: str) -> None:
+        self._machine.fault(name)
+
+    def _received(self, event: str, sid: str, *args: Any) -> None:
+        payload = args[0] if len(args) == 1 else list(args) or None
+        self._do(self._machine.received(sid, event, payload, time.time()))
+
+    def _do(self, effects: Sequence[ServerEffect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Run):
+                self._conversation(effect.conversation).take(effect.did)
+            else:
+                self._out.put_nowait(effect)
+
+    def _conversation(self, name: str) -> Conversation:
+        if name not in self._flows:
+            self._flows[name] = Conversation(
+                self.flow,
+                lambda step: self._do(self._machine.put(name, step, time.time())),
+                lambda error: self._done(name, error),
+            )
+        return self._flows[name]
+
+    def _done(self, name: str, error: str | None) -> None:
+        self._do(self._machine.done(name, error, time.time()))
+        if self._flows[name].ended:
+            del self._flows[name]
+
+    async def _send(self) -> None:
+        """Send what the machine wants sent, in its order."""
+        while True:
+            match await self._out.get():
+                case Emit(event, args, link):
+                    await self._sio.emit(event, args or None, to=link)
+                case Close(link):
+                    await self._sio.disconnect(link)
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex[:12]
