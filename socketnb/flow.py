@@ -153,9 +153,7 @@ class Conversation:
         done: called on the loop when a turn is over, with what went wrong, if anything.
     """
 
-    def __init__(
-        self, flow: Flow, show: Callable[[Step], None], done: Callable[[str | None], None]
-    ) -> None:
+    def __init__(self, flow: Flow, show: Callable[[Step], None], done: Callable[[str | None], None]) -> None:
         self.vars: dict[str, Any] = {}
         self.can_ask = self.ended = False
         self._flow = flow

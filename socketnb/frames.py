@@ -105,7 +105,7 @@ def messages_df(store: Columns, *, columns: Sequence[str] | None = None, **which
 def turns_df(store: Columns, *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
     """Return one row per turn: what the user did, what the bot said, how it ended; options as `traces_df`.
 
-    `first_ms`, `last_ms` and `done_ms` are milliseconds from sending to the first message, the last one and the end.
+    `first_ms`, `last_ms` and `done_ms` are milliseconds from sending to the first message, the last, and the end.
     """
     return _pick(turns(traces_df(store, **which)), columns, TURN_COLUMNS)
 

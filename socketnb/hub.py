@@ -1,4 +1,4 @@
-"""The composition root: builds loops, recording, sessions and simulators, knows sessions by name, closes all at exit.
+"""The composition root: builds everything, knows sessions by their names, closes all at exit.
 
 The only module-level state is `hub`, made at import and empty until the first call.
 """
@@ -95,12 +95,12 @@ class Hub:
             session = Session(
                 name,
                 dialect,
-                lambda news: Driver(machine, self.engine, news, links=log.link),
-                log,
-                self.columns,
-                recorder.recording,
-                turn_timeout,
-                lambda closed: self._closed(closed, simulator),
+                drive=lambda news: Driver(machine, self.engine, news, links=log.link),
+                log=log,
+                columns=self.columns,
+                recording=recorder.recording,
+                timeout=turn_timeout,
+                on_close=lambda closed: self._closed(closed, simulator),
             )
             self._sessions[name] = session
         except BaseException:

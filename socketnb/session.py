@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from socketnb import frames, render
 from socketnb.dialects import Message, message
@@ -119,8 +119,10 @@ class Turn:
         try:
             while not (self._done.done() and seen == len(self.traces)):
                 with self._changed:
-                    self._changed.wait_for(lambda: len(self.traces) > seen or self._done.done(), SLICE)
-                fresh, seen = self.traces[seen:], len(self.traces)
+                    if len(self.traces) == seen and not self._done.done():
+                        self._changed.wait(SLICE)
+                fresh = self.traces[seen:]
+                seen += len(fresh)
                 yield from (m for m in map(message, fresh) if m and m.trace.sender != "user")
                 if time.monotonic() > due and not self._done.done():
                     self._abandon("timeout")
@@ -195,6 +197,7 @@ class Session:
         self,
         name: str,
         dialect: Dialect,
+        *,
         drive: Callable[[Callable[[News], None]], Driver],
         log: Log,
         columns: Columns,
@@ -317,7 +320,7 @@ class Session:
         return frames.messages_df(self._columns, session=self.name, **options)
 
     def panel(self) -> Panel:
-        """Return this session's chat panel, for a notebook. It may be shown several times: one panel, many views."""
+        """Return this session's chat panel, for a notebook: one panel, shown as often as you like."""
         from socketnb.faces.panel import Panel
 
         if self._panel is None or self._panel.comm is None:
@@ -338,7 +341,7 @@ class Session:
             self.state = "closed"
             self._on_close(self)
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

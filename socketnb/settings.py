@@ -54,12 +54,13 @@ def _convert(platform: str, name: str, setting: Setting, value: Any) -> Any:
         if not isinstance(value, str) or not value.strip():
             raise SettingsError(f"{platform}: {name} is a text that is not empty")
         return Secret(value.strip())
+    wrong = SettingsError(f"{platform}: {name} is a {setting.type.__name__}, not {value!r}")
+    if setting.type is str and not isinstance(value, str):
+        raise wrong
     try:
-        if setting.type is str and not isinstance(value, str):
-            raise TypeError
         converted = setting.type(value)
     except (TypeError, ValueError):
-        raise SettingsError(f"{platform}: {name} is a {setting.type.__name__}, not {value!r}") from None
+        raise wrong from None
     if setting.type in (int, float) and not 0 <= converted < float("inf"):
         raise SettingsError(f"{platform}: {name} is not negative and has an end, not {value!r}")
     if name == "url":

@@ -156,7 +156,7 @@ def content(event: str, payload: Any) -> Content | None:
 
 
 def _did(action: dict[str, Any]) -> Did:
-    """Read a request back: what did the user do? (Request types: the reference's table of actions.)"""
+    """Return what the user did, read back from a request."""
     kind, payload = str(action.get("type")), action.get("payload")
     if kind == "text":
         return Did("text", payload if isinstance(payload, str) else "")
@@ -262,7 +262,7 @@ class Client:
                 return self._started(payload)
             case "session.created", "creating":
                 return self._created(payload)
-            case ("client.started" | "session.created"), state:
+            case (("client.started" | "session.created"), state):
                 return [misread(event, payload, f"it came while {state}")]
             case "action.status", _:
                 return self._status(payload)

@@ -1,8 +1,8 @@
 """A driver runs one client machine over one link after another.
 
 Everything that happens to a session (an event, an action, a timer, a lost link) is put into one inbox; one task
-takes it out and lets the machine answer. So order is strict, and an exception in a machine becomes an `error` trace
-at once instead of a time-out. News leave through one callable, on the loop's thread.
+takes it out and lets the machine answer. So order is strict, and an exception in a machine becomes an `error`
+trace at once instead of a time-out. News leave through one callable, on the loop's thread.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from socketnb.engine.link import Link, open_link
+from socketnb.engine.link import Ears, Link, open_link
 from socketnb.engine.loop import wait
 from socketnb.errors import ConnectError, ConnectTimeout, Refused
 from socketnb.records import (
@@ -73,9 +73,7 @@ class Driver:
         links: how many links the session has had before.
     """
 
-    def __init__(
-        self, machine: ClientMachine, loop: Loop, news: Callable[[News], None], links: int = 0
-    ) -> None:
+    def __init__(self, machine: ClientMachine, loop: Loop, news: Callable[[News], None], links: int = 0) -> None:
         self.link: Link | None = None
         self._machine = machine
         self._loop = loop
@@ -153,14 +151,13 @@ class Driver:
         def event_came(event: str, args: list[Any]) -> None:
             put(partial(self._received, number, event, args, time.time_ns(), time.monotonic()))
 
+        ears = Ears(
+            event_came,
+            lambda what: put(partial(self._broken, number, what)),
+            lambda reason: put(partial(self._closed, number, reason)),
+        )
         try:
-            link = await open_link(
-                address,
-                await self._loop.http(),
-                event_came,
-                lambda what: put(partial(self._broken, number, what)),
-                lambda reason: put(partial(self._closed, number, reason)),
-            )
+            link = await open_link(address, await self._loop.http(), ears)
         except ConnectError as error:
             self._inbox.put_nowait(partial(self._failed, error))
             return

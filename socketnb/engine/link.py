@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from socketnb.errors import ConnectError, Refused, Unreachable
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 wire = logging.getLogger("socketnb.wire")
 wire.setLevel(logging.CRITICAL)  # python-socketio logs addresses and payloads as they are, credentials and all
+
+
+class Ears(NamedTuple):
+    """Who is told what arrives, in the order of the wire."""
+
+    event: Callable[[str, list[Any]], None]  # an event and its arguments
+    broken: Callable[[str], None]  # what is no Socket.IO packet
+    closed: Callable[[str], None]  # once: why the link is gone
 
 
 class Link:
@@ -60,14 +68,9 @@ class Link:
 async def open_link(
     address: Address,
     http: aiohttp.ClientSession,
-    on_event: Callable[[str, list[Any]], None],
-    on_broken: Callable[[str], None],
-    on_closed: Callable[[str], None],
+    ears: Ears,
 ) -> Link:
     """Open a connection, trying the address's transports in order.
-
-    The callables are called in the order of the wire: `on_event` for each event with its arguments, `on_broken` for
-    what is no Socket.IO packet, `on_closed` once, with the reason.
 
     Raises:
         Unreachable: nothing answered as a Socket.IO server.
@@ -76,7 +79,7 @@ async def open_link(
     error: ConnectError = Unreachable("no transport to try")
     for transport in address.transports:
         try:
-            return await _connect(address, transport, http, on_event, on_broken, on_closed)
+            return await _connect(address, transport, http, ears)
         except Refused:
             raise
         except Unreachable as failed:
@@ -88,9 +91,7 @@ async def _connect(
     address: Address,
     transport: str,
     http: aiohttp.ClientSession,
-    on_event: Callable[[str, list[Any]], None],
-    on_broken: Callable[[str], None],
-    on_closed: Callable[[str], None],
+    ears: Ears,
 ) -> Link:
     import aiohttp
     import socketio
@@ -100,9 +101,9 @@ async def _connect(
     )
     refusals: list[Any] = []
     namespace = address.namespace
-    client.on("*", lambda event, *args: on_event(event, list(args)), namespace=namespace)
+    client.on("*", lambda event, *args: ears.event(event, list(args)), namespace=namespace)
     client.on("connect_error", lambda *why: refusals.extend(why), namespace=namespace)
-    client.on("disconnect", lambda reason="": on_closed(str(reason) or "lost"), namespace=namespace)
+    client.on("disconnect", lambda reason="": ears.closed(str(reason) or "lost"), namespace=namespace)
     dispatch = client.eio.handlers["message"]
 
     async def guarded(data: Any) -> None:
@@ -110,7 +111,7 @@ async def _connect(
         try:
             await dispatch(data)
         except Exception as error:  # noqa: BLE001 (a hostile packet may raise anything in the decoder)
-            on_broken(f"{type(error).__name__}: {error}")
+            ears.broken(f"{type(error).__name__}: {error}")
 
     client.eio.on("message", guarded)
     try:

@@ -1,7 +1,7 @@
 """One daemon thread with one asyncio loop, started on first use.
 
-A socket on the kernel's main loop dies while a cell blocks; on this one it answers every ping. Stopping cancels and
-gathers all tasks, then stops the loop, then joins the thread.
+A socket on the kernel's main loop dies while a cell blocks; on this one it answers every ping. Stopping cancels
+and gathers all tasks, then stops the loop, then joins the thread.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class ChatMagics(Magics):
     def _connect(self, args: Any) -> None:
         if not args.which:
             raise SettingsError(f"connect to which platform? %chat connect {PLATFORMS[0]} --simulate")
-        settings = dict(_pair(text) for text in args.set)
+        settings: dict[str, Any] = dict(_pair(text) for text in args.set)
         if args.url:
             settings["url"] = args.url
         display(hub.connect(args.which, name=args.name, simulate=args.simulate, **settings))

@@ -94,13 +94,13 @@ class Panel(anywidget.AnyWidget):
         self._stop_listening()
         super().close()
 
-    def _repr_mimebundle_(self, **options: object) -> Any:
+    def _repr_mimebundle_(self, **_: object) -> Any:
         """Beside the widget, a transcript: what GitHub, nbviewer and mail show."""
-        bundle = super()._repr_mimebundle_(**options)
+        bundle = super()._repr_mimebundle_()
         if bundle is None:
             return None
         data, metadata = bundle
-        return {**data, **self._session._repr_mimebundle_()}, metadata  # noqa: SLF001 (another repr of ours)
+        return {**data, **self._session._repr_mimebundle_()}, metadata
 
     def _tell(self, trace: Trace) -> None:
         """Hand one trace to the pages; on the background thread."""

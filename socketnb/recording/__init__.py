@@ -1,1 +1,1 @@
-"""Recording: every observation becomes one row, is masked, journaled, and only then shown. Knows none of its readers."""
+"""Recording: every observation becomes a row, is masked, journaled, and only then shown. It knows no reader."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from socketnb.engine.link import wire
 from socketnb.errors import SettingsError, unknown
@@ -95,7 +95,7 @@ class Simulator:
             self._loop.run(self._stop())
             self._on_stop(self)
 
-    def __enter__(self) -> Simulator:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
