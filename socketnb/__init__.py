@@ -12,6 +12,7 @@ In a notebook, `%load_ext socketnb` adds `%chat` and `%%chat`, and `bot.panel()`
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from socketnb.engine.loop import run_in_cell as run
@@ -62,6 +63,9 @@ __all__ = [
     "traces_df",
     "turns_df",
 ]
+
+# Without a handler of the user's, a log line would be printed from a background thread, into whatever cell is near.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 connect = _hub.connect
 simulate = _hub.simulate

@@ -101,7 +101,7 @@ async def _connect(
     )
     refusals: list[Any] = []
     namespace = address.namespace
-    client.on("*", lambda event, *args: ears.event(event, list(args)), namespace=namespace)
+    client.on("*", lambda event, *args: ears.event(str(event), list(args)), namespace=namespace)
     client.on("connect_error", lambda *why: refusals.extend(why), namespace=namespace)
     client.on("disconnect", lambda reason="": ears.closed(str(reason) or "lost"), namespace=namespace)
     dispatch = client.eio.handlers["message"]

@@ -64,6 +64,7 @@ class Simulator:
         self._faults = {**FAULTS, **dialect.FAULTS}
         self._settings = dialect.simulated(f"http://{HOST}:{port}", _new_id)
         self._machine = dialect.server(self._settings, _new_id)
+        self._links: set[str] = set()
         self._flows: dict[str, Conversation] = {}
         self._out: asyncio.Queue[Emit | Close] = asyncio.Queue()
         self.url = loop.run(self._start(dialect.SERVER_PATH, port, ping_interval, ping_timeout))
@@ -117,8 +118,8 @@ class Simulator:
             logger=wire,
             engineio_logger=wire,
         )
-        self._sio.on("connect", lambda sid, *_: self._do(self._machine.opened(sid, time.time())))
-        self._sio.on("disconnect", lambda sid, *_: self._do(self._machine.closed(sid)))
+        self._sio.on("connect", lambda sid, *_: self._opened(sid))
+        self._sio.on("disconnect", lambda sid, *_: self._closed(sid))
         self._sio.on("*", self._received)
         app = web.Application()
         self._sio.attach(app, socketio_path=path)
@@ -142,11 +143,23 @@ class Simulator:
         await self._runner.cleanup()
 
     async def _cut(self) -> None:
-        for socket in list(self._sio.eio.sockets.values()):
-            await socket.close(wait=False, abort=True)
+        """Cut every connection as a pulled cable does: without a goodbye."""
+        for link in self._links:
+            self._do(self._machine.closed(link))
+        for connection in self._runner.server.connections if self._runner.server else []:
+            if connection.transport is not None:
+                connection.transport.abort()
 
     async def _arm(self, name: str) -> None:
         self._machine.fault(name)
+
+    def _opened(self, link: str) -> None:
+        self._links.add(link)
+        self._do(self._machine.opened(link, time.time()))
+
+    def _closed(self, link: str) -> None:
+        self._links.discard(link)
+        self._do(self._machine.closed(link))
 
     def _received(self, event: str, sid: str, *args: Any) -> None:
         payload = args[0] if len(args) == 1 else list(args) or None

@@ -1,0 +1,89 @@
+"""What tests share: a hub of their own, a flow to talk to, and the browser, if there is one."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from socketnb.flow import Flow, FlowTurn
+from socketnb.hub import Hub
+
+FAST = {"reconnection_delay": 0.02, "reconnection_delay_max": 0.05}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep every recording of a test in the test's own folder, and users' settings out of it."""
+    monkeypatch.setenv("SOCKETNB_HOME", str(tmp_path / "home"))
+    for name in ("PROJECT_ID", "API_KEY", "URL", "SESSION_KEY"):
+        monkeypatch.delenv(f"SOCKETNB_VOICEFLOW_{name}", raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """A hub that leaves nothing behind."""
+    before = set(threading.enumerate())
+    hub = Hub()
+    yield hub
+    hub.close()
+    left = [t.name for t in set(threading.enumerate()) - before if t.name.startswith("socketnb")]
+    assert not left, f"threads were left behind: {left}"
+
+
+@pytest.fixture
+def flow() -> Flow:
+    """A bot with one answer of each kind."""
+    flow = Flow(f"test {id(object())}")
+
+    @flow.launch
+    def hello(turn: FlowTurn) -> None:
+        turn.say("Hello!")
+        turn.choices("Order", "Track")
+
+    @flow.on("Order")
+    async def order(turn: FlowTurn) -> None:
+        size = await turn.ask("Which size?", choices=["S", "L"])
+        turn.say(f"One {size} pizza.")
+        turn.end()
+
+    @flow.on("strange")
+    def strange(turn: FlowTurn) -> None:
+        turn.raw("action.trace", {"trace": {"type": "fireworks", "payload": {"colour": "red"}}, "messageID": "m"})
+        turn.raw("weather.report", {"sun": True})
+
+    @flow.on("malformed")
+    def malformed(turn: FlowTurn) -> None:
+        for event in ("action.trace", "action.status", "session.created", "client.started"):
+            for payload in (None, 7, [], {}, {"trace": 7}, {"trace": {"type": None}}, {"status": []}):
+                turn.raw(event, payload)
+
+    @flow.on("sorry")
+    def sorry(turn: FlowTurn) -> None:
+        turn.raw("error", {"code": "quota", "error": "too many tokens"})
+
+    @flow.on("break")
+    def broken(turn: FlowTurn) -> None:
+        raise ZeroDivisionError("cannot slice a pizza by none")
+
+    @flow.otherwise
+    def echo(turn: FlowTurn) -> None:
+        turn.say(f"You said {turn.text}")
+
+    return flow
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool]], None]:
+    """Wait until something is true, without polling for longer than a test may take."""
+
+    def wait(true: Callable[[], bool], seconds: float = 10) -> None:
+        tick = threading.Event()
+        for _ in range(int(seconds / 0.01)):
+            if true():
+                return
+            tick.wait(0.01)
+        raise AssertionError("it did not happen in time")
+
+    return wait

@@ -1,0 +1,131 @@
+"""Flows: how a bot written in Python behaves."""
+
+import gc
+
+import pytest
+
+from socketnb.demo_flow import demo_flow
+from socketnb.errors import FlowError
+from socketnb.flow import Flow, FlowTurn
+from socketnb.hub import Hub
+from socketnb.records import Did
+
+
+def test_a_handler_is_found_by_words_in_any_case_and_spacing() -> None:
+    flow = Flow("words")
+
+    @flow.on("Track my  order", "where")
+    def track(turn: FlowTurn) -> None: ...
+
+    assert flow.handler(Did("text", " track MY order")) is track
+    assert flow.handler(Did("press", "Where")) is track
+
+
+def test_what_nobody_answers_is_told_to_the_user(hub: Hub) -> None:
+    turn = hub.connect("voiceflow", simulate=True, flow=Flow("empty")).say("hi")
+    assert turn.text == "I have no answer to “hi”."
+
+
+def test_running_a_cell_again_replaces_the_flow_for_the_next_turn(hub: Hub) -> None:
+    def cell(answer: str) -> Flow:
+        flow = Flow("rerun")
+
+        @flow.otherwise
+        def say(turn: FlowTurn) -> None:
+            turn.say(answer)
+
+        return flow
+
+    first = cell("old")
+    bot = hub.connect("voiceflow", simulate=True, flow=first)
+    assert bot.say("hi").text == "old"
+    second = cell("new")
+    assert bot.say("hi").text == "new"
+    del second
+    gc.collect()
+    assert bot.say("hi").text == "old", "a flow that nobody holds any more is forgotten"
+
+
+def test_variables_last_from_turn_to_turn_and_are_each_conversations_own(hub: Hub) -> None:
+    flow = Flow("counter")
+
+    @flow.otherwise
+    def count(turn: FlowTurn) -> None:
+        turn.vars["n"] = turn.vars.get("n", 0) + 1
+        turn.say(str(turn.vars["n"]))
+
+    one, other = (hub.connect("voiceflow", simulate=True, flow=flow) for _ in range(2))
+    assert [one.say("x").text, one.say("x").text, other.say("x").text] == ["1", "2", "1"]
+
+
+def test_a_plain_handler_may_block_without_stopping_other_conversations(hub: Hub) -> None:
+    import threading
+
+    flow, go = Flow("blocking"), threading.Event()
+
+    @flow.on("block")
+    def block(turn: FlowTurn) -> None:
+        go.wait(10)
+
+    @flow.otherwise
+    def echo(turn: FlowTurn) -> None:
+        turn.say("here")
+
+    simulator = hub.simulate("voiceflow", flow)
+    one, other = (hub.connect("voiceflow", **simulator.settings) for _ in range(2))
+    turn = one.send("block")
+    assert other.say("hi").text == "here"
+    go.set()
+    assert turn.wait().status == "completed"
+
+
+def test_a_launch_leaves_an_open_question(hub: Hub, flow: Flow) -> None:
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    bot.launch()
+    bot.press("Order")
+    assert bot.launch().text == "Hello!"
+    assert bot.say("L").text == "You said L"
+
+
+def test_asking_in_a_plain_function_says_what_to_write(hub: Hub) -> None:
+    flow = Flow("plain")
+
+    @flow.otherwise
+    def ask(turn: FlowTurn) -> None:
+        turn.ask("Which size?")
+
+    error = hub.connect("voiceflow", simulate=True, flow=flow).say("hi").error
+    assert "write the handler as `async def`" in (error or "")
+
+
+@pytest.mark.parametrize("words", [(), (7,)])
+def test_an_answer_to_nothing_is_refused(words: tuple[str, ...]) -> None:
+    with pytest.raises(FlowError, match="needs the words it answers"):
+        Flow("nothing").on(*words)
+
+
+def test_a_decorator_without_a_function_is_refused() -> None:
+    with pytest.raises(FlowError, match="above a function"):
+        Flow("nothing").launch("hello")  # type: ignore[type-var]
+
+
+def test_choices_without_labels_are_refused(hub: Hub) -> None:
+    flow = Flow("no labels")
+
+    @flow.otherwise
+    def offer(turn: FlowTurn) -> None:
+        turn.choices()
+
+    assert "needs labels" in (hub.connect("voiceflow", simulate=True, flow=flow).say("hi").error or "")
+
+
+def test_the_demo_shop_tracks_returns_and_says_goodbye(hub: Hub) -> None:
+    bot = hub.connect("voiceflow", simulate=True, flow=demo_flow())
+    assert "Trailhead" in bot.launch().text
+    bot.press("Track order")
+    assert "Tuesday" in bot.say("#4567").text
+    bot.press("Return an item")
+    assert "next size up" in bot.press("Too small").text
+    assert "Saturday" in bot.say("hours").text
+    assert "did not understand" in bot.say("xyzzy").text
+    assert "trail" in bot.say("thanks").text

@@ -1,0 +1,458 @@
+"""Voiceflow's dialect: its two machines as a pair, and each against a transcript written from the vendor's page."""
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socketnb.dialects import voiceflow
+from socketnb.records import (
+    Action,
+    Choice,
+    Choices,
+    Close,
+    Credential,
+    Custom,
+    Did,
+    Emit,
+    End,
+    Ended,
+    Failed,
+    Ready,
+    Reconnect,
+    Record,
+    Run,
+    Secret,
+    Step,
+    Text,
+    TurnDone,
+    fingerprint,
+)
+
+TRANSCRIPT = Path(__file__).parent / "transcripts" / "voiceflow.jsonl"
+GIVEN = {
+    "url": "http://127.0.0.1:1",
+    "project_id": "project-1",
+    "api_key": Secret("VF.DM.planted-key"),
+    "user_id": "ana@example.org",
+}
+SETTINGS = {name: GIVEN.get(name, setting.default) for name, setting in voiceflow.SETTINGS.items()}
+LAUNCH = Action("launch")
+
+
+def say(text: str) -> Action:
+    return Action("text", {"text": text})
+
+
+def ids() -> Callable[[], str]:
+    numbers = count(1)
+    return lambda: f"id{next(numbers)}"
+
+
+class Pair:
+    """A client and a server machine with a list as the network between them."""
+
+    def __init__(self, answer: Callable[[Did], Sequence[Step]] = lambda did: [Text(f"You said {did.text}")]) -> None:
+        self.client = voiceflow.client(SETTINGS)
+        self.server = voiceflow.server(SETTINGS, ids())
+        self.answer = answer
+        self.links = 0
+        self.seen: list[Any] = []  # the client's effects
+        self.events: list[str] = []  # what the client sent
+        self.deaf = False  # the network loses what the server sends
+
+    def connect(self) -> None:
+        self.links += 1
+        self.client.dial(0.0)
+        self.server.opened(f"link{self.links}", 0.0)
+        self.to_client(self.client.opened(0.0))
+
+    def disconnect(self) -> None:
+        self.to_client(self.client.closed(0.0))
+        self.server.closed(f"link{self.links}")
+
+    def act(self, turn: int, action: Action) -> None:
+        self.to_client(self.client.act(turn, action, 0.0))
+
+    def to_client(self, effects: Sequence[Any]) -> None:
+        for effect in effects:
+            self.seen.append(effect)
+            if isinstance(effect, Emit):
+                self.events.append(effect.event)
+                link = f"link{self.links}"
+                self.to_server(self.server.received(link, effect.event, *effect.args, now=1.7e9))
+
+    def to_server(self, effects: Sequence[Any]) -> None:
+        for effect in effects:
+            if isinstance(effect, Emit) and not self.deaf:
+                self.to_client(self.client.received(effect.event, *effect.args, now=0.0))
+            elif isinstance(effect, Run):
+                for step in self.answer(effect.did):
+                    self.to_server(self.server.put(effect.conversation, step, 1.7e9))
+                self.to_server(self.server.done(effect.conversation, None, 1.7e9))
+
+    def of(self, kind: type) -> list[Any]:
+        return [effect for effect in self.seen if isinstance(effect, kind)]
+
+    def kinds(self) -> list[str]:
+        return [record.kind for record in self.of(Record)]
+
+
+def test_a_first_link_creates_a_session_and_announces_its_key_as_a_credential() -> None:
+    pair = Pair()
+    pair.connect()
+    assert pair.events == ["client.start", "session.create"]
+    (credential,), (ready,) = pair.of(Credential), pair.of(Ready)
+    assert ready.conversation == fingerprint(credential.value)
+    assert pair.kinds()[-1] == "ready"
+    assert pair.client.deadline is None
+
+
+def test_the_key_of_a_session_is_a_signed_token() -> None:
+    pair = Pair()
+    pair.connect()
+    assert len(pair.of(Credential)[0].value.split(".")) == 3
+
+
+def test_a_turn_is_accepted_answered_and_completed() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.act(1, say("hi"))
+    (done,) = pair.of(TurnDone)
+    assert (done.turn, done.status) == (1, "completed")
+    text = next(r for r in pair.of(Record) if r.kind == "text")
+    assert (text.text, text.turn, text.sender, text.server_at) == ("You said hi", 1, "bot", 1_700_000_000_000_000_000)
+    assert [r.final for r in pair.of(Record)][-1] is True
+
+
+def test_a_button_is_pressed_with_its_request_verbatim() -> None:
+    heard: list[Did] = []
+
+    def answer(did: Did) -> list[Step]:
+        heard.append(did)
+        return [Choices((Choice("Order"), Choice("Track")))]
+
+    pair = Pair(answer)
+    pair.connect()
+    pair.act(1, LAUNCH)
+    offer = next(r for r in pair.of(Record) if r.kind == "choices")
+    shown = voiceflow.content(offer.event, offer.payload)
+    assert isinstance(shown, Choices)
+    pair.act(2, Action("press", {"choice": shown.options[1]}))
+    assert heard == [Did("launch"), Did("press", "Track")]
+    sent = next(e for e in reversed(pair.of(Emit)) if e.event == "action.send")
+    assert sent.args[0]["action"] == shown.options[1].request
+
+
+def test_a_second_action_waits_until_the_first_is_completed() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.deaf = True
+    pair.act(1, say("one"))
+    pair.act(2, say("two"))
+    assert pair.events.count("action.send") == 1
+    pair.to_client(pair.client.received("action.status", {"status": "completed", "messageID": "m"}, now=0.0))
+    assert pair.events.count("action.send") == 2
+
+
+def test_what_is_said_before_the_session_is_ready_waits_and_goes_out_in_order() -> None:
+    pair = Pair()
+    pair.act(1, say("one"))
+    pair.act(2, say("two"))
+    assert not pair.events
+    pair.connect()
+    said = [r.text for r in pair.of(Record) if r.kind == "text"]
+    assert said == ["You said one", "You said two"]
+
+
+def test_a_rejected_action_ends_its_turn_with_the_reason() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.server.fault("reject")
+    pair.act(1, say("hi"))
+    (done,) = pair.of(TurnDone)
+    assert (done.status, done.reason) == ("rejected", "rejected on request")
+
+
+def test_a_stored_session_is_resumed_on_the_next_link() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.disconnect()
+    pair.connect()
+    assert pair.events == ["client.start", "session.create", "client.start"]
+    assert pair.kinds()[-1] == "resumed"
+    pair.act(1, say("still there?"))
+    assert pair.of(TurnDone)[0].status == "completed"
+
+
+def test_an_expired_session_is_replaced_and_the_turn_under_way_fails() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.server.fault("silent")
+    pair.act(1, say("hi"))
+    pair.disconnect()
+    pair.server.fault("expire")
+    pair.connect()
+    assert any("stored session is gone" in (r.text or "") for r in pair.of(Record))
+    assert [(d.turn, d.status) for d in pair.of(TurnDone)] == [(1, "failed")]
+    assert len(pair.of(Credential)) == 2
+
+
+def test_an_action_that_no_status_came_for_is_sent_again_on_the_next_link() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.server.fault("mute")
+    pair.act(1, say("hi"))
+    pair.disconnect()
+    pair.server = voiceflow.server(SETTINGS, ids())
+    pair.connect()
+    assert pair.of(TurnDone)[0].status == "completed"
+    assert pair.kinds().count("action") == 1, "what the user said is recorded once"
+
+
+def test_what_the_bot_says_while_the_link_is_down_comes_on_the_next() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.answer = lambda did: []
+    pair.server.fault("silent")
+    pair.act(1, say("hi"))
+    conversation = next(iter(pair.server._sessions))
+    pair.disconnect()
+    assert pair.server.put(conversation, Text("late"), 1.7e9) == []
+    pair.connect()
+    assert [r.text for r in pair.of(Record) if r.kind == "text"] == ["late"]
+
+
+def test_a_bot_can_end_the_conversation_and_the_next_action_starts_another() -> None:
+    pair = Pair(lambda did: [Text("Bye."), End()])
+    pair.connect()
+    pair.act(1, say("bye"))
+    assert [e.reason for e in pair.of(Ended)] == ["end_of_diagram"]
+    pair.act(2, say("again"))
+    assert isinstance(pair.seen[-1], Reconnect)
+    pair.disconnect()
+    pair.connect()
+    assert [d.status for d in pair.of(TurnDone)] == ["completed", "completed"]
+    assert len({r.conversation for r in pair.of(Ready)}) == 2
+
+
+def test_the_end_of_a_session_may_come_before_the_status_of_its_turn() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.deaf = True
+    pair.act(1, say("bye"))
+    received = pair.client.received
+    pair.to_client(received("action.status", {"status": "accepted", "messageID": "m"}, 0.0))
+    pair.to_client(received("session.ended", {"reason": "inactivity_timeout"}, 0.0))
+    assert not pair.of(TurnDone)
+    pair.to_client(received("action.status", {"status": "completed", "messageID": "m"}, 0.0))
+    assert pair.of(TurnDone)[0].status == "completed"
+
+
+def test_a_turn_whose_status_never_comes_ends_soon_after_the_session() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.deaf = True
+    pair.act(1, say("bye"))
+    pair.to_client(pair.client.received("action.status", {"status": "accepted", "messageID": "m"}, 0.0))
+    pair.to_client(pair.client.received("session.ended", {}, 0.0))
+    assert pair.client.deadline == 2.0
+    pair.to_client(pair.client.timer(2.0))
+    assert pair.of(TurnDone)[0].reason == "the session ended"
+
+
+def test_an_action_sent_while_the_end_was_on_its_way_starts_the_next_session() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.deaf = True
+    pair.act(1, say("hours"))
+    pair.to_client(pair.client.received("session.ended", {"reason": "end_of_diagram"}, 0.0))
+    assert isinstance(pair.seen[-1], Reconnect)
+    pair.deaf = False
+    pair.disconnect()
+    pair.connect()
+    assert pair.of(TurnDone)[0].status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"project_id": "other"}, "check project_id"), ({"api_key": Secret("wrong")}, "check api_key")],
+)
+def test_wrong_credentials_are_refused_for_good(wrong: dict[str, Any], said: str) -> None:
+    pair = Pair()
+    pair.client = voiceflow.client({**SETTINGS, **wrong})
+    pair.connect()
+    (failed,) = pair.of(Failed)
+    assert failed.final
+    assert said in failed.reason
+
+
+@pytest.mark.parametrize(("state", "step"), [(0, "Socket.IO connection"), (1, "client.started"), (2, "session.created")])
+def test_a_step_of_the_handshake_that_does_not_come_is_named(state: int, step: str) -> None:
+    client = voiceflow.client(SETTINGS)
+    client.dial(5.0)
+    if state:
+        client.opened(5.0)
+    if state > 1:
+        client.received("client.started", {"newSessionRequired": True}, 5.0)
+    assert client.deadline == 15.0
+    (failed,) = client.timer(15.0)
+    assert isinstance(failed, Failed)
+    assert f"no {step} came within 10 s" in failed.reason
+
+
+def test_an_error_outside_the_handshake_is_recorded_and_the_session_goes_on() -> None:
+    pair = Pair()
+    pair.connect()
+    (record,) = pair.client.received("error", {"code": "quota", "error": "too many tokens"}, 0.0)
+    assert isinstance(record, Record)
+    assert record.error == "too many tokens (quota)"
+    pair.act(1, say("hi"))
+    assert pair.of(TurnDone)[0].status == "completed"
+
+
+def test_an_unknown_trace_and_an_unknown_event_are_kept_as_they_came() -> None:
+    client = voiceflow.client(SETTINGS)
+    payload = {"trace": {"type": "fireworks", "payload": {"colour": "red"}}, "messageID": "m"}
+    for event, kept in (("action.trace", payload), ("weather.report", [1, 2])):
+        (record,) = client.received(event, kept, 0.0)
+        assert isinstance(record, Record)
+        assert (record.kind, record.payload) == ("custom", kept)
+    assert voiceflow.content("action.trace", payload) == Custom("fireworks", {"colour": "red"})
+
+
+def test_a_turn_that_was_abandoned_makes_way_and_its_late_traces_stay_its_own() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.deaf = True
+    pair.act(1, say("one"))
+    pair.act(2, say("two"))
+    pair.to_client(pair.client.received("action.status", {"status": "accepted", "messageID": "m1"}, 0.0))
+    pair.to_client(pair.client.abandon(1, 0.0))
+    assert pair.events.count("action.send") == 2
+    late = {"trace": {"type": "text", "payload": {"message": "late"}}, "messageID": "m1"}
+    pair.to_client(pair.client.received("action.trace", late, 0.0))
+    pair.to_client(pair.client.received("action.status", {"status": "completed", "messageID": "m1"}, 0.0))
+    assert [(r.turn, r.final) for r in pair.of(Record)[-2:]] == [(1, False), (1, False)]
+    assert not pair.of(TurnDone)
+
+
+@pytest.mark.parametrize("time", [1720552033, 1720552033000, 1720552033.0])
+def test_a_time_in_seconds_and_one_in_milliseconds_are_the_same_moment(time: float) -> None:
+    client = voiceflow.client(SETTINGS)
+    (record,) = client.received("action.trace", {"trace": {"type": "end", "time": time}}, 0.0)
+    assert isinstance(record, Record)
+    assert record.server_at == 1_720_552_033 * 10**9
+
+
+def test_a_text_without_a_message_is_read_from_its_slate() -> None:
+    slate = {"id": "s", "content": [{"children": [{"text": "Hello "}, {"children": [{"text": "you"}]}]}, {}]}
+    reading = voiceflow.read({"type": "text", "payload": {"slate": slate}})
+    assert reading.content == Text("Hello you")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+TRACE = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["text", "choice", "block", "end", "x"]) | JSON,
+        "payload": st.fixed_dictionaries({}, optional={"message": JSON, "slate": JSON, "buttons": JSON}) | JSON,
+        "time": JSON,
+    },
+)
+FIELDS = {"trace": TRACE | JSON, "status": JSON, "messageID": JSON, "sessionKey": JSON, "newSessionRequired": JSON}
+EVENTS = st.sampled_from(["client.started", "session.created", "action.trace", "action.status", "error", "x"])
+
+
+@given(st.lists(st.tuples(EVENTS, st.fixed_dictionaries({}, optional=FIELDS) | JSON), max_size=8))
+def test_no_event_breaks_the_client(events: list[tuple[str, Any]]) -> None:
+    client = voiceflow.client(SETTINGS)
+    client.dial(0.0)
+    client.opened(0.0)
+    client.act(1, say("hi"), 0.0)
+    for event, payload in events:
+        assert client.received(event, payload, 0.0), "every event leaves a record"
+        voiceflow.content(event, payload)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["client.start", "session.create", "action.send", "x"]), JSON), max_size=8))
+def test_no_event_breaks_the_server(events: list[tuple[str, Any]]) -> None:
+    server = voiceflow.server(SETTINGS, ids())
+    server.received("link", "client.start", {"userID": "a", "projectID": "project-1"}, 0.0)
+    for event, payload in events:
+        server.received("link", event, payload, 0.0)
+
+
+# ── The vendor's page ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lines() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in TRANSCRIPT.read_text().splitlines()]
+
+
+def matches(wanted: Any, got: Any, names: dict[str, Any]) -> bool:
+    """Compare with a transcript: `<name>` stands for a value that the other side makes up."""
+    if isinstance(wanted, str) and wanted.startswith("<"):
+        return names.setdefault(wanted, got) == got or wanted in ("<slate>", "<time>")
+    if isinstance(wanted, dict) and isinstance(got, dict):
+        return list(wanted) == list(got) and all(matches(wanted[k], got[k], names) for k in wanted)
+    if isinstance(wanted, list) and isinstance(got, list):
+        return len(wanted) == len(got) and all(map(matches, wanted, got, [names] * len(got)))
+    return bool(wanted == got)
+
+
+def test_the_client_speaks_as_the_page_says() -> None:
+    client = voiceflow.client(SETTINGS)
+    client.dial(0.0)
+    actions = iter([LAUNCH, Action("press", {"choice": Choice("Track", lines()[9]["payload"]["action"])}), say("4567")])
+    out = [e for e in client.opened(0.0) if isinstance(e, Emit)]
+    turn = count(1)
+    for line in lines():
+        if line["from"] == "server":
+            out += [e for e in client.received(line["event"], line["payload"], 0.0) if isinstance(e, Emit)]
+        else:
+            if not out:
+                out += [e for e in client.act(next(turn), next(actions), 0.0) if isinstance(e, Emit)]
+            sent = out.pop(0)
+            assert (sent.event, *sent.args) == (line["event"], line["payload"])
+    assert not out
+
+
+def test_the_server_answers_as_the_page_says() -> None:
+    server = voiceflow.server(SETTINGS, ids())
+    answers = {
+        "launch": [Text("What may I do?"), Choices((Choice("Track"),))],
+        "press": [Text("Which number?")],
+        "text": [End()],
+    }
+    names: dict[str, Any] = {}
+    out: list[Any] = []
+
+    def take(effects: Sequence[Any]) -> None:
+        for effect in effects:
+            if isinstance(effect, Run):
+                for step in answers[effect.did.verb]:
+                    take(server.put(effect.conversation, step, 1.7e9))
+                take(server.done(effect.conversation, None, 1.7e9))
+            else:
+                assert not isinstance(effect, Close)
+                out.append(effect)
+
+    for line in lines():
+        if line["from"] == "client":
+            said = json.loads(json.dumps(line["payload"]).replace("<path>", str(names.get("<path>"))))
+            take(server.received("link", line["event"], said, 1.7e9))
+        else:
+            sent = out.pop(0)
+            assert sent.event == line["event"]
+            assert matches(line["payload"], *sent.args, names), (line, sent)
+    assert not out
