@@ -14,7 +14,7 @@ lab: .venv/.lab  ## the notebooks, in JupyterLab
 
 test: .venv/.dev  ## every test, those with a browser and a kernel too
 	@$(BIN)/python tests/provide.py
-	@$(BIN)/pytest -n auto
+	@$(BIN)/pytest -n auto --dist loadgroup
 
 check: .venv/.dev  ## format, lint, types, and the contracts between the layers
 	$(BIN)/ruff format --check
@@ -29,6 +29,9 @@ format: .venv/.dev  ## bring the code into form
 notebooks: .venv/.dev  ## run the notebooks and save them with static output
 	$(BIN)/python tests/notebooks.py notebooks/*.ipynb
 
+pictures: .venv/.dev  ## the README's pictures, from the real panel
+	$(BIN)/python tests/pictures.py
+
 # base: what users get · lab: with JupyterLab · dev: with what tests need
 .venv/.base: EXTRA =
 .venv/.lab: EXTRA = [lab]
@@ -40,4 +43,4 @@ notebooks: .venv/.dev  ## run the notebooks and save them with static output
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.$(EXTRA)'
 	@touch $@
 
-.PHONY: help demo lab test check format notebooks
+.PHONY: help demo lab test check format notebooks pictures

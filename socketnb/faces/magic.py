@@ -11,8 +11,9 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.display import display
 
+from socketnb import dialects
 from socketnb.dialects import PLATFORMS
-from socketnb.errors import SettingsError, SocketnbError
+from socketnb.errors import SettingsError, SocketnbError, unknown
 from socketnb.hub import hub
 
 COMMANDS = ("connect", "list", "panel", "close")
@@ -63,6 +64,10 @@ class ChatMagics(Magics):
         if not args.which:
             raise SettingsError(f"connect to which platform? %chat connect {PLATFORMS[0]} --simulate")
         settings: dict[str, Any] = dict(_pair(text) for text in args.set)
+        known = dialects.get(args.which).SETTINGS
+        for name in settings:
+            if name not in known:
+                raise SettingsError(unknown(f"{args.which} setting", name, known))
         if args.url:
             settings["url"] = args.url
         display(hub.connect(args.which, name=args.name, simulate=args.simulate, **settings))
@@ -92,7 +97,5 @@ def _one_line() -> Iterator[None]:
         yield
     except SocketnbError as error:
         raise UsageError(str(error)) from None
-    except TypeError as error:
-        raise UsageError(f"{error}: --set takes the platform's settings") from None
     except KeyboardInterrupt:
         raise UsageError("interrupted: the turn was cancelled, the session stays usable") from None

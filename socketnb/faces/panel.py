@@ -106,9 +106,9 @@ class Panel(anywidget.AnyWidget):
         """Hand one trace to the pages; on the background thread."""
         shown = row(trace)
         if shown or trace.direction == "local":
-            self._send([shown] if shown else [], trace.seq + 1)
+            self._publish([shown] if shown else [], trace.seq + 1)
 
-    def _send(self, rows: list[Row], to: int, since: int | None = None) -> None:
+    def _publish(self, rows: list[Row], to: int, since: int | None = None) -> None:
         since = self._covered if since is None else since
         self._covered = max(self._covered, to)
         self.send({"from": since, "to": to, "rows": rows, "facts": self._facts()})
@@ -125,7 +125,7 @@ class Panel(anywidget.AnyWidget):
                 case {"ask": int(since)}:
                     traces = self._session.traces(since)
                     to = traces[-1].seq + 1 if traces else since
-                    self._send([shown for shown in map(row, traces) if shown], to, since)
+                    self._publish([shown for shown in map(row, traces) if shown], to, since)
                 case {"say": str(text)} if text.strip():
                     self._session.send(text)
                 case {"press": int(seq), "option": int(option)}:

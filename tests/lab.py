@@ -1,0 +1,107 @@
+"""Drives a real JupyterLab in a real browser: a server of its own, a notebook, keys and clicks."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run"]
+CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+TOKEN = "lab-of-a-test"
+READY = 60
+
+
+def notebook(*cells: str) -> dict[str, Any]:
+    """Return a notebook with a kernel named: without one a dialog blocks every click."""
+    return {
+        "cells": [
+            {"cell_type": "code", "id": f"cell-{n}", "metadata": {}, "source": cell, "outputs": [], "execution_count": None}
+            for n, cell in enumerate(cells)
+        ],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+@contextmanager
+def jupyterlab(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
+    """Serve a folder and yield the address; the server chooses its port and is ended afterwards."""
+    own = folder / ".jupyter"
+    themes = own / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    themes.mkdir(parents=True)
+    (themes / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
+    (themes / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
+    files = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime"}
+    env = {**os.environ, **{name: str(own / part) for name, part in files.items()}}
+    env["IPYTHONDIR"] = str(own / "ipython")
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0"]
+    command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    with (own / "log").open("w") as log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as server:
+        try:
+            yield _address(own / "runtime", server)
+        finally:
+            server.terminate()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def _address(runtime: Path, server: "subprocess.Popen[bytes]") -> str:
+    due = time.monotonic() + READY
+    while time.monotonic() < due and server.poll() is None:
+        for file in runtime.glob("jpserver-*.json"):
+            try:
+                url = str(json.loads(file.read_text())["url"])
+                with urllib.request.urlopen(f"{url}api?token={TOKEN}"):
+                    return url
+            except (OSError, ValueError):
+                continue
+        time.sleep(0.1)
+    raise RuntimeError(f"JupyterLab did not start: {(runtime.parent / 'log').read_text()[-2000:]}")
+
+
+class Lab:
+    """An open notebook."""
+
+    def __init__(self, page: Any, url: str, path: str) -> None:
+        self.page = page
+        page.goto(f"{url}lab/tree/{path}?token={TOKEN}&reset")
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=READY * 1000)
+        page.wait_for_selector(".jp-Spinner", state="detached", timeout=READY * 1000)
+
+    def run(self, cell: int) -> None:
+        """Run a cell. The first keystroke is sometimes lost while the page settles: press until it is taken."""
+        code = self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell)
+        prompt = code.locator(".jp-InputPrompt")
+        for _ in range(20):
+            code.locator(".cm-content").click()
+            self.page.keyboard.press("Control+Enter")
+            try:
+                prompt.filter(has_text="[ ]:").wait_for(state="detached", timeout=2000)
+            except self._timeout:
+                continue
+            return
+        raise AssertionError(f"cell {cell} did not run")
+
+    @property
+    def _timeout(self) -> type[Exception]:
+        from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+        return PlaywrightTimeout
+
+    def output(self, cell: int) -> Any:
+        """Return the output area of a cell."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-OutputArea")
+
+    def save(self) -> None:
+        """Save the notebook."""
+        self.page.keyboard.press("Control+s")

@@ -1,0 +1,123 @@
+"""The panel in real JupyterLab, in a real browser."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import CHROMIUM, Lab, jupyterlab, notebook
+from provide import browser
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(browser() is None, reason="no Chromium: install it (Debian: apt-get install chromium)"),
+    pytest.mark.filterwarnings("default"),  # playwright's own
+]
+ARTEFACTS = Path(__file__).parent.parent / "test-artefacts"
+CONNECT = """%load_ext socketnb
+%chat connect voiceflow --simulate --name bot
+%chat panel bot"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser(), args=CHROMIUM)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("lab")
+    with jupyterlab(folder) as url:
+        yield url, folder
+
+
+@pytest.fixture
+def lab(chromium: Any, server: tuple[str, Path], request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Open a notebook with the given cells; keep a screenshot of how it ends."""
+    url, folder = server
+    pages = []
+
+    def opened(*cells: str) -> Lab:
+        path = f"{request.node.name}.ipynb"
+        (folder / path).write_text(json.dumps(notebook(*cells)))
+        page = chromium.new_page(viewport={"width": 1100, "height": 1000})
+        page.set_default_timeout(20_000)
+        pages.append(page)
+        return Lab(page, url, path)
+
+    yield opened
+    ARTEFACTS.mkdir(exist_ok=True)
+    for page in pages:
+        page.screenshot(path=ARTEFACTS / f"{request.node.name}.png")
+        page.close()
+
+
+def test_a_person_types_presses_a_button_and_sees_the_replies(lab: Any) -> None:
+    page = lab(CONNECT)
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    panel.locator(".snb-input").fill("hello")
+    panel.locator(".snb-input").press("Enter")
+    panel.get_by_text("I did not understand that").wait_for()
+    panel.get_by_role("button", name="Track order").click()
+    panel.get_by_text("What is your order number?").wait_for()
+    panel.locator(".snb-input").fill("4567")
+    panel.locator(".snb-send").click()
+    panel.get_by_text("Tuesday before noon").wait_for()
+    assert panel.locator(".snb-user").all_inner_texts() == ["hello", "Track order", "4567"]
+    assert panel.locator(".snb-used").all_inner_texts() == ["Track order"]
+    assert panel.locator(".snb-under").count() == 3
+    assert panel.locator(".snb-typing, .snb-waiting").count() == 0
+
+
+def test_a_cell_and_the_panel_show_the_same_conversation(lab: Any) -> None:
+    page = lab(CONNECT, "%%chat bot\nhours", "bot_turns = len(__import__('socketnb').turns_df()); print(bot_turns)")
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    page.run(1)
+    panel.get_by_text("Saturday, 10 to 14").wait_for()
+    panel.locator(".snb-input").fill("thanks")
+    panel.locator(".snb-input").press("Enter")
+    panel.get_by_text("See you on the trail").wait_for()
+    page.run(2)
+    page.output(2).get_by_text("2", exact=True).wait_for()
+
+
+def test_the_panel_answers_while_another_cell_blocks(lab: Any) -> None:
+    page = lab(CONNECT, "import time; time.sleep(8); print('slept')")
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    panel.locator(".snb-input").wait_for()
+    page.run(1)
+    panel.locator(".snb-input").fill("hours")
+    panel.locator(".snb-input").press("Enter")
+    panel.get_by_text("Saturday, 10 to 14").wait_for(timeout=5000)
+    assert page.output(1).get_by_text("slept").count() == 0, "the answer came only after the cell"
+    page.output(1).get_by_text("slept").wait_for()
+
+
+def test_a_second_view_and_a_reloaded_page_show_the_whole_conversation(lab: Any) -> None:
+    page = lab(CONNECT, "%chat panel bot")
+    page.run(0)
+    first = page.output(0).locator(".snb-panel")
+    first.locator(".snb-input").fill("hours")
+    first.locator(".snb-input").press("Enter")
+    first.get_by_text("Saturday, 10 to 14").wait_for()
+    page.run(1)
+    second = page.output(1).locator(".snb-panel")
+    second.get_by_text("Saturday, 10 to 14").wait_for()
+    assert second.inner_text() == first.inner_text()
+    page.save()
+    page.page.reload()
+    page.page.wait_for_selector(".snb-panel", timeout=60_000)
+    first.get_by_text("Saturday, 10 to 14").wait_for()
+    first.get_by_role("button", name="Track order").click()
+    second.get_by_text("What is your order number?").wait_for()
