@@ -64,7 +64,7 @@ __all__ = [
     "turns_df",
 ]
 
-# Without a handler of the user's, a log line would be printed from a background thread, into whatever cell is near.
+# Without a handler, a log line would be printed from a background thread, into whatever cell is near.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 connect = _hub.connect

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 # ── Columns: schema version 1 ────────────────────────────────────────────────────────────────────────────────
 
@@ -337,6 +337,12 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._value)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        return self
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, (masked(self._value),)

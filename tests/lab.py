@@ -21,7 +21,14 @@ def notebook(*cells: str) -> dict[str, Any]:
     """Return a notebook with a kernel named: without one a dialog blocks every click."""
     return {
         "cells": [
-            {"cell_type": "code", "id": f"cell-{n}", "metadata": {}, "source": cell, "outputs": [], "execution_count": None}
+            {
+                "cell_type": "code",
+                "id": f"cell-{n}",
+                "metadata": {},
+                "source": cell,
+                "outputs": [],
+                "execution_count": None,
+            }
             for n, cell in enumerate(cells)
         ],
         "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},

@@ -90,7 +90,9 @@ def test_a_packet_that_is_none_becomes_an_error_trace_and_the_session_goes_on(
     assert set(bot.traces_df()["error"].dropna().str.split(":").str[0]) == {"not a Socket.IO packet"}
 
 
-def test_an_exception_in_a_machine_is_a_trace_at_once(hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_in_a_machine_is_a_trace_at_once(
+    hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bot = hub.connect("voiceflow", simulate=True, flow=flow)
     machine: Any = bot._driver._machine
     monkeypatch.setattr(machine, "_trace", lambda payload: 1 / 0)
@@ -107,17 +109,17 @@ flow = snb.Flow("ticker")
 @flow.otherwise
 async def tick(turn):
     import asyncio
-    for n in range(30):
+    for n in range(40):
         turn.say(str(n))
         await asyncio.sleep(0.1)
-sim = snb.simulate("voiceflow", flow, ping_interval=0.5, ping_timeout=0.5)
+sim = snb.simulate("voiceflow", flow, ping_interval=1, ping_timeout=1)
 bot = snb.connect("voiceflow", **sim.settings)
 sid = bot._driver.link.sid
 turn = bot.send("go")
-time.sleep(4)
+time.sleep(5)
 assert bot._driver.link.sid == sid, "another link"
 assert turn.status == "completed", turn.status
-assert turn.text.split() == [str(n) for n in range(30)], turn.text
+assert turn.text.split() == [str(n) for n in range(40)], turn.text
 assert bot.traces_df()["link"].max() == 1
 print("all there")
 """
@@ -125,7 +127,9 @@ print("all there")
     assert done.stdout == "all there\n", done.stderr
 
 
-def test_a_polling_link_works_where_websockets_do_not(hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_polling_link_works_where_websockets_do_not(
+    hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from aiohttp import ClientConnectionError, ClientSession
 
     async def blocked(*_: object, **__: object) -> None:

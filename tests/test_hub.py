@@ -80,7 +80,10 @@ def test_a_simulator_is_reached_with_its_own_settings(hub: Hub, flow: Flow) -> N
     [
         ({"platform": "voicflow"}, r"no platform 'voicflow'; did you mean 'voiceflow'\?"),
         ({"platform": "voiceflow"}, r"needs project_id .*SOCKETNB_VOICEFLOW_PROJECT_ID.*simulate=True"),
-        ({"platform": "voiceflow", "projectid": "x"}, r"no voiceflow setting 'projectid'; did you mean 'project_id'\?"),
+        (
+            {"platform": "voiceflow", "projectid": "x"},
+            r"no voiceflow setting 'projectid'; did you mean 'project_id'\?",
+        ),
         ({"platform": "voiceflow", "project_id": "x", "url": "nonsense"}, "url is like https://host"),
         ({"platform": "voiceflow", "project_id": "x", "url": "http://host:port"}, "url is like https://host"),
         ({"platform": "voiceflow", "project_id": 7}, "project_id is a str, not 7"),
@@ -187,11 +190,17 @@ def test_closing_twice_and_using_a_hub_again_both_work(hub: Hub, flow: Flow) -> 
 
 
 def test_a_port_that_is_taken_is_told(hub: Hub) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        with pytest.raises(SettingsError, match="cannot be used .*choose another, or 0 for any"):
-            hub.simulate("voiceflow", port=taken.getsockname()[1])
+    said = "cannot be used .*choose another, or 0 for any"
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SettingsError, match=said):
+        hub.simulate("voiceflow", port=taken.getsockname()[1])
     with pytest.raises(SettingsError, match="port 70000 cannot be used"):
         hub.simulate("voiceflow", port=70000)
+
+
+@pytest.mark.parametrize("pings", [{"ping_interval": 0.5}, {"ping_timeout": 0}])
+def test_a_ping_too_short_for_the_wire_is_told(hub: Hub, pings: dict[str, float]) -> None:
+    with pytest.raises(SettingsError, match="ping_interval is at least 1 s"):
+        hub.simulate("voiceflow", **pings)  # type: ignore[arg-type]
 
 
 def test_an_unknown_fault_says_which_exist(hub: Hub) -> None:

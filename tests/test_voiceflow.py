@@ -1,4 +1,4 @@
-"""Voiceflow's dialect: its two machines as a pair, and each against a transcript written from the vendor's page."""
+"""Voiceflow's dialect: its two machines as a pair, and each against a transcript of the vendor's page."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -57,7 +57,9 @@ def ids() -> Callable[[], str]:
 class Pair:
     """A client and a server machine with a list as the network between them."""
 
-    def __init__(self, answer: Callable[[Did], Sequence[Step]] = lambda did: [Text(f"You said {did.text}")]) -> None:
+    def __init__(
+        self, answer: Callable[[Did], Sequence[Step]] = lambda did: [Text(f"You said {did.text}")]
+    ) -> None:
         self.client = voiceflow.client(SETTINGS)
         self.server = voiceflow.server(SETTINGS, ids())
         self.answer = answer
@@ -126,7 +128,12 @@ def test_a_turn_is_accepted_answered_and_completed() -> None:
     (done,) = pair.of(TurnDone)
     assert (done.turn, done.status) == (1, "completed")
     text = next(r for r in pair.of(Record) if r.kind == "text")
-    assert (text.text, text.turn, text.sender, text.server_at) == ("You said hi", 1, "bot", 1_700_000_000_000_000_000)
+    assert (text.text, text.turn, text.sender, text.server_at) == (
+        "You said hi",
+        1,
+        "bot",
+        1_700_000_000_000_000_000,
+    )
     assert [r.final for r in pair.of(Record)][-1] is True
 
 
@@ -292,7 +299,9 @@ def test_wrong_credentials_are_refused_for_good(wrong: dict[str, Any], said: str
     assert said in failed.reason
 
 
-@pytest.mark.parametrize(("state", "step"), [(0, "Socket.IO connection"), (1, "client.started"), (2, "session.created")])
+@pytest.mark.parametrize(
+    ("state", "step"), [(0, "Socket.IO connection"), (1, "client.started"), (2, "session.created")]
+)
 def test_a_step_of_the_handshake_that_does_not_come_is_named(state: int, step: str) -> None:
     client = voiceflow.client(SETTINGS)
     client.dial(5.0)
@@ -384,7 +393,9 @@ def test_no_event_breaks_the_client(events: list[tuple[str, Any]]) -> None:
         voiceflow.content(event, payload)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["client.start", "session.create", "action.send", "x"]), JSON), max_size=8))
+@given(
+    st.lists(st.tuples(st.sampled_from(["client.start", "session.create", "action.send", "x"]), JSON), max_size=8)
+)
 def test_no_event_breaks_the_server(events: list[tuple[str, Any]]) -> None:
     server = voiceflow.server(SETTINGS, ids())
     server.received("link", "client.start", {"userID": "a", "projectID": "project-1"}, 0.0)
@@ -413,7 +424,9 @@ def matches(wanted: Any, got: Any, names: dict[str, Any]) -> bool:
 def test_the_client_speaks_as_the_page_says() -> None:
     client = voiceflow.client(SETTINGS)
     client.dial(0.0)
-    actions = iter([LAUNCH, Action("press", {"choice": Choice("Track", lines()[9]["payload"]["action"])}), say("4567")])
+    actions = iter(
+        [LAUNCH, Action("press", {"choice": Choice("Track", lines()[9]["payload"]["action"])}), say("4567")]
+    )
     out = [e for e in client.opened(0.0) if isinstance(e, Emit)]
     turn = count(1)
     for line in lines():

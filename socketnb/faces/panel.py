@@ -22,7 +22,7 @@ import anywidget
 
 from socketnb import dialects, render
 from socketnb.dialects import message
-from socketnb.errors import SocketnbError
+from socketnb.errors import ActionError, SocketnbError
 from socketnb.records import Choices
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class Panel(anywidget.AnyWidget):
         if bundle is None:
             return None
         data, metadata = bundle
-        return {**data, **self._session._repr_mimebundle_()}, metadata
+        static = self._session._repr_mimebundle_()
+        return {**data, **static, "text/plain": self._session.transcript()}, metadata
 
     def _tell(self, trace: Trace) -> None:
         """Hand one trace to the pages; on the background thread."""
@@ -137,6 +138,9 @@ class Panel(anywidget.AnyWidget):
             self.send({"problem": f"{type(error).__name__}: {error}", "text": said.get("say", "")})
 
     def _press(self, seq: int, option: int) -> None:
-        shown = message(self._session.traces(seq)[0])
-        if shown and isinstance(shown.content, Choices):
-            self._session.start("press", choice=shown.content.options[option])
+        trace = next(iter(self._session.traces(seq)), None)
+        shown = message(trace) if trace and trace.seq == seq else None
+        options = shown.content.options if shown and isinstance(shown.content, Choices) else ()
+        if not 0 <= option < len(options):
+            raise ActionError("there is no button here; nothing was sent")
+        self._session.start("press", choice=options[option])

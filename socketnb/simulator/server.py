@@ -42,7 +42,7 @@ class Simulator:
         settings: what `connect` needs to reach it, under the same names.
 
     Raises:
-        SettingsError: the port is taken or is none.
+        SettingsError: the port is taken or is none, or a ping time is too short.
     """
 
     def __init__(
@@ -56,6 +56,10 @@ class Simulator:
         ping_timeout: float = 20,
         on_stop: Callable[[Simulator], None] = lambda _: None,
     ) -> None:
+        if ping_interval < 1 or ping_timeout <= 0:
+            raise SettingsError(
+                "ping_interval is at least 1 s (the wire has whole seconds) and ping_timeout above 0"
+            )
         self.platform = dialect.NAME
         self.flow = flow
         self.running = True

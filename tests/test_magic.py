@@ -1,0 +1,145 @@
+"""The magics, in a real IPython shell."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+from socketnb.faces import magic
+from socketnb.flow import Flow, FlowTurn
+from socketnb.hub import Hub
+
+
+class Notebook:
+    """Runs cells in a shell; what they show is kept."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        self.html: list[str] = []
+        self.text = ""
+        self.errors = ""
+
+    def run(self, cell: str) -> Any:
+        with capture_output() as shown:
+            result = self.shell.run_cell(cell)
+        self.html = [output.data.get("text/html", "") for output in shown.outputs]
+        self.text = shown.stdout + "".join(output.data["text/plain"] for output in shown.outputs)
+        self.errors = shown.stderr
+        return result
+
+
+@pytest.fixture
+def cells(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Notebook]:
+    monkeypatch.setattr(magic, "hub", hub)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance(colors="nocolor")
+    shell.run_line_magic("load_ext", "socketnb")
+    yield Notebook(shell)
+    shell.history_manager.end_session()
+    InteractiveShell.clear_instance()
+
+
+def test_a_session_is_opened_listed_and_closed(cells: Notebook, hub: Hub) -> None:
+    cells.run("%chat connect voiceflow --simulate --name bot")
+    assert "bot" in cells.html[0]
+    assert hub.session("bot").state == "ready"
+    cells.run("%chat")
+    assert cells.text == "<session 'bot': voiceflow, ready, 0 turns>\n"
+    cells.run("%chat close bot")
+    cells.run("%chat list")
+    assert cells.text == "no session is open\n"
+
+
+def test_each_line_of_a_cell_is_a_turn(cells: Notebook, hub: Hub) -> None:
+    cells.run("%chat connect voiceflow --simulate --name bot")
+    assert cells.run("%%chat bot\ntrack\n\n4567\n").result is None
+    assert len(cells.html) == 2
+    assert "order number" in cells.html[0]
+    assert "Tuesday before noon" in cells.html[1]
+    assert list(hub.turns_df()["user_text"]) == ["track", "4567"]
+
+
+def test_a_name_may_be_left_out_when_there_is_only_one_session(cells: Notebook) -> None:
+    cells.run("%chat connect voiceflow --simulate")
+    cells.run("%%chat\nhours")
+    assert "Saturday" in cells.html[0]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{braces} $dollar %percent", "'quotes' \"double\" \\back\\slash", "  spaces  ", "😀 ?", "a?", "!ls", "%who"],
+)
+def test_what_a_cell_says_is_sent_as_it_stands(cells: Notebook, hub: Hub, line: str) -> None:
+    flow, heard = Flow("ears"), []
+
+    @flow.otherwise
+    def hear(turn: FlowTurn) -> None:
+        heard.append(turn.text)
+
+    hub.connect("voiceflow", simulate=True, flow=flow)
+    cells.run(f"%%chat\n{line}\n{line}")
+    assert heard == [line, line]
+
+
+def test_a_panel_is_shown_with_a_transcript_beside_it(cells: Notebook) -> None:
+    cells.run("%chat connect voiceflow --simulate --name bot")
+    cells.run("%%chat bot\nhours")
+    panel = cells.run("%chat panel bot").result
+    data, _ = panel._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert "Saturday" in data["text/html"]
+    assert "<script" not in data["text/html"]
+    panel.close()
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("%chat connect", "connect to which platform"),
+        ("%chat connect voicflow --simulate", "did you mean 'voiceflow'"),
+        ("%chat connect voiceflow", "needs project_id"),
+        ("%chat connect voiceflow --simulate --set user_id", "--set takes KEY=VALUE"),
+        ("%chat connect voiceflow --simulate --set user=x", "did you mean 'user_id'"),
+        ("%chat connect voiceflow --set project_id=x --url nowhere", "url is like https://host"),
+        ("%chat dance", "invalid choice: 'dance'"),
+        ("%chat list --nonsense", "unrecognized arguments"),
+        ("%chat panel", "no session is open"),
+        ("%chat close bot", "no session is open"),
+        ("%%chat bot\nhi", "no session is open: snb.connect"),
+        ("%%chat --timeout soon\nhi", "invalid float value"),
+    ],
+)
+def test_a_mistake_is_one_line_without_a_traceback(cells: Notebook, cell: str, said: str) -> None:
+    result = cells.run(cell)
+    assert isinstance(result.error_in_exec, UsageError)
+    assert said in str(result.error_in_exec)
+    assert "Traceback" not in cells.text + cells.errors
+    assert "\n" not in str(result.error_in_exec).strip()
+
+
+def test_a_turn_that_times_out_shows_what_came_and_says_so(cells: Notebook, hub: Hub) -> None:
+    simulator = hub.simulate("voiceflow")
+    hub.connect("voiceflow", **simulator.settings)
+    simulator.fault("silent")
+    result = cells.run("%%chat --timeout 0.3\nhours")
+    assert "Saturday" in cells.html[0]
+    assert "stays usable" in str(result.error_in_exec)
+
+
+def test_the_magics_document_their_arguments(cells: Notebook) -> None:
+    for name, kind in (("%chat", "line"), ("%%chat", "cell")):
+        doc = cells.shell.magics_manager.magics[kind]["chat"].__doc__
+        assert doc
+        assert name in doc or "each line" in doc
+        assert "--" in doc
+
+
+def test_loading_twice_and_reloading_do_no_harm(cells: Notebook) -> None:
+    cells.run("%load_ext socketnb")
+    cells.run("%reload_ext socketnb")
+    cells.run("%chat")
+    assert cells.text == "no session is open\n"

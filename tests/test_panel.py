@@ -1,0 +1,131 @@
+"""The panel's kernel side: what travels, without a browser."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from socketnb.faces.panel import Panel
+from socketnb.flow import Flow
+from socketnb.hub import Hub
+from socketnb.session import Session
+
+Eventually = Callable[[Callable[[], bool]], None]
+
+
+class Page:
+    """A page at the other end of a panel: it hears what is sent and answers."""
+
+    def __init__(self, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.panel = panel
+        self.heard: list[dict[str, Any]] = []
+        monkeypatch.setattr(panel, "send", self.heard.append)
+
+    def says(self, message: object) -> None:
+        self.panel._hear(self.panel, message, [])
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return [row for message in self.heard for row in message.get("rows", [])]
+
+
+@pytest.fixture
+def bot(hub: Hub, flow: Flow) -> Session:
+    return hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
+
+
+@pytest.fixture
+def page(bot: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    panel = bot.panel()
+    yield Page(panel, monkeypatch)
+    panel.close()
+
+
+def test_a_page_that_asks_is_told_the_whole_conversation(bot: Session, page: Page) -> None:
+    bot.launch()
+    page.heard.clear()
+    page.says({"ask": 0})
+    (answer,) = page.heard
+    assert (answer["from"], answer["to"]) == (0, len(bot.traces()))
+    assert [row.get("html") or row.get("choices") or row.get("text") for row in answer["rows"]] == [
+        "(launch)",
+        "<p>Hello!</p>\n",
+        ["Order", "Track"],
+        None,
+    ]
+    assert answer["facts"] == {"name": "bot", "platform": "Voiceflow", "state": "ready"}
+
+
+def test_what_travels_lies_end_to_end_and_goes_up_to_the_last_trace(bot: Session, page: Page) -> None:
+    page.says({"ask": 0})
+    bot.launch()
+    bot.say("hi")
+    ends = [(message["from"], message["to"]) for message in page.heard]
+    assert all(start == before for (_, before), (start, _) in pairwise(ends))
+    assert ends[-1][1] == len(bot.traces())
+
+
+def test_a_page_speaks_and_presses(bot: Session, page: Page, eventually: Eventually) -> None:
+    page.says({"say": "hi"})
+    eventually(lambda: any(row.get("html") == "<p>You said hi</p>\n" for row in page.rows))
+    bot.launch()
+    offer = next(row for row in page.rows if "choices" in row)
+    page.says({"press": offer["seq"], "option": 0})
+    eventually(lambda: any(row.get("html") == "<p>Which size?</p>\n" for row in page.rows))
+
+
+def test_the_last_row_of_a_turn_says_how_long_it_took(bot: Session, page: Page) -> None:
+    turn = bot.say("hi")
+    assert page.rows[-1]["done"] == round(turn.done_ms, 1)
+
+
+@pytest.mark.parametrize("nonsense", [{}, {"say": ""}, {"say": 7}, {"ask": "x"}, {"press": 0}, 7, None, []])
+def test_a_page_that_talks_nonsense_is_not_heard(bot: Session, page: Page, nonsense: Any) -> None:
+    page.says(nonsense)
+    assert bot.turns_df().empty
+    assert not [message for message in page.heard if "problem" in message]
+
+
+@pytest.mark.parametrize(
+    "press", [{"press": 0, "option": 0}, {"press": 10**6, "option": 0}, {"press": -1, "option": 9}]
+)
+def test_a_button_that_is_not_there_is_a_problem_in_words(bot: Session, page: Page, press: dict[str, int]) -> None:
+    page.says(press)
+    (problem,) = [message["problem"] for message in page.heard if "problem" in message]
+    assert "no button" in problem
+
+
+def test_what_cannot_be_sent_comes_back_with_its_words(bot: Session, page: Page) -> None:
+    bot.close()
+    page.says({"say": "hi"})
+    assert page.heard[-1]["text"] == "hi"
+    assert "closed" in page.heard[-1]["problem"]
+
+
+def test_a_session_has_one_panel_however_often_it_is_shown(bot: Session, page: Page) -> None:
+    assert len({id(bot.panel()) for _ in range(50)}) == 1
+    assert len(bot._listeners) == 1
+
+
+def test_a_panel_that_was_closed_is_made_again_and_hears_no_more(
+    bot: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = bot.panel()
+    panel.close()
+    assert not bot._listeners
+    again = bot.panel()
+    assert again is not panel
+    again.close()
+
+
+def test_hostile_words_travel_as_text_or_sanitised(bot: Session, page: Page) -> None:
+    bot.say("<img src=x onerror=alert(1)>")
+    mine, its = [row for row in page.rows if "text" in row or "html" in row]
+    assert mine["text"] == "<img src=x onerror=alert(1)>", "the page inserts it as text"
+    assert "<img" not in its["html"]
+
+
+def test_no_state_is_saved_but_the_code(page: Page) -> None:
+    state = page.panel.get_state()
+    assert {name for name, value in state.items() if value and not name.startswith("_")} <= {"layout", "tabbable"}
