@@ -109,6 +109,11 @@ class Lab:
         """Return the output area of a cell."""
         return self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-OutputArea")
 
-    def save(self) -> None:
-        """Save the notebook."""
-        self.page.keyboard.press("Control+s")
+    def save(self, file: Path, having: str) -> None:
+        """Save the notebook, and wait until the file on disk has these words."""
+        for _ in range(100):
+            self.page.keyboard.press("Control+s")
+            self.page.wait_for_timeout(200)
+            if having in file.read_text():
+                return
+        raise AssertionError(f"{file} was not saved")

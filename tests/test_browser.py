@@ -106,7 +106,9 @@ def test_the_panel_answers_while_another_cell_blocks(lab: Any) -> None:
     page.output(1).get_by_text("slept").wait_for()
 
 
-def test_a_second_view_and_a_reloaded_page_show_the_whole_conversation(lab: Any) -> None:
+def test_a_second_view_and_a_reloaded_page_show_the_whole_conversation(
+    lab: Any, server: tuple[str, Path], request: pytest.FixtureRequest
+) -> None:
     page = lab(CONNECT, "%chat panel bot")
     page.run(0)
     first = page.output(0).locator(".snb-panel")
@@ -117,7 +119,7 @@ def test_a_second_view_and_a_reloaded_page_show_the_whole_conversation(lab: Any)
     second = page.output(1).locator(".snb-panel")
     second.get_by_text("Saturday, 10 to 14").wait_for()
     assert second.inner_text() == first.inner_text()
-    page.save()
+    page.save(server[1] / f"{request.node.name}.ipynb", having="Saturday, 10 to 14")
     page.page.reload()
     page.page.wait_for_selector(".snb-panel", timeout=60_000)
     first.get_by_text("Saturday, 10 to 14").wait_for()

@@ -54,7 +54,7 @@ class View {
   // What the user does
 
   key(event) {
-    event.stopPropagation(); // the notebook has shortcuts of its own
+    if (!event.ctrlKey && !event.metaKey) event.stopPropagation(); // plain keys are shortcuts of the notebook
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       this.say();
