@@ -150,7 +150,8 @@ def turns(traces: pd.DataFrame) -> pd.DataFrame:
         ),
         error=failed[~failed.index.duplicated()]["error"],
     )
-    result["status"] = result["status"].replace({"error": "failed"}).fillna("running")
+    named = {"error": "failed"}
+    result["status"] = [named.get(s, s) if isinstance(s, str) else "running" for s in result["status"]]
     result["messages"] = result["messages"].fillna(0)
     return _typed(result, TURN_COLUMNS)
 
