@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from socketnb.flow import Flow, FlowTurn
+import base64
+from urllib.parse import quote
+
+from socketnb.flow import Flow, FlowTurn, card
+from socketnb.sound import tone, wav
 
 ORDERS = {
     "4567": "left our warehouse yesterday and arrives **Tuesday before noon**",
     "4568": "is being packed and leaves us **tonight**",
     "4569": "was delivered on **Friday at 14:20**; your neighbour signed for it",
 }
-MENU = ("Track order", "Return an item", "Opening hours")
+MENU = ("Track order", "Return an item", "Opening hours", "Show me around")
+GOODS = {
+    "Trail bottle": "Keeps cold for 24 hours · €24",
+    "Rain cover": "Fits your backpack · €18",
+    "Head lamp": "350 lumen · €32",
+}
+CHIME = "data:audio/wav;base64," + base64.b64encode(wav("audio/x-mulaw", tone("audio/x-mulaw", 0.3))).decode()
+
+
+def picture(hue: int) -> str:
+    """Return a small picture that needs no network."""
+    svg = f"<svg xmlns='http://www.w3.org/2000/svg' width='320' height='120'><rect width='320' height='120' fill='hsl({hue},45%,72%)'/><path d='M0 120 90 40l60 50 50-30 120 60z' fill='hsl({hue},35%,45%)'/></svg>"
+    return "data:image/svg+xml," + quote(svg)
 
 
 def demo_flow() -> Flow:
@@ -49,6 +65,22 @@ def demo_flow() -> Flow:
     def opening_hours(turn: FlowTurn) -> None:
         turn.say("We are here:\n\n- Monday to Friday, 9 to 18\n- Saturday, 10 to 14")
         turn.choices(*MENU)
+
+    @flow.on("Show me around", "tour")
+    def show_around(turn: FlowTurn) -> None:
+        turn.stream(["Here is ", "what I ", "can sh", "ow you: ", "**all of it**", "."])
+        turn.card("Bestseller", "The *Trail bottle*.", image=picture(210), choices=["Track order"])
+        turn.carousel(*(card(name, text, image=picture(90 + 40 * n)) for n, (name, text) in enumerate(GOODS.items())))
+        turn.list(*(card(name, text) for name, text in GOODS.items()))
+        turn.image(picture(150), "Our shop in the hills")
+        turn.audio(CHIME, "Our doorbell")
+        turn.audio(CHIME)
+        turn.custom("show_map", {"lat": 47.4, "lon": 10.9}, paths=["done"])
+        turn.choices(*MENU, "That was all")
+
+    @flow.on("done")
+    def map_shown(turn: FlowTurn) -> None:
+        turn.say("You have found us.")
 
     @flow.on("That was all", "bye", "thanks", "thank you")
     def goodbye(turn: FlowTurn) -> None:

@@ -21,15 +21,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from socketnb.errors import FlowError
-from socketnb.records import Choice, Choices, Did, End, Node, Raw, Step, Text
+from socketnb.records import Card, Cards, Choice, Choices, Custom, Delta, Did, End, Media, Node, Raw, Step, Text
 
 Handler = Callable[["FlowTurn"], Any]
 H = TypeVar("H", bound=Handler)
+Options = Sequence[str | Choice]
 
 # The newest flow of each name: a cell that is run again makes a new Flow, and running simulators follow it. A name
 # is the only thing that the two share, so this is the one module-level state outside hub.py.
@@ -91,6 +92,15 @@ class Flow:
         return f"<flow {self.name!r}: {len(self._on)} answers>"
 
 
+def card(title: str, text: str = "", *, image: str | None = None, choices: Options = ()) -> Card:
+    """Return a card for `turn.carousel` and `turn.list`: a title, a text, a picture's address and buttons."""
+    return Card(title, text, image, _options(choices))
+
+
+def _options(choices: Options) -> tuple[Choice, ...]:
+    return tuple(each if isinstance(each, Choice) else Choice(str(each)) for each in choices)
+
+
 class FlowTurn:
     """What a handler is given: what the user did, and what it can do.
 
@@ -109,15 +119,15 @@ class FlowTurn:
         """Say something; Markdown is shown as such."""
         self._put(Text(str(text)))
 
-    def choices(self, *labels: str) -> None:
-        """Offer buttons.
+    def choices(self, *labels: str | Choice) -> None:
+        """Offer buttons; a `Choice(label, url=…)` opens a page besides.
 
         Raises:
             FlowError: no labels were given.
         """
         if not labels:
             raise FlowError('turn.choices needs labels: turn.choices("Yes", "No")')
-        self._put(Choices(tuple(Choice(str(label)) for label in labels)))
+        self._put(Choices(_options(labels)))
 
     def ask(self, text: str, choices: list[str] | tuple[str, ...] = ()) -> Awaitable[str]:
         """Ask, and return the user's next words: `size = await turn.ask("Which size?", choices=["S", "L"])`.
@@ -131,6 +141,46 @@ class FlowTurn:
         if choices:
             self.choices(*choices)
         return self._conversation.next_words(self)
+
+    def stream(self, pieces: Iterable[str]) -> None:
+        """Say something piece by piece, as language models do; each piece is sent as it comes."""
+        name = f"stream {id(pieces)}"
+        self._put(Delta(name, first=True))
+        for piece in pieces:
+            self._put(Delta(name, str(piece)))
+        self._put(Delta(name, last=True))
+
+    def card(self, title: str, text: str = "", *, image: str | None = None, choices: Options = ()) -> None:
+        """Show a card: a title, a text, a picture's address and buttons."""
+        self._put(card(title, text, image=image, choices=choices))
+
+    def carousel(self, *cards: Card) -> None:
+        """Show cards beside each other: `turn.carousel(card("One"), card("Two"))`."""
+        self._put(Cards(cards, "carousel"))
+
+    def list(self, *cards: Card) -> None:
+        """Show cards below each other."""
+        self._put(Cards(cards, "list"))
+
+    def image(self, url: str, text: str = "") -> None:
+        """Show a picture."""
+        self._put(Media("image", url, text))
+
+    def audio(self, url: str, text: str = "") -> None:
+        """Play a sound."""
+        self._put(Media("audio", url, text))
+
+    def video(self, url: str, text: str = "") -> None:
+        """Show a film."""
+        self._put(Media("video", url, text))
+
+    def file(self, url: str, text: str = "") -> None:
+        """Offer a file."""
+        self._put(Media("file", url, text))
+
+    def custom(self, name: str, payload: Any = None, paths: Sequence[str] = ()) -> None:
+        """Send a custom action: any name, any payload, and the names of the ways on from it."""
+        self._put(Custom(name, payload, tuple(Choice(path) for path in paths)))
 
     def raw(self, event: str, payload: Any = None) -> None:
         """Send an event of the platform exactly as given."""

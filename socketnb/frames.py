@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from socketnb import dialects
 from socketnb.errors import SettingsError, unknown
-from socketnb.records import COLUMNS, CONTENT_KINDS, Choices, Did
+from socketnb.records import COLUMNS, CONTENT_KINDS, Choices, Delta, Did
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,14 +117,18 @@ def sessions_df(store: Columns, *, columns: Sequence[str] | None = None, **which
 
 def messages(traces: pd.DataFrame) -> pd.DataFrame:
     """Return the messages of a frame of traces."""
+    traces = _whole(traces)
     shown = traces["kind"].isin([*CONTENT_KINDS, "action"])
     return _typed(traces[shown], MESSAGE_COLUMNS)
 
 
 def turns(traces: pd.DataFrame) -> pd.DataFrame:
     """Return the turns of a frame of traces."""
+    import pandas as pd
+
     rows = traces[traces["turn"] > 0].sort_values([*SESSION, "seq"], kind="stable")
-    rows = rows.set_index(TURN, drop=False)
+    pieces = rows[(rows["kind"] == "delta") & rows["text"].ne("")].set_index(TURN)
+    rows = _whole(rows).set_index(TURN, drop=False)
     actions = rows[rows["kind"] == "action"]
     actions = actions[~actions.index.duplicated()]
     shown = rows[(rows["direction"] == "in") & rows["kind"].isin(CONTENT_KINDS)]
@@ -134,17 +138,18 @@ def turns(traces: pd.DataFrame) -> pd.DataFrame:
     final = final[~final.index.duplicated()]
     did = _content(actions)
     told = shown[shown["kind"] != "choices"].groupby(level=TURN, observed=True)["text"]
-    times = shown.groupby(level=TURN, observed=True)["elapsed_ms"]
+    when = pd.concat([shown[["elapsed_ms"]], pieces[["elapsed_ms"]]]) if len(pieces) else shown
+    times = when.groupby(level=TURN, observed=True)["elapsed_ms"]
     failed = rows[rows["error"].notna()]
     result = rows[~rows.index.duplicated()][[*TURN, "conversation", "at"]].assign(
         action=did.map(lambda d: d.verb if isinstance(d, Did) else None),
         user_text=did.map(lambda d: d.text or None if isinstance(d, Did) else None),
         reply_text=told.agg(lambda texts: "\n".join(texts.dropna())),
         status=final["kind"].astype(object).where(final["kind"].isin(ENDINGS), final["text"]),
-        first_ms=times.first(),
-        last_ms=times.last(),
+        first_ms=times.min(),
+        last_ms=times.max(),
         done_ms=final["elapsed_ms"],
-        messages=times.size(),
+        messages=shown.groupby(level=TURN, observed=True).size(),
         choices=_content(offers).map(
             lambda c: " | ".join(o.label for o in c.options) if isinstance(c, Choices) else None
         ),
@@ -176,6 +181,34 @@ def sessions(traces: pd.DataFrame) -> pd.DataFrame:
         traces=groups.size(),
     )
     return _typed(result.reset_index(), SESSION_COLUMNS)
+
+
+def _whole(traces: pd.DataFrame) -> pd.DataFrame:
+    """Return the traces with one row for each streamed message, in its first piece's place."""
+    import pandas as pd
+
+    pieces = traces[traces["kind"] == "delta"]
+    if pieces.empty:
+        return traces
+    found: dict[Any, tuple[str, str]] = {}  # place of the first piece → kind, text
+    begun: dict[tuple[Any, ...], Any] = {}
+    keys = zip(pieces.index, pieces["recording"], pieces["session"], _content(pieces), strict=True)
+    for place, recording, session, delta in keys:
+        if not isinstance(delta, Delta):
+            continue
+        stream = (recording, session, delta.stream)
+        if delta.first or stream not in begun:
+            begun[stream] = place
+        first = begun[stream]
+        kind, text = found.get(first, ("text", ""))
+        found[first] = ("audio" if delta.sound else kind, text + delta.text)
+        if delta.last:
+            del begun[stream]
+    found = {place: whole for place, whole in found.items() if whole != ("text", "")}
+    whole = pieces.loc[list(found)].astype({"kind": object, "text": object})
+    whole[["kind", "text"]] = list(found.values())
+    rest = traces[traces["kind"] != "delta"].astype({"kind": object, "text": object})
+    return pd.concat([rest, whole]).sort_values([*SESSION, "seq"], kind="stable")
 
 
 def _content(rows: pd.DataFrame) -> pd.Series:

@@ -22,7 +22,7 @@ from socketnb.recording.columns import Columns
 from socketnb.recording.journal import Journal
 from socketnb.recording.recorder import Recorder
 from socketnb.session import Session
-from socketnb.settings import resolve
+from socketnb.settings import Kept, convert, home, resolve
 from socketnb.simulator.server import Simulator
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Hub:
         name: str | None = None,
         simulate: bool = False,
         flow: Flow | None = None,
+        resume: bool = False,
         record: bool | str | Path = True,
         turn_timeout: float = TURN_TIMEOUT,
         **settings: Any,
@@ -63,6 +64,7 @@ class Hub:
             name: its name in the kernel; a session that has this name already is closed first.
             simulate: talk to a simulator of its own instead of the real platform.
             flow: the bot that the simulator runs (default: the demo shop).
+            resume: go on with the conversation that a session of this name had, in an earlier kernel too.
             record: True: into this kernel's recording; a folder: there; False: in memory only.
             turn_timeout: seconds that a turn is waited for.
             **settings: the platform's settings; what is absent is looked up in the environment, see README.
@@ -77,21 +79,24 @@ class Hub:
         if not isinstance(turn_timeout, int | float) or turn_timeout <= 0:
             raise SettingsError(f"turn_timeout is a number of seconds above 0, not {turn_timeout!r}")
         simulator = self.simulate(platform, flow) if simulate else None
-        given = {**(simulator.settings if simulator else {}), **settings}
-        if "user_id" in dialect.SETTINGS and not given.get("user_id"):
-            given["user_id"] = f"user-{uuid.uuid4().hex[:8]}"
         try:
-            resolved = resolve(dialect, given, {} if simulator else os.environ)
             with self._lock:
                 name = self._name(platform, name)
                 recorder = self._recorder(record)
             if name in self._sessions:
                 self._sessions[name].close()
+            kept = Kept(platform, name) if resume else None
+            given = {**(simulator.settings if simulator else {}), **(kept.read() if kept else {}), **settings}
+            if "user_id" in dialect.SETTINGS and not given.get("user_id"):
+                given["user_id"] = f"user-{_new_id()}"
+            resolved = resolve(dialect, given, {} if simulator else os.environ)
+            if kept:
+                kept.keep(user_id=resolved["user_id"])
             log = recorder.log(platform, name, dialect.SECRET_FIELDS)
             for setting, how in dialect.SETTINGS.items():
                 if how.secret and resolved[setting]:
                     log.hide(resolved[setting].reveal())
-            machine = dialect.client(resolved)
+            machine = dialect.client(resolved, _new_id)
             session = Session(
                 name,
                 dialect,
@@ -99,7 +104,9 @@ class Hub:
                 log=log,
                 columns=self.columns,
                 recording=recorder.recording,
+                settings=resolved,
                 timeout=turn_timeout,
+                kept=kept,
                 on_close=lambda closed: self._closed(closed, simulator),
             )
             self._sessions[name] = session
@@ -122,6 +129,7 @@ class Hub:
         port: int = 0,
         ping_interval: float = 25,
         ping_timeout: float = 20,
+        **options: Any,
     ) -> Simulator:
         """Start a simulator of a platform on this machine: `connect(platform, **simulator.settings)`.
 
@@ -131,14 +139,21 @@ class Hub:
             port: its port; 0: any that is free.
             ping_interval: seconds between the server's pings.
             ping_timeout: seconds until an unanswered ping closes a link.
+            **options: the platform's own; for Voiceflow `idle_timeout=`, seconds after which a session ends.
 
         Raises:
-            SettingsError: no such platform, or the port cannot be used.
+            SettingsError: no such platform or option, or the port cannot be used.
         """
+        dialect = dialects.get(platform)
+        for option in options:
+            if option not in dialect.OPTIONS:
+                raise SettingsError(unknown(f"option of the {platform} simulator", option, dialect.OPTIONS))
+        chosen = {o: convert(platform, o, how, options.get(o, how.default)) for o, how in dialect.OPTIONS.items()}
         simulator = Simulator(
-            dialects.get(platform),
+            dialect,
             flow or demo_flow(),
             self._stage,
+            options=chosen,
             port=port,
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
@@ -227,20 +242,15 @@ class Hub:
         key = record if isinstance(record, bool) else Path(record).expanduser().absolute()
         if key not in self._recorders:
             started = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H-%M-%S")
-            recording = f"{started}-{uuid.uuid4().hex[:4]}"
+            recording = f"{started}-{_new_id()[:4]}"
             folder = home() / "recordings" / recording if key is True else key
             journal = Journal(folder, recording) if isinstance(folder, Path) else None
             self._recorders[key] = Recorder(recording, self.columns, journal)
         return self._recorders[key]
 
 
-def home() -> Path:
-    """Return the folder where recordings are kept: SOCKETNB_HOME, or the user's data folder."""
-    if given := os.environ.get("SOCKETNB_HOME"):
-        return Path(given).expanduser()
-    import platformdirs
-
-    return platformdirs.user_data_path("socketnb", appauthor=False)
+def _new_id() -> str:
+    return uuid.uuid4().hex[:12]
 
 
 hub = Hub()

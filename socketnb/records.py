@@ -84,10 +84,11 @@ class Trace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A button: its label, and what the dialect sends when it is pressed."""
+    """A button: its label, and what the dialect sends when it is pressed. One with a `url` opens it instead."""
 
     label: str
     request: Any = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,46 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """A picture, sound, film or file: at a URL, or its bytes."""
+
+    kind: Literal["image", "audio", "video", "file"]
+    url: str | None = None
+    text: str = ""
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A title, a text, a picture and buttons; any of them may be missing."""
+
+    title: str = ""
+    text: str = ""
+    image: str | None = None
+    options: tuple[Choice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Several cards, beside each other or in a list."""
+
+    cards: tuple[Card, ...]
+    layout: Literal["carousel", "list"] = "carousel"
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a streamed message: of its words, or of its sound. `stream` tells streams apart."""
+
+    stream: str
+    text: str = ""
+    sound: bytes = b""
+    encoding: str | None = None
+    first: bool = False
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Did:
     """What the user did: the verb, and the words a person would read (none for a launch, say)."""
 
@@ -114,10 +155,11 @@ class Did:
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """Something we have no picture for: its name, its payload as it came."""
+    """Something we have no picture for: its name, its payload as it came, and the ways on from it, if it names any."""
 
     name: str
     payload: Any = None
+    paths: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +182,8 @@ class Node:
     name: str
 
 
-Content = Text | Choices | Did | Custom
-Step = Text | Choices | Raw | End | Node
+Content = Text | Choices | Media | Card | Cards | Delta | Did | Custom
+Step = Text | Choices | Media | Card | Cards | Delta | Custom | Raw | End | Node
 """What a flow can hand to a server machine."""
 
 
@@ -150,10 +192,11 @@ Step = Text | Choices | Raw | End | Node
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing the user does: a verb of the dialect and its fields."""
+    """One thing the user does: a verb of the dialect and its fields. `at_once`: without waiting for the turn before."""
 
     verb: str
     fields: dict[str, Any] = field(default_factory=dict)
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +218,17 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting of a dialect. `type` is what a value is converted to; `secret` ones are held as `Secret`."""
+    """A setting of a dialect. `type` is what a value is converted to; `secret` ones are held as `Secret`.
+
+    A `tuple` is several of `among`, in order; any other type with `among` is one of them.
+    """
 
     help: str
     type: type = str
     default: Any = None
     required: bool = False
     secret: bool = False
+    among: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +283,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A credential came over the wire: mask it wherever it turns up from here on."""
+    """A credential came over the wire: mask it from here on.
+
+    `keep` names the setting that it is worth keeping under, for a later kernel; an empty value is to be forgotten.
+    """
 
     value: str
+    keep: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,16 @@ a list of what may stay. Everything else is escaped.
 
 from __future__ import annotations
 
+import base64
 import html
+import json
 import math
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from socketnb.dialects import Message, message
-from socketnb.records import Choices, Custom, Did, Text
+from socketnb.dialects import Message, messages
+from socketnb.records import Card, Cards, Choice, Choices, Custom, Delta, Did, Media, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 TAGS = frozenset("a b blockquote br code del em h1 h2 h3 h4 hr i li ol p pre s strong ul".split())
 LONGEST = 20_000
 """Characters of one message that are shown; the recording has them all."""
+SHORT = 120
+"""Characters of an address that plain text shows; data URLs are longer."""
 ICONS = {"error": "⚠", "timeout": "⏱", "cancelled": "⏹", "rejected": "✋", "failed": "⚠"}
 
 
@@ -53,17 +58,75 @@ def markdown(text: str) -> str:
     )
 
 
-def message_html(shown: Message) -> str:
-    """Return one message's content as HTML: a bot's Markdown sanitised, all else escaped."""
+def safe_url(url: str | None, *kinds: str) -> str | None:
+    """Return an address if a page may load it: http, https, or a data URL of one of these kinds of media."""
+    try:
+        scheme = urlsplit(url or "").scheme
+    except ValueError:
+        return None
+    allowed = scheme in ("http", "https") or any(str(url).startswith(f"data:{kind}/") for kind in kinds)
+    return url if allowed else None
+
+
+def message_html(shown: Message, *, buttons: bool = True) -> str:
+    """Return one message's content as HTML: a bot's Markdown sanitised, all else escaped; `buttons` as labels."""
     match shown.content:
         case Text(text):
             return markdown(text)
         case Choices(options):
-            return " ".join(f"<code>{html.escape(option.label)}</code>" for option in options)
+            return _labels(options) if buttons else ""
+        case Media():
+            return _media(shown.content)
+        case Card():
+            return _card(shown.content, buttons)
+        case Cards(cards):
+            return "".join(f'<div class="snb-card">{_card(card, buttons)}</div>' for card in cards)
         case Did(verb, text):
             return html.escape(cut(text)) if text else f"<em>{html.escape(verb)}</em>"
-        case Custom(name, _):
-            return f"<code>{html.escape(name)}</code> <em>(no picture for this kind)</em>"
+        case Delta(_, text):
+            return html.escape(cut(text))
+        case Custom(name, payload):
+            folded = html.escape(cut(json.dumps(payload, indent=1, ensure_ascii=False)))
+            return f"<details><summary>{html.escape(name)}</summary><pre>{folded}</pre></details>"
+
+
+def _labels(options: tuple[Choice, ...]) -> str:
+    return " ".join(f"<code>{html.escape(option.label)}</code>" for option in options)
+
+
+def _media(media: Media) -> str:
+    said = html.escape(cut(media.text))
+    url = media.url
+    if media.data:
+        url = f"data:audio/wav;base64,{base64.b64encode(media.data).decode()}"
+    source = safe_url(url, media.kind)
+    if source is None:
+        return f"<p>{said or media.kind} <em>(its address cannot be shown)</em></p>"
+    source = html.escape(source, quote=True)
+    words = f"<p>{said}</p>" if said else ""
+    match media.kind:
+        case "image":
+            return (
+                f'<img src="{source}" alt="{said}" loading="lazy" referrerpolicy="no-referrer" style="max-width:100%">'
+            )
+        case "audio":
+            return f'{words}<audio controls preload="none" src="{source}"></audio>'
+        case "video":
+            return f'{words}<video controls preload="none" style="max-width:100%" src="{source}"></video>'
+        case _:
+            return f'<a href="{source}" target="_blank" rel="noopener noreferrer">{said or "file"}</a>'
+
+
+def _card(card: Card, buttons: bool) -> str:  # noqa: FBT001 (handed through)
+    picture = _media(Media("image", card.image, card.title)) if safe_url(card.image, "image") else ""
+    title = f"<strong>{html.escape(cut(card.title))}</strong>" if card.title else ""
+    text = markdown(card.text) if card.text else ""
+    links = "".join(
+        f'<a href="{html.escape(url, quote=True)}" target="_blank" rel="noopener noreferrer">{html.escape(o.label)}</a> '
+        for o in card.options
+        if (url := safe_url(o.url))
+    )
+    return picture + title + text + links + (_labels(card.options) if buttons else "")
 
 
 def message_text(shown: Message) -> str:
@@ -75,6 +138,9 @@ def message_text(shown: Message) -> str:
             return text or f"({verb})"
         case Custom(name, _):
             return f"({name})"
+        case Media(kind, url, text):
+            where = f" {url}" if url and len(url) < SHORT else ""
+            return f"({kind}{where})" + (f" {text}" if text else "")
         case _:
             return shown.text
 
@@ -105,9 +171,10 @@ def milliseconds(ms: float) -> str:
 
 def transcript_text(traces: Iterable[Trace]) -> str:
     """Return a conversation as plain text, a line a message."""
-    lines = []
+    lines, traces = [], list(traces)
+    seen = {shown.trace.seq: shown for shown in messages(traces)}
     for trace in traces:
-        if shown := message(trace):
+        if shown := seen.get(trace.seq):
             lines.append(f"{trace.sender + ':':<6} {message_text(shown)}")
         elif said := notice(trace):
             lines.append(f"{'--':<6} {said}")
@@ -116,9 +183,10 @@ def transcript_text(traces: Iterable[Trace]) -> str:
 
 def transcript_html(traces: Iterable[Trace]) -> str:
     """Return a conversation as HTML that reads well anywhere: no style sheet, no script, no widget."""
-    rows = []
+    rows, traces = [], list(traces)
+    seen = {shown.trace.seq: shown for shown in messages(traces)}
     for trace in traces:
-        if shown := message(trace):
+        if shown := seen.get(trace.seq):
             mine = trace.sender == "user"
             style = "border-left:3px solid #1f6feb" if mine else "border-left:3px solid #8884"
             who = f'<small style="opacity:.65">{html.escape(trace.sender)}</small>'

@@ -16,14 +16,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 from socketnb import frames, render
-from socketnb.dialects import Message, message
+from socketnb.dialects import Message, message, messages
 from socketnb.engine.driver import Driver, News, Observed, State
 from socketnb.engine.loop import SLICE, wait
 from socketnb.errors import ActionError, ConnectError, SessionError, TurnFailed, TurnTimeout, unknown
 from socketnb.records import NO_TIME, Action, Choice, Choices, Credential, Ready, Status, Trace, TurnDone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     import pandas as pd
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from socketnb.faces.panel import Panel
     from socketnb.recording.columns import Columns
     from socketnb.recording.recorder import Log
+    from socketnb.settings import Kept
 
 log = logging.getLogger(__name__)
 
@@ -58,14 +59,14 @@ class Turn:
 
     @property
     def messages(self) -> list[Message]:
-        """What the bot showed."""
-        shown = (message(trace) for trace in self.traces if trace.sender != "user")
-        return [m for m in shown if m]
+        """What the bot showed, streamed pieces put together."""
+        said = [trace for trace in self.traces if trace.sender != "user"]
+        return messages(said, self._session._settings.get("audio_encoding") or "audio/x-mulaw")  # noqa: SLF001
 
     @property
     def text(self) -> str:
         """What the bot said, a line a message."""
-        return "\n".join(m.text for m in self.messages if not isinstance(m.content, Choices))
+        return "\n".join(m.text for m in self.messages if m.text and not isinstance(m.content, Choices))
 
     @property
     def choices(self) -> list[Choice]:
@@ -109,7 +110,7 @@ class Turn:
         self._abandon("cancelled")
 
     def stream(self, timeout: float | None = None) -> Iterator[Message]:
-        """Yield the bot's messages as they arrive, until the turn is over.
+        """Yield the bot's messages as they arrive, a streamed one piece by piece, until the turn is over.
 
         Raises:
             TurnTimeout, TurnFailed: as `wait`.
@@ -202,7 +203,9 @@ class Session:
         log: Log,
         columns: Columns,
         recording: str,
+        settings: Mapping[str, Any],
         timeout: float,
+        kept: Kept | None,
         on_close: Callable[[Session], None],
     ) -> None:
         self.name = name
@@ -214,6 +217,8 @@ class Session:
         self._columns = columns
         self._recording = recording
         self._first = log.seq  # a session opened again under its name begins here
+        self._settings = settings
+        self._kept = kept
         self._on_close = on_close
         self._lock = threading.Lock()
         self._turns: dict[int, Turn] = {}  # those that are not over
@@ -235,9 +240,12 @@ class Session:
         """
         return self.send(text).wait(timeout)
 
-    def send(self, text: str) -> Turn:
-        """Say something and return at once: `await` the turn, or `.wait()` for it."""
-        return self.start("text", text=text)
+    def send(self, text: str, *, at_once: bool = False) -> Turn:
+        """Say something and return at once: `await` the turn, or `.wait()` for it.
+
+        A second one waits in line until the bot is done with the first, unless `at_once`.
+        """
+        return self._start(Action("text", self._checked("text", {"text": text}), at_once))
 
     def stream(self, text: str, timeout: float | None = None) -> Iterator[Message]:
         """Say something and yield the bot's messages as they arrive."""
@@ -278,7 +286,13 @@ class Session:
             ActionError: there is no such verb or field; nothing was sent.
             SessionError: the session is closed.
         """
-        action = self._action(verb, fields)
+        return self._start(Action(verb, self._checked(verb, fields)))
+
+    def _start(self, action: Action) -> Turn:
+        if action.verb == "text" and self._settings.get("press_typed"):
+            typed = action.fields["text"].strip().casefold()
+            if found := [option for option in self.choices if option.label.strip().casefold() == typed]:
+                action = Action("press", {"choice": found[0]}, action.at_once)
         with self._lock:
             if self.state == "closed":
                 raise SessionError(f"session {self.name!r} is closed: open a new one with connect()")
@@ -364,8 +378,10 @@ class Session:
                 self._keep(self._log.append(record, link, at, elapsed_ms))
             case Ready(conversation):
                 self._log.conversation = conversation
-            case Credential(value):
+            case Credential(value, keep):
                 self._log.hide(value)
+                if keep and self._kept:
+                    self._kept.keep(**{keep: value})
             case TurnDone(number, status, reason):
                 if turn := self._turns.pop(number, None):
                     turn._finish(status, reason and self._log.mask(reason))  # noqa: SLF001
@@ -395,7 +411,7 @@ class Session:
 
     # Checking
 
-    def _action(self, verb: str, fields: dict[str, Any]) -> Action:
+    def _checked(self, verb: str, fields: dict[str, Any]) -> dict[str, Any]:
         if verb not in self._dialect.VERBS:
             raise ActionError(unknown(f"{self.platform} verb", verb, self._dialect.VERBS))
         known = {field.name: field for field in self._dialect.VERBS[verb].fields}
@@ -407,7 +423,7 @@ class Session:
                 raise ActionError(f"{verb}: {name} is a {wanted}, not a {got}; nothing was sent")
         if missing := [name for name, field in known.items() if field.required and name not in fields]:
             raise ActionError(f"{verb} needs {' and '.join(missing)}; nothing was sent")
-        return Action(verb, fields)
+        return fields
 
     def _button(self, choice: str | int | Choice) -> Choice:
         if isinstance(choice, Choice):
@@ -440,6 +456,6 @@ def _choices(traces: deque[Trace] | list[Trace]) -> list[Choice]:
     """Return the buttons of the last trace that has any."""
     for trace in reversed(list(traces)):
         shown = message(trace)
-        if shown and isinstance(shown.content, Choices) and shown.content.options:
-            return list(shown.content.options)
+        if shown and shown.choices:
+            return list(shown.choices)
     return []

@@ -6,8 +6,14 @@ here and stays one.
 
 from __future__ import annotations
 
+import json
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from socketnb.errors import SettingsError, unknown
 from socketnb.records import Secret
@@ -17,6 +23,48 @@ if TYPE_CHECKING:
 
     from socketnb.dialects import Dialect
     from socketnb.records import Setting
+
+
+def home() -> Path:
+    """Return the folder where socketnb keeps things: SOCKETNB_HOME, or the user's data folder."""
+    if given := os.environ.get("SOCKETNB_HOME"):
+        return Path(given).expanduser()
+    import platformdirs
+
+    return platformdirs.user_data_path("socketnb", appauthor=False)
+
+
+class Kept:
+    """What a session needs to be resumed by a later kernel, in a file that only its user can read.
+
+    Args:
+        platform: the platform.
+        name: the session's name.
+    """
+
+    def __init__(self, platform: str, name: str) -> None:
+        self._path = home() / "sessions" / f"{platform}-{name}.json"
+
+    def read(self) -> dict[str, str]:
+        """Return the settings that were kept; none where the file is missing or spoilt."""
+        try:
+            found = json.loads(self._path.read_text())
+            return {name: value for name, value in found.items() if isinstance(value, str)}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    def keep(self, **settings: str) -> None:
+        """Keep settings; an empty value forgets one. A folder that cannot be written draws a warning."""
+        kept = {name: value for name, value in {**self.read(), **settings}.items() if value}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            new = self._path.with_suffix(".new")
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                json.dump(kept, file)
+            new.replace(self._path)
+        except OSError as error:
+            said = f"the session cannot be kept for a later kernel in {self._path.parent} ({error.strerror})"
+            warnings.warn(said, RuntimeWarning, stacklevel=2)
 
 
 def variable(platform: str, setting: str) -> str:
@@ -43,29 +91,78 @@ def resolve(dialect: Dialect, given: Mapping[str, Any], environment: Mapping[str
                 f"{dialect.NAME} needs {name} ({setting.help}): pass {name}=…, "
                 f"or set {variable(dialect.NAME, name)}, or try simulate=True"
             )
-        resolved[name] = None if value is None else _convert(dialect.NAME, name, setting, value)
+        resolved[name] = None if value is None else convert(dialect.NAME, name, setting, value)
     return resolved
 
 
-def _convert(platform: str, name: str, setting: Setting, value: Any) -> Any:
+def convert(platform: str, name: str, setting: Setting, value: Any) -> Any:
+    """Return a value in its setting's type.
+
+    Raises:
+        SettingsError: it is of the wrong form.
+    """
     if setting.secret:
         if isinstance(value, Secret):
             return value
         if not isinstance(value, str) or not value.strip():
             raise SettingsError(f"{platform}: {name} is a text that is not empty")
         return Secret(value.strip())
-    wrong = SettingsError(f"{platform}: {name} is a {setting.type.__name__}, not {value!r}")
-    if setting.type is str and not isinstance(value, str):
-        raise wrong
     try:
-        converted = setting.type(value)
-    except (TypeError, ValueError):
-        raise wrong from None
-    if setting.type in (int, float) and not 0 <= converted < float("inf"):
-        raise SettingsError(f"{platform}: {name} is not negative and has an end, not {value!r}")
-    if name == "url":
-        return _url(platform, converted)
-    return converted
+        converted = CONVERT[setting.type](value)
+    except (TypeError, ValueError, KeyError, OSError):
+        raise SettingsError(f"{platform}: {name} is {A[setting.type]}, not {value!r}") from None
+    for word in (converted if setting.type is tuple else (converted,)) if setting.among else ():
+        if word not in setting.among:
+            raise SettingsError(f"{platform}: {name}: {unknown('choice', str(word), setting.among)}")
+    return _url(platform, converted) if name == "url" else converted
+
+
+def _number(kind: type[int | float]) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        number = kind(value)
+        if isinstance(value, bool) or not 0 <= number < float("inf"):
+            raise ValueError
+        return number
+
+    return convert
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _yes(value: Any) -> bool:
+    """Convert a yes or no, also as an environment variable has it."""
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    return value if isinstance(value, bool) else words[_text(value).strip().casefold()]
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    words = value.split(",") if isinstance(value, str) else list(value)
+    found = tuple(_text(word).strip() for word in words)
+    if not found:
+        raise ValueError
+    return found
+
+
+CONVERT: dict[type, Callable[[Any], Any]] = {
+    str: _text,
+    int: _number(int),
+    float: _number(float),
+    bool: _yes,
+    tuple: _words,
+    ZoneInfo: lambda value: ZoneInfo(_text(value)).key,
+}
+A = {
+    str: "a text",
+    int: "a whole number from 0 up",
+    float: "a number from 0 up",
+    bool: "True or False",
+    tuple: "a list of words",
+    ZoneInfo: "a time zone's IANA name, such as Europe/Berlin",
+}
 
 
 def _url(platform: str, url: str) -> str:

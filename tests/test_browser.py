@@ -79,9 +79,7 @@ def test_a_person_types_presses_a_button_and_sees_the_replies(lab: Any) -> None:
 
 
 def test_a_cell_and_the_panel_show_the_same_conversation(lab: Any) -> None:
-    page = lab(
-        CONNECT, "%%chat bot\nhours", "bot_turns = len(__import__('socketnb').turns_df()); print(bot_turns)"
-    )
+    page = lab(CONNECT, "%%chat bot\nhours", "bot_turns = len(__import__('socketnb').turns_df()); print(bot_turns)")
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
     page.run(1)

@@ -16,9 +16,7 @@ SOCKETNB = [sys.executable, "-m", "socketnb"]
 
 
 def run(*words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*SOCKETNB, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
+    return subprocess.run([*SOCKETNB, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
 
 
 def test_the_demo_talks_prints_frames_and_says_where_things_are(home: Path) -> None:

@@ -90,9 +90,7 @@ def test_a_packet_that_is_none_becomes_an_error_trace_and_the_session_goes_on(
     assert set(bot.traces_df()["error"].dropna().str.split(":").str[0]) == {"not a Socket.IO packet"}
 
 
-def test_an_exception_in_a_machine_is_a_trace_at_once(
-    hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_exception_in_a_machine_is_a_trace_at_once(hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
     bot = hub.connect("voiceflow", simulate=True, flow=flow)
     machine: Any = bot._driver._machine
     monkeypatch.setattr(machine, "_trace", lambda payload: 1 / 0)
@@ -127,9 +125,7 @@ print("all there")
     assert done.stdout == "all there\n", done.stderr
 
 
-def test_a_polling_link_works_where_websockets_do_not(
-    hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_polling_link_works_where_websockets_do_not(hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
     from aiohttp import ClientConnectionError, ClientSession
 
     async def blocked(*_: object, **__: object) -> None:

@@ -108,9 +108,7 @@ def test_a_session_has_one_panel_however_often_it_is_shown(bot: Session, page: P
     assert len(bot._listeners) == 1
 
 
-def test_a_panel_that_was_closed_is_made_again_and_hears_no_more(
-    bot: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_panel_that_was_closed_is_made_again_and_hears_no_more(bot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     panel = bot.panel()
     panel.close()
     assert not bot._listeners

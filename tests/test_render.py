@@ -54,9 +54,7 @@ def test_links_open_in_a_new_page_without_a_referrer() -> None:
 
 
 def test_markdown_keeps_what_people_read() -> None:
-    assert (
-        markdown("**Tuesday** `#4567`\nnoon") == "<p><strong>Tuesday</strong> <code>#4567</code><br>\nnoon</p>\n"
-    )
+    assert markdown("**Tuesday** `#4567`\nnoon") == "<p><strong>Tuesday</strong> <code>#4567</code><br>\nnoon</p>\n"
 
 
 def test_a_message_too_long_for_a_page_is_cut_and_says_so() -> None:

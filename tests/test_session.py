@@ -231,9 +231,7 @@ def test_when_no_attempt_succeeds_open_turns_fail_and_the_next_action_tries_agai
         ("event", {}, "event needs name"),
     ],
 )
-def test_a_wrong_verb_or_field_says_which_exist(
-    bot: Session, verb: str, fields: dict[str, Any], said: str
-) -> None:
+def test_a_wrong_verb_or_field_says_which_exist(bot: Session, verb: str, fields: dict[str, Any], said: str) -> None:
     with pytest.raises(ActionError, match=said):
         bot.act(verb, **fields)
     assert bot.turns_df().empty, "nothing was sent"
@@ -317,8 +315,6 @@ def test_a_kernel_that_ends_leaves_no_warning_behind(dev: tuple[str, ...]) -> No
         "bot = snb.connect('voiceflow', simulate=True)\n"
         "bot.launch(); bot.send('track'); print('talked')"
     )
-    done = subprocess.run(
-        [sys.executable, *dev, "-W", "error", "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, *dev, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "talked\n"
     assert [line for line in done.stderr.splitlines() if "took" not in line] == []

@@ -57,9 +57,7 @@ def ids() -> Callable[[], str]:
 class Pair:
     """A client and a server machine with a list as the network between them."""
 
-    def __init__(
-        self, answer: Callable[[Did], Sequence[Step]] = lambda did: [Text(f"You said {did.text}")]
-    ) -> None:
+    def __init__(self, answer: Callable[[Did], Sequence[Step]] = lambda did: [Text(f"You said {did.text}")]) -> None:
         self.client = voiceflow.client(SETTINGS)
         self.server = voiceflow.server(SETTINGS, ids())
         self.answer = answer
@@ -393,9 +391,7 @@ def test_no_event_breaks_the_client(events: list[tuple[str, Any]]) -> None:
         voiceflow.content(event, payload)
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(["client.start", "session.create", "action.send", "x"]), JSON), max_size=8)
-)
+@given(st.lists(st.tuples(st.sampled_from(["client.start", "session.create", "action.send", "x"]), JSON), max_size=8))
 def test_no_event_breaks_the_server(events: list[tuple[str, Any]]) -> None:
     server = voiceflow.server(SETTINGS, ids())
     server.received("link", "client.start", {"userID": "a", "projectID": "project-1"}, 0.0)
@@ -424,9 +420,7 @@ def matches(wanted: Any, got: Any, names: dict[str, Any]) -> bool:
 def test_the_client_speaks_as_the_page_says() -> None:
     client = voiceflow.client(SETTINGS)
     client.dial(0.0)
-    actions = iter(
-        [LAUNCH, Action("press", {"choice": Choice("Track", lines()[9]["payload"]["action"])}), say("4567")]
-    )
+    actions = iter([LAUNCH, Action("press", {"choice": Choice("Track", lines()[9]["payload"]["action"])}), say("4567")])
     out = [e for e in client.opened(0.0) if isinstance(e, Emit)]
     turn = count(1)
     for line in lines():

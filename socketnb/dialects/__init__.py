@@ -18,10 +18,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from socketnb.errors import SettingsError, unknown
-from socketnb.records import CONTENT_KINDS, Content, Record
+from socketnb.records import (
+    CONTENT_KINDS,
+    Card,
+    Cards,
+    Choice,
+    Choices,
+    Content,
+    Delta,
+    Did,
+    Media,
+    Record,
+    Text,
+)
+from socketnb.sound import RATES, wav
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from socketnb.records import (
         Action,
@@ -68,7 +81,12 @@ class ClientMachine(Protocol):
 
 
 class ServerMachine(Protocol):
-    """A whole endpoint: every link and every conversation. `now` is seconds since 1970."""
+    """A whole endpoint: every link and every conversation.
+
+    `now` is seconds since 1970. `deadline` is when `timer` wants to be called, or None.
+    """
+
+    deadline: float | None
 
     def opened(self, link: str, now: float) -> Sequence[ServerEffect]:
         """A client has connected."""
@@ -76,7 +94,7 @@ class ServerMachine(Protocol):
     def received(self, link: str, event: str, payload: Any, now: float) -> Sequence[ServerEffect]:
         """A client sent an event."""
 
-    def closed(self, link: str) -> Sequence[ServerEffect]:
+    def closed(self, link: str, now: float) -> Sequence[ServerEffect]:
         """A client's link is gone; its conversation stays."""
 
     def put(self, conversation: str, step: Step, now: float) -> Sequence[ServerEffect]:
@@ -85,8 +103,11 @@ class ServerMachine(Protocol):
     def done(self, conversation: str, error: str | None, now: float) -> Sequence[ServerEffect]:
         """The flow is done with this turn, or broke."""
 
-    def fault(self, name: str) -> None:
-        """Arm one of the dialect's `FAULTS`."""
+    def timer(self, now: float) -> Sequence[ServerEffect]:
+        """`deadline` has passed."""
+
+    def fault(self, name: str) -> Sequence[ServerEffect]:
+        """Arm one of the dialect's `FAULTS`, or do it at once."""
 
 
 class Dialect(Protocol):
@@ -99,12 +120,13 @@ class Dialect(Protocol):
     SECRET_FIELDS: frozenset[str]
     SERVER_PATH: str
     FAULTS: dict[str, str]
+    OPTIONS: dict[str, Setting]
 
-    def client(self, settings: Mapping[str, Any]) -> ClientMachine:
-        """Return the client machine of one conversation."""
+    def client(self, settings: Mapping[str, Any], ids: Callable[[], str]) -> ClientMachine:
+        """Return the client machine of one conversation; `ids` gives a new unique string at each call."""
 
-    def server(self, settings: Mapping[str, Any], ids: Callable[[], str]) -> ServerMachine:
-        """Return the server machine of one endpoint; `ids` gives a new unique string at each call."""
+    def server(self, settings: Mapping[str, Any], ids: Callable[[], str], options: Mapping[str, Any]) -> ServerMachine:
+        """Return the server machine of one endpoint; `options` has a value for each of `OPTIONS`."""
 
     def simulated(self, url: str, ids: Callable[[], str]) -> dict[str, Any]:
         """Return made-up settings for a simulator at this address, as `connect` takes them."""
@@ -128,7 +150,7 @@ def get(name: str) -> Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a person sees of a trace: its content, beside the trace itself."""
+    """What a person sees of a trace: its content, beside the trace itself (of a stream: its first)."""
 
     content: Content
     trace: Trace
@@ -136,17 +158,97 @@ class Message:
     @property
     def text(self) -> str:
         """The words of the message."""
-        return self.trace.text or ""
+        match self.content:
+            case Text(text) | Delta(_, text) | Did(_, text):
+                return text
+            case _:
+                return self.trace.text or ""
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The buttons of the message, in order; those that only open a page are not among them."""
+        match self.content:
+            case Choices(options) | Card(options=options):
+                found = options
+            case Cards(cards):
+                found = tuple(option for card in cards for option in card.options)
+            case _:
+                found = ()
+        return tuple(option for option in found if option.request)
+
+    @property
+    def audio(self) -> bytes | None:
+        """The sound of the message as a WAV file, if it was streamed."""
+        return self.content.data or None if isinstance(self.content, Media) else None
 
 
 def message(trace: Trace) -> Message | None:
-    """Return what a person sees of a trace, or None. Read from the recorded payload: credentials are masked."""
-    if trace.kind not in CONTENT_KINDS and trace.kind != "action":
+    """Return what a person sees of one trace, or None. Read from the recorded payload: credentials are masked."""
+    if trace.kind not in CONTENT_KINDS and trace.kind not in ("action", "delta"):
         return None
     content = get(trace.platform).content(trace.event, json.loads(trace.payload))
     return None if content is None else Message(content, trace)
 
 
+class Streams:
+    """Puts the pieces of streamed messages together.
+
+    Args:
+        encoding: how streamed sound is encoded, where its pieces do not say.
+    """
+
+    def __init__(self, encoding: str = "audio/x-mulaw") -> None:
+        self._encoding = encoding
+        self._open: dict[str, list[Message]] = {}
+
+    def add(self, shown: Message) -> Message | None:
+        """Return a message as it is, a stream when it is whole, and nothing for its pieces before that."""
+        if not isinstance(piece := shown.content, Delta):
+            return shown
+        if piece.first or piece.stream not in self._open:
+            self._open[piece.stream] = []
+        self._open[piece.stream].append(shown)
+        return self._whole(self._open.pop(piece.stream)) if piece.last else None
+
+    def rest(self) -> list[Message]:
+        """Return the streams that are not whole, as far as they came."""
+        return [whole for pieces in self._open.values() if (whole := self._whole(pieces))]
+
+    def _whole(self, pieces: list[Message]) -> Message | None:
+        deltas = [shown.content for shown in pieces if isinstance(shown.content, Delta)]
+        sound = b"".join(delta.sound for delta in deltas)
+        if sound:
+            encoding = next((d.encoding for d in deltas if d.encoding in RATES), None) or self._encoding
+            return Message(Media("audio", data=wav(encoding, sound)), pieces[0].trace)
+        text = "".join(delta.text for delta in deltas)
+        return Message(Text(text), pieces[0].trace) if text else None
+
+
+def messages(traces: Iterable[Trace], encoding: str = "audio/x-mulaw") -> list[Message]:
+    """Return what a person sees of traces, streams put together, in the order in which each began."""
+    streams = Streams(encoding)
+    found = [whole for shown in map(message, traces) if shown and (whole := streams.add(shown))]
+    return sorted(found + streams.rest(), key=lambda shown: shown.trace.seq)
+
+
 def misread(event: str, payload: Any, what: str) -> Record:
     """Return the record of a malformed event."""
     return Record(event, "error", payload, error=f"malformed {event}: {what}")
+
+
+# Reading JSON from a stranger: a value of the wrong type counts as empty, and nothing raises.
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """Return an object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a list, or an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def as_text(value: Any) -> str:
+    """Return a text, or an empty one."""
+    return value if isinstance(value, str) else ""

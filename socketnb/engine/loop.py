@@ -88,9 +88,7 @@ class Loop:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._loop.set_exception_handler(_log_exception)
-                self._thread = threading.Thread(
-                    target=self._serve, args=(self._loop,), name=self.name, daemon=True
-                )
+                self._thread = threading.Thread(target=self._serve, args=(self._loop,), name=self.name, daemon=True)
                 self._thread.start()
             return self._loop
 

@@ -16,6 +16,7 @@ class View {
     this.model = model;
     this.next = 0; // the first trace this view has not seen
     this.asking = false;
+    this.streams = new Map(); // stream → the bubble it is growing in
     this.turns = new Map(); // turn → its place in the log and its first latency
     this.build(el);
     this.hear = (message) => this.receive(message);
@@ -131,18 +132,34 @@ class View {
       const notice = make("div", "snb-notice", row.notice);
       notice.dataset.kind = row.kind;
       this.place(row).append(notice);
-    } else if (row.choices) {
-      this.place(row).append(this.chips(row));
-    } else if (row.html !== undefined) {
-      const bubble = this.bubble(row.sender, this.place(row));
-      bubble.innerHTML = row.html; // sanitised in the kernel
+    } else if (row.stream !== undefined) {
+      this.piece(row);
+    } else {
+      if (row.html !== undefined) this.bubble(row.sender, this.place(row)).innerHTML = row.html; // sanitised in the kernel
+      if (row.choices) this.place(row).append(this.chips(row));
     }
     const turn = this.turns.get(row.turn);
     if (!turn) return;
-    if ((row.html !== undefined || row.choices) && turn.first === undefined) {
+    if ((row.html !== undefined || row.delta || row.choices) && turn.first === undefined) {
       turn.first = this.latency = row.first;
     }
     if (row.done !== undefined) this.finish(row, turn);
+  }
+
+  // A piece of a streamed message goes to the end of its bubble; the whole, formatted, takes its place.
+  piece(row) {
+    let bubble = this.streams.get(row.stream);
+    if (!bubble && (row.delta || row.html)) {
+      bubble = this.bubble(row.sender, this.place(row));
+      bubble.classList.add("snb-streaming");
+      this.streams.set(row.stream, bubble);
+    }
+    if (row.delta) bubble.append(row.delta);
+    if (row.html !== undefined) {
+      bubble.innerHTML = row.html; // sanitised in the kernel
+      bubble.classList.remove("snb-streaming");
+      this.streams.delete(row.stream);
+    }
   }
 
   mine(row) {

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import anywidget
 
 from socketnb import dialects, render
-from socketnb.dialects import message
+from socketnb.dialects import Streams, message
 from socketnb.errors import ActionError, SocketnbError
-from socketnb.records import Choices
+from socketnb.records import Delta
 
 if TYPE_CHECKING:
     from socketnb.records import Trace
@@ -42,6 +42,8 @@ class Row(TypedDict, total=False):
     sender: str
     html: str  # sanitised; the page inserts it as it is
     text: str  # the user's own words; the page inserts them as text
+    delta: str  # the next piece of a streamed message; its last row has the whole as html
+    stream: str
     choices: list[str]
     notice: str
     kind: str
@@ -49,17 +51,22 @@ class Row(TypedDict, total=False):
     done: float  # the same, of what ended the turn
 
 
-def row(trace: Trace) -> Row | None:
-    """Return what the page shows of a trace, or None."""
+def row(trace: Trace, streams: Streams) -> Row | None:
+    """Return what the page shows of a trace, or None. `streams` has seen the traces before it."""
     about: Row = {"seq": trace.seq, "turn": trace.turn, "at": trace.at // 1_000_000, "kind": trace.kind}
     about["sender"] = trace.sender
     shown = message(trace)
-    if shown and isinstance(shown.content, Choices):
-        about["choices"] = [option.label for option in shown.content.options]
-    elif shown and trace.sender == "user":
+    if shown and trace.sender == "user":
         about["text"] = render.cut(render.message_text(shown))
+    elif shown and isinstance(shown.content, Delta):
+        about["delta"], about["stream"] = shown.content.text, shown.content.stream
+        if whole := streams.add(shown):
+            about["html"] = render.message_html(whole)
     elif shown:
-        about["html"] = render.message_html(shown)
+        if html := render.message_html(shown, buttons=False):
+            about["html"] = html
+        if shown.choices:
+            about["choices"] = [option.label for option in shown.choices]
     elif said := render.notice(trace):
         about["notice"] = render.cut(said)
     elif not trace.final:
@@ -82,6 +89,7 @@ class Panel(anywidget.AnyWidget):
         super().__init__()
         self._session = session
         self._covered = 0
+        self._streams = Streams()
         # ipykernel 7.4 answers a comm on the shell that last published on it; ours publishes from a thread, so
         # clicks would wait for the running cell. Other versions have no such name and need nothing.
         if hasattr(self.comm, "_reply_subshell_for"):
@@ -105,7 +113,7 @@ class Panel(anywidget.AnyWidget):
 
     def _tell(self, trace: Trace) -> None:
         """Hand one trace to the pages; on the background thread."""
-        shown = row(trace)
+        shown = row(trace, self._streams)
         if shown or trace.direction == "local":
             self._publish([shown] if shown else [], trace.seq + 1)
 
@@ -125,8 +133,8 @@ class Panel(anywidget.AnyWidget):
             match said:
                 case {"ask": int(since)}:
                     traces = self._session.traces(since)
-                    to = traces[-1].seq + 1 if traces else since
-                    self._publish([shown for shown in map(row, traces) if shown], to, since)
+                    to, streams = traces[-1].seq + 1 if traces else since, Streams()
+                    self._publish([shown for trace in traces if (shown := row(trace, streams))], to, since)
                 case {"say": str(text)} if text.strip():
                     self._session.send(text)
                 case {"press": int(seq), "option": int(option)}:
@@ -140,7 +148,7 @@ class Panel(anywidget.AnyWidget):
     def _press(self, seq: int, option: int) -> None:
         trace = next(iter(self._session.traces(seq)), None)
         shown = message(trace) if trace and trace.seq == seq else None
-        options = shown.content.options if shown and isinstance(shown.content, Choices) else ()
+        options = shown.choices if shown else ()
         if not 0 <= option < len(options):
             raise ActionError("there is no button here; nothing was sent")
         self._session.start("press", choice=options[option])

@@ -33,6 +33,7 @@ class Simulator:
         dialect: the platform it speaks as.
         flow: the bot.
         loop: the loop it runs on.
+        options: a value for each of the dialect's options.
         port: its port; 0: any that is free.
         ping_interval, ping_timeout: seconds, as Engine.IO means them.
         on_stop: called when it has stopped.
@@ -51,15 +52,14 @@ class Simulator:
         flow: Flow,
         loop: Loop,
         *,
-        port: int = 0,
-        ping_interval: float = 25,
-        ping_timeout: float = 20,
+        options: dict[str, Any],
+        port: int,
+        ping_interval: float,
+        ping_timeout: float,
         on_stop: Callable[[Simulator], None] = lambda _: None,
     ) -> None:
         if ping_interval < 1 or ping_timeout <= 0:
-            raise SettingsError(
-                "ping_interval is at least 1 s (the wire has whole seconds) and ping_timeout above 0"
-            )
+            raise SettingsError("ping_interval is at least 1 s (the wire has whole seconds) and ping_timeout above 0")
         self.platform = dialect.NAME
         self.flow = flow
         self.running = True
@@ -67,8 +67,9 @@ class Simulator:
         self._on_stop = on_stop
         self._faults = {**FAULTS, **dialect.FAULTS}
         self._settings = dialect.simulated(f"http://{HOST}:{port}", _new_id)
-        self._machine = dialect.server(self._settings, _new_id)
+        self._machine = dialect.server(self._settings, _new_id, options)
         self._links: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
         self._flows: dict[str, Conversation] = {}
         self._out: asyncio.Queue[Emit | Close] = asyncio.Queue()
         self.url = loop.run(self._start(dialect.SERVER_PATH, port, ping_interval, ping_timeout))
@@ -91,7 +92,7 @@ class Simulator:
         """
         if name not in self._faults:
             raise SettingsError(unknown("fault", name, self._faults))
-        self._loop.run(self._cut() if name == DROP else self._arm(name))
+        self._loop.run(self._cut() if name == DROP else self._fault(name))
 
     def stop(self) -> None:
         """Stop serving. Stopping again does nothing."""
@@ -140,6 +141,8 @@ class Simulator:
 
     async def _stop(self) -> None:
         self._sender.cancel()
+        if self._timer:
+            self._timer.cancel()
         for conversation in self._flows.values():
             conversation.stop()
         await self._sio.shutdown()
@@ -149,13 +152,13 @@ class Simulator:
     async def _cut(self) -> None:
         """Cut every connection as a pulled cable does: without a goodbye."""
         for link in self._links:
-            self._do(self._machine.closed(link))
+            self._do(self._machine.closed(link, time.time()))
         for connection in self._runner.server.connections if self._runner.server else []:
             if connection.transport is not None:
                 connection.transport.abort()
 
-    async def _arm(self, name: str) -> None:
-        self._machine.fault(name)
+    async def _fault(self, name: str) -> None:
+        self._do(self._machine.fault(name))
 
     def _opened(self, link: str) -> None:
         self._links.add(link)
@@ -163,7 +166,7 @@ class Simulator:
 
     def _closed(self, link: str) -> None:
         self._links.discard(link)
-        self._do(self._machine.closed(link))
+        self._do(self._machine.closed(link, time.time()))
 
     def _received(self, event: str, sid: str, *args: Any) -> None:
         payload = args[0] if len(args) == 1 else list(args) or None
@@ -175,6 +178,14 @@ class Simulator:
                 self._conversation(effect.conversation).take(effect.did)
             else:
                 self._out.put_nowait(effect)
+        if self._timer:
+            self._timer.cancel()
+        if (due := self._machine.deadline) is not None:
+            delay = max(0.0, due - time.time())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._do(self._machine.timer(time.time()))
 
     def _conversation(self, name: str) -> Conversation:
         if name not in self._flows:

@@ -1,0 +1,351 @@
+"""The client machine of one conversation with a Voiceflow project.
+
+A link is made ready by a handshake, `HANDSHAKE`:
+
+    opened ──client.start──▶ starting ──client.started──▶ ready                 (the stored session goes on)
+                                 └─────client.started──▶ creating ──session.created──▶ ready       (a new one)
+
+One action at a time is under way; the page advises it ("Action Lifecycle"). The next waits in line until
+`action.status` says completed or rejected, unless it asks to be sent at once. Traces and statuses find their turn by
+`messageID`: ours where the server echoes it; one that the server made up belongs to the oldest action that has no
+status yet.
+
+After a lost link the same session goes on. An action that no status came for is sent again, with its messageID. A
+server that sends a turn again from its `accepted` on is understood: what is known already is recorded as a status.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from socketnb.dialects import as_dict, as_text, misread
+from socketnb.dialects.voiceflow.actions import did, request_of
+from socketnb.dialects.voiceflow.traces import read, time_of
+from socketnb.records import (
+    Action,
+    Address,
+    ClientEffect,
+    Credential,
+    Emit,
+    Ended,
+    Failed,
+    Ready,
+    Reconnect,
+    Record,
+    Secret,
+    Status,
+    TurnDone,
+    fingerprint,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PATH = "v4/interact/socket"
+HANDSHAKE = {
+    ("starting", "client.started"): "_started",
+    ("starting", "client.created"): "_started",  # the name in an older edition of the page
+    ("creating", "session.created"): "_created",
+}
+AWAITED = {"dialling": "Socket.IO connection", "starting": "client.started", "creating": "session.created"}
+GRACE = 2.0
+"""Seconds that the status of a turn is waited for after `session.ended`: the two come in either order."""
+
+
+@dataclass(slots=True)
+class _Sent:
+    """An action, and how far it is."""
+
+    request: dict[str, Any]
+    message_id: str
+    recorded: bool = False
+    named: bool = False  # a status or trace of it has come
+
+
+class Client:
+    """One conversation. `ids` gives a new unique string at each call."""
+
+    def __init__(self, settings: Mapping[str, Any], ids: Callable[[], str]) -> None:
+        self.deadline: float | None = None
+        self._settings = settings
+        self._ids = ids
+        self._key: Secret | None = settings["session_key"]
+        self._state = "down"  # down · dialling · starting · creating · ready · ended
+        self._waiting: deque[tuple[int, _Sent]] = deque()
+        self._running: dict[int, _Sent] = {}
+        self._turns: dict[str, int] = {}  # messageID → turn
+        self._last = 0  # unsolicited traces belong to the turn before them
+        self._heard: list[tuple[str, str | None]] = []  # what came since the last action was sent
+        self._again: deque[tuple[str, str | None]] = deque()  # what the server may send again after a lost link
+        self._silence: float | None = None  # seconds after which the bot wants to hear that the user says nothing
+        self._restart: dict[str, Any] | None = None  # the action that a restarting server asked for
+
+    def dial(self, now: float) -> Address:
+        """Begin a link: say where it goes, and start the clock of its handshake."""
+        s = self._settings
+        self._state, self.deadline = "dialling", now + s["timeout"]
+        return Address(
+            url=s["url"],
+            path=PATH,
+            transports=s["transports"] if s["try_all"] else s["transports"][:1],
+            attempts=s["reconnection_attempts"] if s["reconnection"] else 0,
+            delay=s["reconnection_delay"],
+            delay_max=s["reconnection_delay_max"],
+        )
+
+    def opened(self, now: float) -> list[ClientEffect]:  # noqa: ARG002 (all machines' form)
+        """The link is open: send `client.start`."""
+        s = self._settings
+        config = {
+            "completionEvents": s["completion_events"],
+            "userTimezone": s["user_timezone"],
+            "audioEvents": s["audio_events"] or None,
+            "audioEncoding": s["audio_encoding"] if s["audio_events"] else None,
+        }
+        start = {
+            "userID": s["user_id"],
+            "projectID": s["project_id"],
+            "environmentID": s["environment_id"],
+            "sessionKey": self._key.reveal() if self._key else None,
+            "authorization": s["api_key"].reveal() if s["api_key"] else None,
+            "config": _given(config),
+        }
+        self._state = "starting"
+        return _sent("client.start", _given(start), "session")
+
+    def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:  # noqa: ARG002
+        """The user acts: send it, or let it wait in line."""
+        sent = _Sent(request_of(action), self._ids())
+        if self._state == "ready" and action.at_once:
+            return self._send(turn, sent)
+        self._waiting.append((turn, sent))
+        if self._state == "ended" and not self._running:
+            return [Reconnect("a new session")]  # "A valid session must already exist": the handshake makes one
+        return self._send_next()
+
+    def abandon(self, turn: int, now: float) -> list[ClientEffect]:  # noqa: ARG002
+        """Nobody waits for this turn any more: the next in line may go."""
+        self._waiting = deque(item for item in self._waiting if item[0] != turn)
+        return self._send_next() if self._running.pop(turn, None) else []
+
+    def received(self, event: str, payload: Any, now: float) -> list[ClientEffect]:
+        """An event came."""
+        if step := HANDSHAKE.get((self._state, event)):
+            effects: list[ClientEffect] = getattr(self, step)(payload)
+            return effects
+        match event:
+            case "action.status":
+                return self._status(payload, now)
+            case "action.trace":
+                return self._trace(payload)
+            case "session.ended":
+                return self._ended(payload, now)
+            case "server.restart":
+                return self._restarts(payload)
+            case "error":
+                return self._error(payload)
+            case "client.started" | "client.created" | "session.created":
+                return [misread(event, payload, f"it came while {self._state}")]
+            case _:
+                return [Record(event, "custom", payload, turn=self._turn, text=event)]
+
+    def timer(self, now: float) -> list[ClientEffect]:  # noqa: ARG002
+        """A step did not come, a turn has no status after the end, or the user has said nothing for long enough."""
+        self.deadline = None
+        if step := AWAITED.get(self._state):
+            return [Failed(f"no {step} came within {self._settings['timeout']:g} s")]
+        if self._state == "ended":
+            return self._finish(self._turn, "completed", "the session ended")
+        sent = _Sent({"type": "no-reply"}, self._ids(), recorded=True)
+        self._running[self._last] = sent
+        self._turns[sent.message_id] = self._last
+        return self._emit(self._last, sent, "no_reply", "the user said nothing")
+
+    def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002
+        """The link is gone."""
+        if self._state != "ended":
+            self._state, self.deadline = "down", None
+        self._take_back()
+        return []
+
+    # Handshake
+
+    def _started(self, payload: Any) -> list[ClientEffect]:
+        required = as_dict(payload).get("newSessionRequired")
+        if not isinstance(required, bool):
+            return [misread("client.started", payload, "newSessionRequired is missing")]
+        if not required:
+            self._again = deque(self._heard)
+            return self._ready("client.started", payload, "resumed" if self._key else "ready")
+        stale = "the stored session is gone; a new one begins" if self._key else None
+        self._state, self._key = "creating", None
+        effects: list[ClientEffect] = [Record("client.started", "session", payload, text=stale)]
+        if stale:
+            for turn in list(self._running):
+                effects += self._finish(turn, "failed", stale)
+        return effects + _sent("session.create", {}, "session")
+
+    def _created(self, payload: Any) -> list[ClientEffect]:
+        key = as_text(as_dict(payload).get("sessionKey"))
+        if not key:
+            return [misread("session.created", payload, "sessionKey is missing")]
+        self._key = Secret(key)
+        return [Credential(key, keep="session_key"), *self._ready("session.created", payload, "ready")]
+
+    def _ready(self, event: str, payload: Any, kind: str) -> list[ClientEffect]:
+        self._state, self.deadline = "ready", None
+        conversation = fingerprint(self._key.reveal()) if self._key else None
+        effects: list[ClientEffect] = [Ready(conversation), Record(event, kind, payload)]
+        if self._restart:
+            action, self._restart = self._restart, None
+            sent = next(iter(self._running.values()), None) or _Sent(action, self._ids(), recorded=True)
+            self._turns[sent.message_id] = turn = self._turn
+            self._running[turn] = sent
+            sent.named = False
+            return effects + self._emit(turn, sent, "status", "sent again, as the server asked", action)
+        return effects + self._send_next()
+
+    # Turns
+
+    @property
+    def _turn(self) -> int:
+        return next(iter(self._running), self._last)
+
+    def _send_next(self) -> list[ClientEffect]:
+        if self._state != "ready" or self._running or not self._waiting:
+            return []
+        return self._send(*self._waiting.popleft())
+
+    def _send(self, turn: int, sent: _Sent) -> list[ClientEffect]:
+        what = did(sent.request)
+        said, kind = what.text or what.verb, "action"
+        if sent.recorded:
+            kind, said = "status", f"sent again: {said}"
+        sent.recorded = True
+        self.deadline = None
+        self._running[turn], self._turns[sent.message_id], self._last = sent, turn, turn
+        self._heard.clear()
+        self._again.clear()
+        return self._emit(turn, sent, kind, said)
+
+    def _emit(
+        self, turn: int, sent: _Sent, kind: str, said: str, request: dict[str, Any] | None = None
+    ) -> list[ClientEffect]:
+        payload = {"action": request or sent.request, "messageID": sent.message_id}
+        return _sent("action.send", payload, kind, turn, said)
+
+    def _take_back(self) -> None:
+        """Put actions that no status came for back in line: the server may not have begun with them."""
+        for turn, sent in reversed(list(self._running.items())):
+            if not sent.named:
+                del self._running[turn]
+                self._waiting.appendleft((turn, sent))
+
+    def _turn_of(self, message_id: Any) -> int:
+        known = self._turns.get(message_id) if isinstance(message_id, str) else None
+        if known is None:
+            nameless = (turn for turn, sent in self._running.items() if not sent.named)
+            known = next(nameless, self._turn)
+            if isinstance(message_id, str):
+                self._turns[message_id] = known
+        if sent := self._running.get(known):
+            sent.named = True
+        return known
+
+    def _is_again(self, kind: str, text: str | None) -> bool:
+        """Tell whether this is the next of what came before the link was lost, and keep it for the next loss."""
+        if self._again and self._again[0] == (kind, text):
+            self._again.popleft()
+            return True
+        self._again.clear()
+        self._heard.append((kind, text))
+        return False
+
+    def _status(self, payload: Any, now: float) -> list[ClientEffect]:
+        about = as_dict(payload)
+        status, reason = as_text(about.get("status")), about.get("reason")
+        if not status:
+            return [misread("action.status", payload, "status is missing")]
+        turn = self._turn_of(about.get("messageID"))
+        self._is_again("status", status)
+        final = status in ("completed", "rejected") and turn in self._running
+        record = Record("action.status", "status", payload, turn=turn, text=status, final=final)
+        if not final:
+            return [record]
+        if self._settings["no_reply"] and self._silence is not None:
+            self.deadline, self._silence = now + self._silence, None
+        done: Status = "completed" if status == "completed" else "rejected"
+        return [record, *self._finish(turn, done, str(reason) if reason else None)]
+
+    def _finish(self, turn: int, status: Status, reason: str | None) -> list[ClientEffect]:
+        """End a turn, if it is under way, and send the next in line."""
+        if self._running.pop(turn, None) is None:
+            return []
+        done = TurnDone(turn, status, reason)
+        if self._state == "ended":
+            self.deadline = None
+            return [done, Reconnect("a new session")] if self._waiting else [done]
+        return [done, *self._send_next()]
+
+    def _trace(self, payload: Any) -> list[ClientEffect]:
+        trace = as_dict(as_dict(payload).get("trace"))
+        if not isinstance(trace.get("type"), str):
+            return [misread("action.trace", payload, "a trace needs a type")]
+        reading = read(trace)
+        turn = self._turn_of(payload.get("messageID"))
+        again = self._is_again(reading.kind, reading.text)
+        if reading.kind == "no_reply":
+            seconds = as_dict(trace.get("payload")).get("timeout")
+            self._silence = float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
+        return [
+            Record(
+                "action.trace",
+                "status" if again else reading.kind,
+                payload,
+                sender="bot",
+                turn=turn,
+                text=f"again: {reading.text}" if again else reading.text,
+                node=reading.node,
+                intent=reading.intent,
+                server_at=time_of(trace),
+            )
+        ]
+
+    # What may come at any time
+
+    def _ended(self, payload: Any, now: float) -> list[ClientEffect]:
+        reason = as_text(as_dict(payload).get("reason")) or "no reason given"
+        self._state, self._key = "ended", None
+        self._take_back()  # sent while the end was on its way
+        self.deadline = now + GRACE if self._running else None
+        effects: list[ClientEffect] = [
+            Record("session.ended", "ended", payload, turn=self._turn, text=reason),
+            Credential("", keep="session_key"),
+            Ended(reason),
+        ]
+        return [*effects, Reconnect("a new session")] if self._waiting and not self._running else effects
+
+    def _restarts(self, payload: Any) -> list[ClientEffect]:
+        self._restart = as_dict(as_dict(payload).get("action")) or None
+        record = Record("server.restart", "session", payload, turn=self._turn, text="the server restarts")
+        return [record, Reconnect("the server restarts")]
+
+    def _error(self, payload: Any) -> list[ClientEffect]:
+        error = as_dict(payload)
+        said = str(error.get("error") or payload)
+        if code := error.get("code"):
+            said = f"{said} ({code})"
+        record = Record("error", "error", payload, turn=self._turn, error=said)
+        return [record, Failed(said, final=True)] if self._state in ("starting", "creating") else [record]
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _sent(event: str, payload: Any, kind: str, turn: int = 0, text: str | None = None) -> list[ClientEffect]:
+    """Record and send: the record first, so that nothing is sent that was not written down."""
+    who: Any = "user" if kind == "action" else "system"
+    return [Record(event, kind, payload, "out", who, turn, text), Emit(event, (payload,))]

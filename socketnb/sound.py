@@ -1,0 +1,49 @@
+"""Telephone sound as WAV: what bots stream is raw samples, and a notebook can only play a file."""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+import struct
+import wave
+
+RATES = {"audio/x-mulaw": 8_000, "audio/pcm": 24_000}
+"""Samples a second. μ-law is telephony's 8 kHz (ITU-T G.711); for PCM no vendor names a rate: speech models' usual."""
+
+
+def wav(encoding: str, samples: bytes) -> bytes:
+    """Return raw mono samples as a 16-bit WAV file. PCM is little-endian 16-bit, as it comes."""
+    linear = samples[: len(samples) // 2 * 2]
+    if encoding == "audio/x-mulaw":
+        linear = struct.pack(f"<{len(samples)}h", *(_LINEAR[byte] for byte in samples))
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATES[encoding])
+        out.writeframes(linear)
+    return file.getvalue()
+
+
+@functools.cache
+def tone(encoding: str, seconds: float, hertz: float = 330.0) -> bytes:
+    """Return a soft tone as raw samples: what the simulator speaks with."""
+    rate = RATES[encoding]
+    count = int(rate * seconds)
+    values = [
+        int(6000 * math.sin(2 * math.pi * hertz * n / rate) * math.sin(math.pi * n / count)) for n in range(count)
+    ]
+    if encoding == "audio/x-mulaw":
+        return bytes(min(range(256), key=lambda code: abs(_LINEAR[code] - value)) for value in values)
+    return struct.pack(f"<{count}h", *values)
+
+
+def _decoded(code: int) -> int:
+    """Return the linear value of a μ-law code (ITU-T G.711, table 2b)."""
+    code = ~code & 0xFF
+    magnitude = (((code & 0x0F) << 3) + 0x84 << ((code >> 4) & 0x07)) - 0x84
+    return -magnitude if code & 0x80 else magnitude
+
+
+_LINEAR = [_decoded(code) for code in range(256)]
