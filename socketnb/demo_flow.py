@@ -24,7 +24,11 @@ CHIME = "data:audio/wav;base64," + base64.b64encode(wav("audio/x-mulaw", tone("a
 
 def picture(hue: int) -> str:
     """Return a small picture that needs no network."""
-    svg = f"<svg xmlns='http://www.w3.org/2000/svg' width='320' height='120'><rect width='320' height='120' fill='hsl({hue},45%,72%)'/><path d='M0 120 90 40l60 50 50-30 120 60z' fill='hsl({hue},35%,45%)'/></svg>"
+    hill, sky = f"hsl({hue},35%,45%)", f"hsl({hue},45%,72%)"
+    svg = (
+        "<svg xmlns='http://www.w3.org/2000/svg' width='320' height='120'>"
+        f"<rect width='320' height='120' fill='{sky}'/><path d='M0 120 90 40l60 50 50-30 120 60z' fill='{hill}'/></svg>"
+    )
     return "data:image/svg+xml," + quote(svg)
 
 

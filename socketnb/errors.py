@@ -81,10 +81,10 @@ class FlowError(SocketnbError):
     """A flow was written or used wrongly."""
 
 
-def unknown(what: str, given: str, known: Iterable[str]) -> str:
+def unknown(what: str, given: object, known: Iterable[str]) -> str:
     """Return the one sentence for a name that does not exist, with the nearest that does."""
     known = sorted(known)
-    near = difflib.get_close_matches(given, known, n=1)
+    near = difflib.get_close_matches(str(given), known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     there = ", ".join(known) if known else "none"
     return f"there is no {what} {given!r}; {hint}there is: {there}"

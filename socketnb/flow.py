@@ -19,7 +19,10 @@ A plain function runs in a thread, so that it may block; a coroutine runs on the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
+import json
+import threading
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -45,6 +48,8 @@ class Flow:
     """
 
     def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise FlowError('a flow has a name: Flow("pizza")')
         self.name = name
         self._launch: Handler | None = None
         self._on: dict[str, Handler] = {}
@@ -119,15 +124,16 @@ class FlowTurn:
         """Say something; Markdown is shown as such."""
         self._put(Text(str(text)))
 
-    def choices(self, *labels: str | Choice) -> None:
-        """Offer buttons; a `Choice(label, url=…)` opens a page besides.
+    def choices(self, *labels: str | Choice | list[str]) -> None:
+        """Offer buttons, by their labels; a `Choice(label, url=…)` opens a page besides.
 
         Raises:
             FlowError: no labels were given.
         """
-        if not labels:
+        flat = [label for each in labels for label in (each if isinstance(each, list) else [each])]
+        if not flat:
             raise FlowError('turn.choices needs labels: turn.choices("Yes", "No")')
-        self._put(Choices(_options(labels)))
+        self._put(Choices(_options(flat)))
 
     def ask(self, text: str, choices: list[str] | tuple[str, ...] = ()) -> Awaitable[str]:
         """Ask, and return the user's next words: `size = await turn.ask("Which size?", choices=["S", "L"])`.
@@ -183,7 +189,15 @@ class FlowTurn:
         self._put(Custom(name, payload, tuple(Choice(path) for path in paths)))
 
     def raw(self, event: str, payload: Any = None) -> None:
-        """Send an event of the platform exactly as given."""
+        """Send an event of the platform exactly as given.
+
+        Raises:
+            FlowError: the payload is no JSON.
+        """
+        try:
+            json.dumps(payload)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise FlowError(f"turn.raw sends JSON, and this is none: {error}") from None
         self._put(Raw(event, payload))
 
     def end(self) -> None:
@@ -244,14 +258,17 @@ class Conversation:
         handler = self._flow.newest.handler(did)
         turn = FlowTurn(self, did)
         self.put(Node(getattr(handler, "__name__", "handler").strip("_")))
-        self.can_ask = inspect.iscoroutinefunction(handler)
+        self.can_ask = _is_async(handler)
         error = None
         try:
             if self.can_ask:
                 await handler(turn)
             else:
-                await asyncio.to_thread(handler, turn)
-        except Exception as raised:  # noqa: BLE001 (whatever a user's handler raises is told, not swallowed)
+                await _in_thread(handler, turn)
+        except BaseException as raised:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise
             error = _where(self._flow.name, handler, raised)
         self._loop.call_soon(self._done, error)
 
@@ -264,13 +281,38 @@ def _key(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
+def _is_async(handler: Handler) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
+
+
 def _checked(handler: H) -> H:
     if not callable(handler):
         raise FlowError('write @flow.on("words") and @flow.launch above a function that takes the turn')
+    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+        raise FlowError("a handler does not yield: it calls turn.say(…)")
     return handler
 
 
-def _where(flow: str, handler: Handler, raised: Exception) -> str:
+async def _in_thread(handler: Handler, turn: FlowTurn) -> None:
+    """Run a plain handler in a thread that a kernel does not wait for when it ends."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            handler(turn)
+        except BaseException as error:  # noqa: BLE001 (raised again where it is awaited)
+            raised.append(error)
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=run, name=f"socketnb-flow-{turn.verb}", daemon=True).start()
+    await done.wait()
+    if raised:
+        raise raised[0]
+
+
+def _where(flow: str, handler: Handler, raised: BaseException) -> str:
     """Return one sentence for a handler's mistake: what, and on which line of the handler."""
     name = getattr(handler, "__name__", "handler")
     lines = [f.lineno for f in traceback.extract_tb(raised.__traceback__) if f.name == name]

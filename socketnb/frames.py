@@ -6,7 +6,6 @@ part of one. Times are UTC; durations are milliseconds on the monotonic clock.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from socketnb import dialects
@@ -14,7 +13,7 @@ from socketnb.errors import SettingsError, unknown
 from socketnb.records import COLUMNS, CONTENT_KINDS, Choices, Delta, Did
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
@@ -83,11 +82,15 @@ def traces_df(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    start = since if isinstance(since, int) else since.attrs.get("cursor", 0)
+    start = since if isinstance(since, int) else getattr(since, "attrs", {}).get("cursor")
+    if not isinstance(start, int) or isinstance(start, bool) or start < 0:
+        raise SettingsError('since is an earlier frame as it came, or its df.attrs["cursor"]')
     table = store.table(start)
     cursor = start + table.num_rows
     for name, wanted in (("session", session), ("platform", platform)):
         if wanted is not None:
+            if not isinstance(wanted, str):
+                raise SettingsError(f"{name} is a name, not {wanted!r}")
             table = table.filter(pc.equal(table[name], wanted))
     if columns is not None:
         table = table.select(_known(columns, COLUMNS))
@@ -99,7 +102,7 @@ def traces_df(
 
 def messages_df(store: Columns, *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
     """Return one row per message that a person sees, the user's own among them; options as `traces_df`."""
-    return _pick(messages(traces_df(store, **which)), columns, MESSAGE_COLUMNS)
+    return _pick(messages, traces_df(store, **which), columns, MESSAGE_COLUMNS)
 
 
 def turns_df(store: Columns, *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
@@ -107,12 +110,12 @@ def turns_df(store: Columns, *, columns: Sequence[str] | None = None, **which: A
 
     `first_ms`, `last_ms` and `done_ms` are milliseconds from sending to the first message, the last, and the end.
     """
-    return _pick(turns(traces_df(store, **which)), columns, TURN_COLUMNS)
+    return _pick(turns, traces_df(store, **which), columns, TURN_COLUMNS)
 
 
 def sessions_df(store: Columns, *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
     """Return one row per session; options as `traces_df`."""
-    return _pick(sessions(traces_df(store, **which)), columns, SESSION_COLUMNS)
+    return _pick(sessions, traces_df(store, **which), columns, SESSION_COLUMNS)
 
 
 def messages(traces: pd.DataFrame) -> pd.DataFrame:
@@ -216,7 +219,7 @@ def _content(rows: pd.DataFrame) -> pd.Series:
     import pandas as pd
 
     cells = zip(rows["platform"], rows["event"], rows["payload"], strict=True)
-    found = [dialects.get(platform).content(event, json.loads(payload)) for platform, event, payload in cells]
+    found = [dialects.get(platform).content(event, dialects.parse(payload)) for platform, event, payload in cells]
     return pd.Series(found, index=rows.index, dtype=object)
 
 
@@ -236,10 +239,19 @@ def _pandas(dtype: str) -> Any:
 
 def _known(columns: Sequence[str], there: dict[str, str]) -> list[str]:
     for name in columns:
-        if name not in there:
+        if name not in list(there):
             raise SettingsError(unknown("column", name, there))
     return list(columns)
 
 
-def _pick(frame: pd.DataFrame, columns: Sequence[str] | None, there: dict[str, str]) -> pd.DataFrame:
-    return frame if columns is None else frame[_known(columns, there)]
+def _pick(
+    make: Callable[[pd.DataFrame], pd.DataFrame],
+    traces: pd.DataFrame,
+    columns: Sequence[str] | None,
+    there: dict[str, str],
+) -> pd.DataFrame:
+    """Return a frame made of traces, with these columns, and with the traces' cursor."""
+    wanted = list(there) if columns is None else _known(columns, there)
+    frame = make(traces)[wanted]
+    frame.attrs["cursor"] = traces.attrs["cursor"]
+    return frame

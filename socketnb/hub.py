@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import datetime as dt
+import logging
 import os
 import threading
 import uuid
@@ -25,18 +26,25 @@ from socketnb.session import Session
 from socketnb.settings import Kept, convert, home, resolve
 from socketnb.simulator.server import Simulator
 
+log = logging.getLogger(__name__)
+
 if TYPE_CHECKING:
     import pandas as pd
 
+    from socketnb.dialects import Dialect
     from socketnb.flow import Flow
 
 TURN_TIMEOUT = 30.0
+LONGEST = threading.TIMEOUT_MAX
 
 
 class Hub:
     """Everything that one kernel has open."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self.columns = Columns()
         self.engine = Loop("socketnb")
         self._stage = Loop("socketnb-simulator")
@@ -74,42 +82,39 @@ class Hub:
             ConnectError: the platform cannot be reached, refuses, or does not get ready within its `timeout`.
         """
         dialect = dialects.get(platform)
+        if simulate and settings.get("url") is not None:
+            raise SettingsError("simulate=True has an address of its own: leave url out, or simulate")
         if flow is not None and not simulate:
             raise SettingsError("a flow runs on the simulator: connect(…, simulate=True, flow=my_flow)")
-        if not isinstance(turn_timeout, int | float) or turn_timeout <= 0:
+        if (
+            isinstance(turn_timeout, bool)
+            or not isinstance(turn_timeout, int | float)
+            or not 0 < turn_timeout < LONGEST
+        ):
             raise SettingsError(f"turn_timeout is a number of seconds above 0, not {turn_timeout!r}")
         simulator = self.simulate(platform, flow) if simulate else None
         try:
             with self._lock:
                 name = self._name(platform, name)
-                recorder = self._recorder(record)
-            if name in self._sessions:
-                self._sessions[name].close()
-            kept = Kept(platform, name) if resume else None
-            given = {**(simulator.settings if simulator else {}), **(kept.read() if kept else {}), **settings}
-            if "user_id" in dialect.SETTINGS and not given.get("user_id"):
-                given["user_id"] = f"user-{_new_id()}"
-            resolved = resolve(dialect, given, {} if simulator else os.environ)
-            if kept:
-                kept.keep(user_id=resolved["user_id"])
-            log = recorder.log(platform, name, dialect.SECRET_FIELDS)
-            for setting, how in dialect.SETTINGS.items():
-                if how.secret and resolved[setting]:
-                    log.hide(resolved[setting].reveal())
-            machine = dialect.client(resolved, _new_id)
-            session = Session(
-                name,
-                dialect,
-                drive=lambda news: Driver(machine, self.engine, news, links=log.link),
-                log=log,
-                columns=self.columns,
-                recording=recorder.recording,
-                settings=resolved,
-                timeout=turn_timeout,
-                kept=kept,
-                on_close=lambda closed: self._closed(closed, simulator),
-            )
-            self._sessions[name] = session
+                if name in self._sessions:
+                    self._sessions[name].close()
+                kept = Kept(platform, name) if resume else None
+                given = {name: value for name, value in settings.items() if value is not None}
+                given = {**(simulator.settings if simulator else {}), **(kept.read() if kept else {}), **given}
+                if "user_id" in dialect.SETTINGS:
+                    given.setdefault("user_id", f"user-{_new_id()}")
+                resolved = resolve(dialect, given, {} if simulator else os.environ)
+                if kept:
+                    kept.keep(user_id=resolved["user_id"])
+                session = self._build(
+                    dialect,
+                    name,
+                    resolved,
+                    recorder=self._recorder(record),
+                    turn_timeout=turn_timeout,
+                    kept=kept,
+                    simulator=simulator,
+                )
         except BaseException:
             if simulator:
                 simulator.stop()
@@ -119,6 +124,37 @@ class Hub:
         except BaseException:
             session.close()
             raise
+        return session
+
+    def _build(
+        self,
+        dialect: Dialect,
+        name: str,
+        settings: dict[str, Any],
+        *,
+        recorder: Recorder,
+        turn_timeout: float,
+        kept: Kept | None,
+        simulator: Simulator | None,
+    ) -> Session:
+        log = recorder.log(dialect.NAME, name, dialect.SECRET_FIELDS)
+        for setting, how in dialect.SETTINGS.items():
+            if how.secret and settings[setting]:
+                log.hide(settings[setting].reveal())
+        machine = dialect.client(settings, _new_id)
+        session = self._sessions[name] = Session(
+            name,
+            dialect,
+            loop=self.engine,
+            drive=lambda news: Driver(machine, self.engine, news, links=log.link),
+            log=log,
+            columns=self.columns,
+            recording=recorder.recording,
+            settings=settings,
+            timeout=turn_timeout,
+            kept=kept,
+            on_close=lambda closed: self._closed(closed, simulator),
+        )
         return session
 
     def simulate(
@@ -176,7 +212,7 @@ class Hub:
             if len(there) > 1:
                 raise SessionError(f"which session? There is: {', '.join(there)}")
             return next(iter(there.values()))
-        if name not in there:
+        if name not in list(there):
             raise SessionError(unknown("session", name, there))
         return there[name]
 
@@ -211,15 +247,21 @@ class Hub:
 
     def close(self) -> None:
         """Close every session and simulator, stop the background threads, close the recordings."""
-        for session in self.sessions():
-            session.close()
-        for simulator in list(self._simulators):
-            simulator.stop()
-        self.engine.close()
-        self._stage.close()
-        for recorder in self._recorders.values():
-            recorder.close()
+        recorders = list(self._recorders.values())
         self._recorders.clear()
+        simulators = [simulator.stop for simulator in self._simulators]
+        sessions = [session.close for session in self.sessions()]
+        for close in [*sessions, *simulators, self.engine.close, self._stage.close, *(r.close for r in recorders)]:
+            try:
+                close()
+            except Exception:
+                log.exception("%r failed", close)
+
+    def forget(self) -> None:
+        """Let go of everything without closing it: in a forked child the threads are gone, and all is the parent's."""
+        for session in self._sessions.values():
+            session.disown()
+        self._begin()
 
     def _closed(self, session: Session, simulator: Simulator | None) -> None:
         with self._lock:
@@ -239,12 +281,16 @@ class Hub:
         return free
 
     def _recorder(self, record: bool | str | Path) -> Recorder:  # noqa: FBT001 (a folder or a plain yes or no)
+        if not isinstance(record, bool | str | Path) or not str(record).strip() or "\0" in str(record):
+            raise SettingsError(f"record is True, False or a folder, not {record!r}")
         key = record if isinstance(record, bool) else Path(record).expanduser().absolute()
         if key not in self._recorders:
             started = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H-%M-%S")
             recording = f"{started}-{_new_id()[:4]}"
             folder = home() / "recordings" / recording if key is True else key
             journal = Journal(folder, recording) if isinstance(folder, Path) else None
+            if journal:
+                journal.open()
             self._recorders[key] = Recorder(recording, self.columns, journal)
         return self._recorders[key]
 
@@ -255,3 +301,5 @@ def _new_id() -> str:
 
 hub = Hub()
 atexit.register(hub.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=hub.forget)

@@ -15,7 +15,6 @@ from typing import Any, Literal, NamedTuple, Self
 
 # ── Columns: schema version 1 ────────────────────────────────────────────────────────────────────────────────
 
-SCHEMA_VERSION = 1
 COLUMNS: dict[str, str] = {
     "recording": "category",
     "platform": "category",
@@ -350,6 +349,11 @@ ServerEffect = Emit | Run | Close
 
 
 # ── Credentials ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def clean(text: str) -> str:
+    """Return text that every encoding can hold: a lone surrogate becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def fingerprint(value: str) -> str:

@@ -29,7 +29,7 @@ LONGEST = 20_000
 """Characters of one message that are shown; the recording has them all."""
 SHORT = 120
 """Characters of an address that plain text shows; data URLs are longer."""
-ICONS = {"error": "⚠", "timeout": "⏱", "cancelled": "⏹", "rejected": "✋", "failed": "⚠"}
+ICONS = {"error": "⚠", "timeout": "⏱", "cancelled": "⏹", "status": "✋"}
 
 
 def cut(text: str) -> str:
@@ -114,18 +114,19 @@ def _media(media: Media) -> str:
         case "video":
             return f'{words}<video controls preload="none" style="max-width:100%" src="{source}"></video>'
         case _:
-            return f'<a href="{source}" target="_blank" rel="noopener noreferrer">{said or "file"}</a>'
+            return _link(str(url), media.text or "file")
+
+
+def _link(url: str, words: str) -> str:
+    address = html.escape(url, quote=True)
+    return f'<a href="{address}" target="_blank" rel="noopener noreferrer">{html.escape(cut(words))}</a>'
 
 
 def _card(card: Card, buttons: bool) -> str:  # noqa: FBT001 (handed through)
     picture = _media(Media("image", card.image, card.title)) if safe_url(card.image, "image") else ""
     title = f"<strong>{html.escape(cut(card.title))}</strong>" if card.title else ""
     text = markdown(card.text) if card.text else ""
-    links = "".join(
-        f'<a href="{html.escape(url, quote=True)}" target="_blank" rel="noopener noreferrer">{html.escape(o.label)}</a> '
-        for o in card.options
-        if (url := safe_url(o.url))
-    )
+    links = "".join(f"{_link(url, option.label)} " for option in card.options if (url := safe_url(option.url)))
     return picture + title + text + links + (_labels(card.options) if buttons else "")
 
 

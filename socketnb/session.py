@@ -11,7 +11,6 @@ import concurrent.futures
 import html
 import logging
 import threading
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,12 +27,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from socketnb.dialects import Dialect
+    from socketnb.engine.loop import Loop
     from socketnb.faces.panel import Panel
     from socketnb.recording.columns import Columns
     from socketnb.recording.recorder import Log
     from socketnb.settings import Kept
 
 log = logging.getLogger(__name__)
+SPARE = 5.0
+"""Seconds that a wait outlasts its turn's own time, which the driver keeps."""
+OFFERS = frozenset({"choices", "card", "carousel", "list"})
+"""Kinds of traces that may have buttons."""
 
 
 class Turn:
@@ -95,18 +99,18 @@ class Turn:
             TurnTimeout: it was not; the session stays usable.
             TurnFailed: the session broke.
         """
-        timeout = self._session.timeout if timeout is None else timeout
+        seconds = self._allow(timeout)
         try:
-            wait(self._done, timeout)
-        except TimeoutError:
-            self._abandon("timeout")
+            wait(self._done, seconds + SPARE)  # the driver gives the turn up in time; nothing waits for ever
         except KeyboardInterrupt:
             self._abandon("cancelled")
             raise
-        return self._result(timeout)
+        except TimeoutError:
+            self._finish("timeout", "the background loop does not answer")
+        return self._result(seconds)
 
     def cancel(self) -> None:
-        """Stop waiting for this turn. What came is kept, and so is what still comes."""
+        """Stop waiting for this turn. What came is kept; what still comes is in the session's frames."""
         self._abandon("cancelled")
 
     def stream(self, timeout: float | None = None) -> Iterator[Message]:
@@ -115,7 +119,7 @@ class Turn:
         Raises:
             TurnTimeout, TurnFailed: as `wait`.
         """
-        due = time.monotonic() + (self._session.timeout if timeout is None else timeout)
+        seconds = self._allow(timeout)
         seen = 0
         try:
             while not (self._done.done() and seen == len(self.traces)):
@@ -125,36 +129,42 @@ class Turn:
                 fresh = self.traces[seen:]
                 seen += len(fresh)
                 yield from (m for m in map(message, fresh) if m and m.trace.sender != "user")
-                if time.monotonic() > due and not self._done.done():
-                    self._abandon("timeout")
         except KeyboardInterrupt:
             self._abandon("cancelled")
             raise
-        self._result(timeout)
+        self._result(seconds)
 
     def __await__(self) -> Generator[Any, None, Turn]:
         return self._awaited().__await__()
 
     async def _awaited(self) -> Turn:
-        done = asyncio.shield(asyncio.wrap_future(self._done))
         try:
-            await asyncio.wait_for(done, self._session.timeout)
-        except TimeoutError:
-            self._abandon("timeout")
+            await asyncio.shield(asyncio.wrap_future(self._done))
         except asyncio.CancelledError:
             self._abandon("cancelled")
             raise
-        return self._result(None)
+        return self._result(self._session.timeout)
+
+    def _allow(self, timeout: float | None) -> float:
+        """Check and set how long this turn may take from now, in seconds."""
+        seconds = self._session.timeout if timeout is None else timeout
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < threading.TIMEOUT_MAX:
+            raise ActionError(f"timeout is a number of seconds above 0, not {timeout!r}")
+        if self._session._loop.here:  # noqa: SLF001
+            raise SessionError("a listener cannot wait for a turn: use send() there")
+        if timeout is not None:
+            self._session._driver.allow(self.number, seconds)  # noqa: SLF001
+        return float(seconds)
 
     def _abandon(self, kind: str) -> None:
         self._session._driver.abandon(self.number, kind)  # noqa: SLF001 (a turn is part of its session)
         concurrent.futures.wait([self._done], timeout=1)
 
-    def _result(self, timeout: float | None) -> Turn:
-        name, seconds = self._session.name, self._session.timeout if timeout is None else timeout
+    def _result(self, seconds: float) -> Turn:
+        name = self._session.name
         if self.status == "failed":
             raise TurnFailed(f"{name}: {self.reason}", self)
-        if self.status in ("timeout", "running"):
+        if self.status == "timeout":
             hint = f" (it said: {self.error})" if self.error else ""
             what = f"{name}: the bot was not done with turn {self.number} within {seconds:g} s{hint}"
             raise TurnTimeout(f"{what}; the session stays usable, timeout= waits longer", self)
@@ -166,10 +176,11 @@ class Turn:
             self._changed.notify_all()
 
     def _finish(self, status: Status, reason: str | None) -> None:
-        self.status, self.reason = status, reason
         with self._changed:
-            self._done.set_result(None)
-            self._changed.notify_all()
+            if not self._done.done():
+                self.status, self.reason = status, reason
+                self._done.set_result(None)
+                self._changed.notify_all()
 
     def _summary(self) -> str:
         ms = render.milliseconds(self.first_ms)
@@ -199,6 +210,7 @@ class Session:
         name: str,
         dialect: Dialect,
         *,
+        loop: Loop,
         drive: Callable[[Callable[[News], None]], Driver],
         log: Log,
         columns: Columns,
@@ -213,6 +225,7 @@ class Session:
         self.state = "connecting"
         self.timeout = timeout
         self._dialect = dialect
+        self._loop = loop
         self._log = log
         self._columns = columns
         self._recording = recording
@@ -222,7 +235,8 @@ class Session:
         self._on_close = on_close
         self._lock = threading.Lock()
         self._turns: dict[int, Turn] = {}  # those that are not over
-        self._shown: deque[Trace] = deque(maxlen=50)
+        self._offers: deque[Trace] = deque(maxlen=8)  # the last traces that may have buttons
+        self._closing = False
         self._listeners: list[Callable[[Trace], None]] = []
         self._panel: Panel | None = None
         self._opened: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -294,24 +308,19 @@ class Session:
             if found := [option for option in self.choices if option.label.strip().casefold() == typed]:
                 action = Action("press", {"choice": found[0]}, action.at_once)
         with self._lock:
-            if self.state == "closed":
+            if self._closing:
                 raise SessionError(f"session {self.name!r} is closed: open a new one with connect()")
             self._log.turn += 1
             turn = self._turns[self._log.turn] = Turn(self, self._log.turn, action)
-            self._driver.act(turn.number, action)
+            self._driver.act(turn.number, action, self.timeout)
         return turn
 
     # Reading
 
     @property
-    def verbs(self) -> list[str]:
-        """What `act` can do here."""
-        return list(self._dialect.VERBS)
-
-    @property
     def choices(self) -> list[Choice]:
         """The buttons that can be pressed now."""
-        return _choices(self._shown)
+        return _choices(self._offers)
 
     def traces(self, since: int = 0) -> list[Trace]:
         """Return the recorded traces, from `seq` number `since` on."""
@@ -350,10 +359,21 @@ class Session:
 
     def close(self) -> None:
         """Leave the conversation: its link closes, its traces stay. Closing again does nothing."""
-        if self.state != "closed":
-            self._driver.close()
-            self.state = "closed"
-            self._on_close(self)
+        with self._lock:
+            closing, self._closing = self._closing, True
+        if not closing:
+            try:
+                self._driver.close()
+            finally:
+                self.state = "closed"
+                for turn in list(self._turns.values()):  # what the driver did not come to
+                    turn._finish("cancelled", "the session was closed")  # noqa: SLF001
+                self._on_close(self)
+
+    def disown(self) -> None:
+        """Be closed without closing anything: in a forked child the conversation is the parent's."""
+        self._lock = threading.Lock()
+        self._closing, self.state = True, "closed"
 
     def __enter__(self) -> Self:
         return self
@@ -369,6 +389,8 @@ class Session:
         Raises:
             ConnectError: it could not be made ready.
         """
+        if self._loop.here:
+            raise SessionError("connect waits, and cannot be called from a listener")
         self._driver.start()
         wait(self._opened)
 
@@ -389,8 +411,10 @@ class Session:
                 self._enter(name, error)
 
     def _keep(self, trace: Trace) -> None:
-        if trace.direction == "in":
-            self._shown.append(trace)
+        if trace.kind in OFFERS:
+            self._offers.append(trace)
+        if self.state == "ready" and not self._opened.done():
+            self._opened.set_result(None)
         if turn := self._turns.get(trace.turn):
             turn._add(trace)  # noqa: SLF001
         for hear in list(self._listeners):
@@ -403,16 +427,14 @@ class Session:
         self.state = state
         if self._opened.done():
             return
-        if state == "ready":
-            self._opened.set_result(None)
-        elif state in ("lost", "closed"):
+        if state in ("lost", "closed"):
             said = error or ConnectError("the session was closed")
             self._opened.set_exception(type(said)(self._log.mask(str(said))))
 
     # Checking
 
     def _checked(self, verb: str, fields: dict[str, Any]) -> dict[str, Any]:
-        if verb not in self._dialect.VERBS:
+        if verb not in list(self._dialect.VERBS):
             raise ActionError(unknown(f"{self.platform} verb", verb, self._dialect.VERBS))
         known = {field.name: field for field in self._dialect.VERBS[verb].fields}
         for name, value in fields.items():
@@ -427,7 +449,11 @@ class Session:
 
     def _button(self, choice: str | int | Choice) -> Choice:
         if isinstance(choice, Choice):
+            if choice.request is None:
+                raise ActionError(f"the button {choice.label!r} has nothing to send; press one that the bot offered")
             return choice
+        if isinstance(choice, bool) or not isinstance(choice, str | int):
+            raise ActionError(f"press a button by its label, its position or itself, not {choice!r}")
         offered = self.choices
         if not offered:
             raise ActionError(f"{self.name}: no message has offered a button yet; nothing was sent")

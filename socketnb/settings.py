@@ -120,7 +120,11 @@ def convert(platform: str, name: str, setting: Setting, value: Any) -> Any:
 def _number(kind: type[int | float]) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
         number = kind(value)
-        if isinstance(value, bool) or not 0 <= number < float("inf"):
+        if (
+            isinstance(value, bool)
+            or (not isinstance(value, str) and number != value)
+            or not 0 <= number < float("inf")
+        ):
             raise ValueError
         return number
 
@@ -172,6 +176,8 @@ def _url(platform: str, url: str) -> str:
         _ = parts.port  # raises where it is no number
     except ValueError:
         good = False
+    if good and ("@" in parts.netloc or parts.query):
+        raise SettingsError(f"{platform}: url has no credentials in it: give them as settings of their own")
     if not good:
         raise SettingsError(f"{platform}: url is like https://host or http://127.0.0.1:8080, not {url!r}")
     return url.strip()

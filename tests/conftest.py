@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from socketnb.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 
+NUMBERS = count()
 FAST = {"reconnection_delay": 0.02, "reconnection_delay_max": 0.05}
 
 
@@ -35,7 +37,7 @@ def hub() -> Iterator[Hub]:
 @pytest.fixture
 def flow() -> Flow:
     """A bot with one answer of each kind."""
-    flow = Flow(f"test {id(object())}")
+    flow = Flow(f"test {next(NUMBERS)}")
 
     @flow.launch
     def hello(turn: FlowTurn) -> None:

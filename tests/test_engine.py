@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import gc
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from socketnb.engine.loop import Loop, run_in_cell
-from socketnb.errors import SocketnbError
+from socketnb.errors import ConnectError, SettingsError, SocketnbError
 from socketnb.flow import Flow
 from socketnb.hub import Hub
 from socketnb.records import Address
@@ -135,6 +136,25 @@ def test_a_polling_link_works_where_websockets_do_not(hub: Hub, flow: Flow, monk
     bot = hub.connect("voiceflow", simulate=True, flow=flow)
     assert bot.launch().text == "Hello!"
     assert bot.traces_df()["text"][0] == "link 1 over polling"
+
+
+def test_a_link_that_is_gone_does_not_take_the_others_with_it(
+    hub: Hub, flow: Flow, eventually: Callable[[Callable[[], bool]], None]
+) -> None:
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    sid = bot._driver.link.sid if bot._driver.link else None
+    other = hub.connect("voiceflow", simulate=True, flow=flow, reconnection_delay=0.01)
+    simulator: Any = hub._simulators[-1]
+    simulator.fault("drop")
+    eventually(lambda: bool(other.traces_df()["kind"].isin(["resumed"]).any()))
+    with pytest.raises(SettingsError):
+        hub.connect("voiceflow", simulate=True, flow=flow, timeout="soon")
+    with pytest.raises(ConnectError):
+        hub.connect("voiceflow", project_id="x", url=f"{simulator.url}", timeout=5)
+    gc.collect()  # python-engineio's client closes the HTTP session it has when it is collected
+    assert bot.say("hi").text == "You said hi"
+    assert bot._driver.link
+    assert bot._driver.link.sid == sid
 
 
 async def _double(x: int) -> int:

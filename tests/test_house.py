@@ -38,9 +38,9 @@ def test_importing_the_package_starts_no_thread() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [
-        ("dialects/voiceflow.py", "import pandas", "Dialects, records and errors are pure"),
-        ("dialects/voiceflow.py", "import asyncio", "Dialects, records and errors are pure"),
-        ("dialects/voiceflow.py", "def f():\n    import time", "Dialects, records and errors are pure"),
+        ("dialects/voiceflow/client.py", "import pandas", "Dialects, records and errors are pure"),
+        ("dialects/voiceflow/client.py", "import asyncio", "Dialects, records and errors are pure"),
+        ("dialects/voiceflow/client.py", "def f():\n    import time", "Dialects, records and errors are pure"),
         ("recording/journal.py", "from socketnb.faces import panel", "Layers: downwards only"),
         ("engine/driver.py", "from socketnb import recording", "Layers: downwards only"),
         ("frames.py", "import aiohttp", "Sockets live in the engine and the simulator"),

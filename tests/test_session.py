@@ -1,21 +1,23 @@
 """Conversations over a real socket: sessions, turns, and what goes wrong with them."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import FAST
 
-from socketnb.errors import ActionError, SessionError, TurnFailed, TurnTimeout
+from socketnb.errors import ActionError, ConnectError, SessionError, TurnFailed, TurnTimeout
 from socketnb.flow import Flow, FlowTurn
 from socketnb.hub import Hub
-from socketnb.records import Choice, Custom
+from socketnb.records import Choice, Close, Custom
 from socketnb.session import Session
 
 Eventually = Callable[[Callable[[], bool]], None]
@@ -318,3 +320,326 @@ def test_a_kernel_that_ends_leaves_no_warning_behind(dev: tuple[str, ...]) -> No
     done = subprocess.run([sys.executable, *dev, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "talked\n"
     assert [line for line in done.stderr.splitlines() if "took" not in line] == []
+
+
+# ── Streams, sound, resuming ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_streamed_answer_comes_piece_by_piece_and_is_one_message_afterwards(hub: Hub) -> None:
+    flow, go = Flow("model"), threading.Event()
+
+    def pieces() -> Iterator[str]:
+        yield "He"
+        go.wait(10)
+        yield "llo, wo"
+        yield "rld"
+
+    @flow.otherwise
+    def answer(turn: FlowTurn) -> None:
+        turn.stream(pieces())
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, completion_events=True)
+    story = bot.stream("hi")
+    assert next(message.text for message in story if message.text) == "He"
+    go.set()
+    assert [message.text for message in story] == ["llo, wo", "rld", ""]
+    turn = bot.say("again")
+    assert [message.text for message in turn.messages] == ["Hello, world"]
+    assert turn.text == "Hello, world"
+    assert list(bot.turns_df()["reply_text"]) == ["Hello, world"] * 2
+    messages = bot.messages_df()
+    assert list(messages[messages["sender"] == "bot"]["text"]) == ["Hello, world"] * 2
+    assert (bot.traces_df()["kind"] == "delta").sum() == 10
+
+
+def test_a_client_that_asked_for_no_pieces_gets_the_whole(hub: Hub) -> None:
+    flow = Flow("model")
+
+    @flow.otherwise
+    def answer(turn: FlowTurn) -> None:
+        turn.stream(["He", "llo"])
+
+    turn = hub.connect("voiceflow", simulate=True, flow=flow).say("hi")
+    assert [(m.trace.kind, m.text) for m in turn.messages] == [("text", "Hello")]
+
+
+@pytest.mark.parametrize("encoding", ["audio/x-mulaw", "audio/pcm"])
+def test_speech_is_a_message_with_a_sound_that_plays(bot: Session, hub: Hub, encoding: str) -> None:
+    loud = hub.connect("voiceflow", simulate=True, flow=sim(hub).flow, audio_events=True, audio_encoding=encoding)
+    text, sound = loud.say("hi there you").messages
+    assert text.text == "You said hi there you"
+    assert (sound.audio or b"")[:4] == b"RIFF"
+    assert "<audio controls" in loud.say("x")._repr_mimebundle_()["text/html"]
+
+
+def test_typed_words_press_a_button_if_asked_for(hub: Hub, flow: Flow) -> None:
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, press_typed=True)
+    bot.launch()
+    bot.say(" order ")
+    assert list(bot.turns_df()["action"]) == ["launch", "press"]
+
+
+def test_a_second_action_can_be_sent_at_once(hub: Hub) -> None:
+    flow, go = Flow("slow"), threading.Event()
+
+    @flow.otherwise
+    def slow(turn: FlowTurn) -> None:
+        go.wait(10)
+        turn.say(f"You said {turn.text}")
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    one, two = bot.send("one"), bot.send("two", at_once=True)
+    sent = bot.traces_df()
+    while (sent["kind"] == "action").sum() < 2:
+        sent = bot.traces_df()
+    go.set()
+    assert (one.wait().text, two.wait().text) == ("You said one", "You said two")
+
+
+def test_a_session_is_resumed_by_a_later_kernel(hub: Hub, flow: Flow, home: Path) -> None:
+    simulator = hub.simulate("voiceflow", flow)
+    bot = hub.connect("voiceflow", name="shop", resume=True, **simulator.settings)
+    bot.launch()
+    bot.press("Order")
+    bot.close()
+    later = Hub()
+    try:
+        again = later.connect("voiceflow", name="shop", resume=True, **simulator.settings)
+        assert again.say("L").text == "One L pizza."
+        assert list(later.traces_df()["kind"])[:3] == ["connected", "session", "resumed"]
+        (kept,) = (home / "sessions").glob("*.json")
+        assert kept.stat().st_mode & 0o077 == 0
+        key = next(iter(simulator._machine._keys), "")  # type: ignore[attr-defined]
+        assert not key or key not in "".join(p.read_text() for p in home.rglob("*.jsonl"))
+        eventually_gone = again.say("anything").text
+        assert eventually_gone == "You said anything", "the kept session has ended, and a new one began"
+    finally:
+        later.close()
+
+
+def test_a_kept_session_that_the_platform_forgot_is_told_and_replaced(hub: Hub, flow: Flow) -> None:
+    simulator = hub.simulate("voiceflow", flow)
+    hub.connect("voiceflow", name="shop", resume=True, **simulator.settings).close()
+    simulator.stop()
+    again = hub.connect(
+        "voiceflow", name="shop", resume=True, **{**simulator.settings, **hub.simulate("voiceflow", flow).settings}
+    )
+    assert "the stored session is gone; a new one begins" in set(again.traces_df()["text"].dropna())
+    assert again.launch().text == "Hello!"
+
+
+def test_a_restarting_server_is_left_and_the_turn_goes_on(hub: Hub, eventually: Eventually) -> None:
+    flow, go = Flow("slow"), threading.Event()
+
+    @flow.otherwise
+    def slow(turn: FlowTurn) -> None:
+        turn.say("one moment")
+        go.wait(10)
+        turn.say("here you are")
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, **FAST)
+    turn = bot.send("hi")
+    eventually(lambda: "one moment" in turn.text)
+    sim(hub).fault("restart")
+    eventually(lambda: bot.state == "ready" and bot.traces_df()["link"].max() == 2)
+    go.set()
+    assert turn.wait().text == "one moment\nhere you are"
+    assert list(bot.messages_df()["text"]) == ["hi", "one moment", "here you are"]
+
+
+STEPS = ["client.start", "session.create", "client.started", "session.created", "action.send"]
+STEPS += ["accepted", "block", "text", "choices", "completed", "delta"]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_link_that_is_cut_at_any_step_loses_and_doubles_nothing(hub: Hub, step: str, eventually: Eventually) -> None:
+    flow = Flow(f"cut {step}")
+
+    @flow.otherwise
+    def answer(turn: FlowTurn) -> None:
+        turn.say(f"You said {turn.text}")
+        turn.stream(["a", "b", "c"])
+        turn.choices("Yes", "No")
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, completion_events=True, **FAST)
+    bot.say("zero")
+    handshake = step in STEPS[:4]
+    cuts = [step]
+
+    def cut(trace: Any) -> None:
+        """Cut the link when the step is seen, on the background thread: what the server sends next is lost."""
+        if cuts and step in (trace.event, trace.kind, trace.text) and trace.turn != 1:
+            cuts.pop()
+            sim(hub)._loop.submit(sim(hub)._cut())
+
+    bot.listen(cut)
+    if handshake:  # a resumed session has the first half of the handshake, a new one all of it
+        sim(hub).fault("expire" if step.startswith("session") else "drop")
+    turns = [bot.send(text) for text in ("one", "two")]
+    for turn in turns:
+        assert turn.wait().status == "completed"
+    assert not cuts, "the link was never cut"
+    said = list(bot.messages_df()["text"])
+    assert said == [part for text in ("zero", "one", "two") for part in (text, f"You said {text}", "abc", "[Yes] [No]")]
+
+
+def test_an_early_loss_of_the_very_first_link_is_a_clear_error(
+    hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = hub.simulate("voiceflow", flow)
+    machine: Any = simulator._machine
+    monkeypatch.setattr(machine, "_create", lambda link, now: [Close(link)])
+    with pytest.raises(ConnectError, match="the link was lost .* before it was ready"):
+        hub.connect("voiceflow", **simulator.settings, **FAST)
+
+
+# ── What a review found ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("time_", [99999999999, 9900000000, -1, 1e300, "soon", True])
+def test_a_time_that_is_none_spoils_no_frame(hub: Hub, time_: Any) -> None:
+    flow = Flow("clock")
+
+    @flow.otherwise
+    def odd(turn: FlowTurn) -> None:
+        turn.raw("action.trace", {"trace": {"type": "text", "payload": {"message": "hi"}, "time": time_}})
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    assert bot.say("x").text == "hi"
+    traces = bot.traces_df()
+    assert list(traces["seq"]) == list(range(len(traces)))
+
+
+def test_half_a_character_can_be_said_shown_and_tabled(bot: Session) -> None:
+    turn = bot.say("cut \ud83d")
+    assert turn.text == "You said cut ?"
+    assert "cut ?" in repr(turn) + bot.transcript()
+    assert bot._repr_mimebundle_()["text/html"].encode()
+    assert list(bot.turns_df()["user_text"]) == ["cut ?"]
+
+
+def test_a_turn_that_nobody_waits_for_gives_way_in_its_time(hub: Hub, flow: Flow) -> None:
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, turn_timeout=0.3)
+    sim(hub).fault("silent")
+    lost = bot.send("hi")
+    assert bot.say("again", timeout=5).text == "You said again"
+    assert lost.status == "timeout"
+
+
+def test_a_session_that_the_platform_forgot_is_replaced(hub: Hub, bot: Session) -> None:
+    bot.say("hi")
+    sim(hub).fault("expire")
+    assert bot.say("again").text == "You said again"
+
+
+def test_a_turn_given_up_early_does_not_spoil_the_next(hub: Hub) -> None:
+    flow, go = Flow("late"), threading.Event()
+
+    @flow.otherwise
+    def late(turn: FlowTurn) -> None:
+        go.wait(10)
+        turn.say(f"You said {turn.text}")
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    sim(hub).fault("silent")
+    with pytest.raises(TurnTimeout):
+        bot.say("one", timeout=0.1)
+    go.set()
+    assert bot.say("two").text == "You said two"
+
+
+def test_closing_while_others_send_leaves_no_turn_without_an_end(hub: Hub, flow: Flow) -> None:
+    simulator = hub.simulate("voiceflow", flow)
+    for _ in range(10):
+        bot = hub.connect("voiceflow", **simulator.settings)
+        turns = []
+
+        def talk(bot: Session = bot, turns: list[Any] = turns) -> None:
+            try:
+                turns.extend(bot.send("hi") for _ in range(200))
+            except SessionError:
+                pass
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        bot.say("hi")
+        bot.close()
+        thread.join()
+        assert all(turn.status in ("completed", "cancelled") for turn in turns)
+
+
+def test_two_sessions_on_one_key_do_not_silence_each_other(hub: Hub, flow: Flow) -> None:
+    simulator = hub.simulate("voiceflow", flow)
+    one = hub.connect("voiceflow", **simulator.settings)
+    key = next(iter(simulator._machine._keys))  # type: ignore[attr-defined]
+    two = hub.connect("voiceflow", **simulator.settings, session_key=key)
+    one.close()
+    assert two.say("hi").text == "You said hi"
+
+
+def test_waiting_in_a_listener_is_refused(bot: Session) -> None:
+    said: list[str] = []
+
+    def wait(trace: Any) -> None:
+        if trace.kind == "text":
+            try:
+                bot.say("from a listener")
+            except SessionError as error:
+                said.append(str(error))
+
+    bot.listen(wait)
+    bot.say("hi")
+    bot.say("again")
+    assert "a listener cannot wait for a turn" in said[0]
+
+
+def test_a_button_without_anything_to_send_is_refused(bot: Session) -> None:
+    with pytest.raises(ActionError, match="has nothing to send"):
+        bot.press(Choice("Order"))
+
+
+def test_a_button_that_cannot_be_sent_fails_its_turn_at_once(bot: Session) -> None:
+    with pytest.raises(TurnFailed, match="could not be sent"):
+        bot.press(Choice("Go", "text"))
+    assert bot.say("hi").text == "You said hi"
+
+
+@pytest.mark.parametrize("wrong", [None, 1.0, True, ["Order"]])
+def test_a_button_of_the_wrong_type_is_refused(bot: Session, wrong: Any) -> None:
+    bot.launch()
+    with pytest.raises(ActionError, match="press a button by its label"):
+        bot.press(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["5", 0, -1, float("nan"), True])
+def test_a_timeout_that_is_none_is_refused(bot: Session, wrong: Any) -> None:
+    with pytest.raises(ActionError, match="timeout is a number of seconds above 0"):
+        bot.say("hi", timeout=wrong)
+
+
+def test_the_state_is_told_before_what_it_explains(hub: Hub, bot: Session, eventually: Eventually) -> None:
+    told: list[tuple[str, str]] = []
+    bot.listen(lambda trace: told.append((trace.kind, bot.state)))
+    sim(hub).fault("drop")
+    eventually(lambda: ("resumed", "ready") in told)
+    assert ("disconnected", "reconnecting") in told
+    bot.close()
+    assert told[-1] == ("disconnected", "closed")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_forked_child_says_that_the_session_is_not_its_own(tmp_path: Path) -> None:
+    code = (
+        "import os, socketnb as snb\n"
+        "bot = snb.connect('voiceflow', simulate=True)\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    try: bot.say('hi')\n"
+        "    except snb.SessionError as error: print(error, flush=True)\n"
+        "else:\n"
+        "    os.waitpid(child, 0); print(bot.say('hours').status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert "is closed" in done.stdout
+    assert done.stdout.endswith("completed\n")

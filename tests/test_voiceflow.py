@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socketnb.dialects import voiceflow
+from socketnb.dialects.voiceflow import traces
 from socketnb.records import (
     Action,
     Choice,
@@ -58,8 +59,8 @@ class Pair:
     """A client and a server machine with a list as the network between them."""
 
     def __init__(self, answer: Callable[[Did], Sequence[Step]] = lambda did: [Text(f"You said {did.text}")]) -> None:
-        self.client = voiceflow.client(SETTINGS)
-        self.server = voiceflow.server(SETTINGS, ids())
+        self.client = voiceflow.client(SETTINGS, ids())
+        self.server = voiceflow.server(SETTINGS, ids(), {"idle_timeout": 0})
         self.answer = answer
         self.links = 0
         self.seen: list[Any] = []  # the client's effects
@@ -74,7 +75,7 @@ class Pair:
 
     def disconnect(self) -> None:
         self.to_client(self.client.closed(0.0))
-        self.server.closed(f"link{self.links}")
+        self.server.closed(f"link{self.links}", 1.7e9)
 
     def act(self, turn: int, action: Action) -> None:
         self.to_client(self.client.act(turn, action, 0.0))
@@ -208,16 +209,222 @@ def test_an_expired_session_is_replaced_and_the_turn_under_way_fails() -> None:
     assert len(pair.of(Credential)) == 2
 
 
-def test_an_action_that_no_status_came_for_is_sent_again_on_the_next_link() -> None:
+@pytest.mark.parametrize("lost", ["action", "answer"])
+def test_an_action_that_no_status_came_for_is_sent_again_and_done_once(lost: str) -> None:
+    heard: list[str] = []
+
+    def answer(did: Did) -> list[Step]:
+        heard.append(did.text)
+        return [Text(f"You said {did.text}")]
+
+    pair = Pair(answer)
+    pair.connect()
+    pair.act(1, say("one"))
+    pair.deaf = True
+    if lost == "action":
+        pair.server.fault("mute")
+    pair.act(2, say("two"))
+    pair.server._faults.clear()
+    pair.disconnect()
+    pair.deaf = False
+    pair.connect()
+    pair.act(3, say("three"))
+    assert heard == ["one", "two", "three"]
+    assert [(d.turn, d.status) for d in pair.of(TurnDone)] == [(n, "completed") for n in (1, 2, 3)]
+    said = [(r.turn, r.text) for r in pair.of(Record) if r.kind == "text"]
+    assert said == [(1, "You said one"), (2, "You said two"), (3, "You said three")]
+    assert pair.kinds().count("action") == 3, "what the user said is recorded once"
+
+
+def test_a_server_that_names_actions_itself_is_not_sent_one_twice() -> None:
+    client = voiceflow.client(SETTINGS, ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    client.received("client.started", {"newSessionRequired": False}, 0.0)
+    client.act(1, say("one"), 0.0)
+    for status in ("accepted", "completed"):
+        client.received("action.status", {"status": status, "messageID": "its own"}, 0.0)
+    client.act(2, say("two"), 0.0)
+    record, done = client.closed(0.0)
+    assert isinstance(record, Record)
+    assert isinstance(done, TurnDone)
+    assert (record.final, done.status) == (True, "failed")
+    assert "say it again" in str(done.reason)
+    client.dial(0.0)
+    client.opened(0.0)
+    effects = client.received("client.started", {"newSessionRequired": False}, 0.0)
+    assert not [e for e in effects if isinstance(e, Emit)]
+
+
+def test_a_status_that_comes_twice_ends_nothing_else() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.act(1, say("one"))
+    again = next(r.payload for r in pair.of(Record) if r.text == "completed")
+    pair.deaf = True
+    pair.act(2, say("two"))
+    pair.to_client(pair.client.received("action.status", again, 0.0))
+    assert [d.turn for d in pair.of(TurnDone)] == [1]
+
+
+def test_an_action_that_never_gets_a_status_does_not_spoil_the_next() -> None:
     pair = Pair()
     pair.connect()
     pair.server.fault("mute")
-    pair.act(1, say("hi"))
-    pair.disconnect()
-    pair.server = voiceflow.server(SETTINGS, ids())
+    pair.act(1, say("one"))
+    pair.to_client(pair.client.abandon(1, 0.0))
+    pair.server._faults.clear()
+    pair.act(2, say("two"))
+    assert [(d.turn, d.status) for d in pair.of(TurnDone)] == [(2, "completed")]
+    assert [r.turn for r in pair.of(Record) if r.kind == "text"] == [2]
+
+
+def test_an_action_can_be_sent_at_once_beside_the_one_under_way() -> None:
+    pair = Pair()
     pair.connect()
-    assert pair.of(TurnDone)[0].status == "completed"
-    assert pair.kinds().count("action") == 1, "what the user said is recorded once"
+    pair.deaf = True
+    pair.act(1, say("one"))
+    pair.act(2, Action("text", {"text": "two"}, at_once=True))
+    sent = [e.args[0]["messageID"] for e in pair.of(Emit) if e.event == "action.send"]
+    assert len(sent) == 2
+    for turn, message_id in ((2, sent[1]), (1, sent[0])):
+        trace = {"trace": {"type": "text", "payload": {"message": "x"}}, "messageID": message_id}
+        pair.to_client(pair.client.received("action.trace", trace, 0.0))
+        assert pair.of(Record)[-1].turn == turn
+        pair.to_client(pair.client.received("action.status", {"status": "completed", "messageID": message_id}, 0.0))
+    assert [d.turn for d in pair.of(TurnDone)] == [2, 1]
+
+
+@pytest.mark.parametrize("when", ["idle", "running"])
+def test_a_restarting_server_is_left_and_its_action_replayed(when: str) -> None:
+    pair = Pair()
+    pair.connect()
+    pair.act(1, say("one"))
+    if when == "running":
+        pair.answer = lambda did: []
+        pair.server.fault("silent")
+        pair.act(2, say("two"))
+    pair.to_server(pair.server.fault("restart"))
+    assert isinstance(pair.seen[-1], Reconnect)
+    pair.disconnect()
+    pair.connect()
+    assert pair.kinds().count("resumed") == 1
+    assert pair.events.count("session.create") == 1
+    assert [r.text for r in pair.of(Record) if r.kind == "text"] == ["You said one"]
+
+
+def test_a_client_that_replays_what_a_restarting_server_asked_is_answered_once() -> None:
+    server = voiceflow.server(SETTINGS, ids(), {"idle_timeout": 0})
+    start = {"userID": "a", "projectID": "project-1", "authorization": "VF.DM.planted-key"}
+    server.received("one", "client.start", start, 0.0)
+    (created,) = server.received("one", "session.create", {}, 0.0)
+    assert isinstance(created, Emit)
+    action = {"action": {"type": "text", "payload": "hi"}}
+    assert any(isinstance(e, Run) for e in server.received("one", "action.send", action, 0.0))
+    (restart,) = server.fault("restart")
+    assert isinstance(restart, Emit)
+    assert restart.args == (action,)
+    server.closed("one", 0.0)
+    server.received("two", "client.start", {**start, **created.args[0]}, 0.0)
+    again = server.received("two", "action.send", action, 0.0)
+    assert not [e for e in again if isinstance(e, Run)]
+
+
+def test_an_idle_session_is_ended_by_the_server() -> None:
+    server = voiceflow.server(SETTINGS, ids(), {"idle_timeout": 60})
+    start = {"userID": "a", "projectID": "project-1", "authorization": "VF.DM.planted-key"}
+    server.received("link", "client.start", start, 1000.0)
+    server.received("link", "session.create", {}, 1000.0)
+    assert server.deadline == 1060.0
+    assert server.timer(1059.0) == []
+    (ended,) = server.timer(1060.0)
+    assert isinstance(ended, Emit)
+    assert ended.args == ({"reason": "inactivity_timeout"},)
+    assert server.deadline is None
+
+
+def test_the_user_who_says_nothing_is_reported_if_asked_for() -> None:
+    client = voiceflow.client({**SETTINGS, "no_reply": True}, ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    client.received("client.started", {"newSessionRequired": False}, 0.0)
+    client.act(1, say("hi"), 0.0)
+    client.received("action.trace", {"trace": {"type": "no-reply", "payload": {"timeout": 7}}}, 0.0)
+    client.received("action.status", {"status": "completed"}, 3.0)
+    assert client.deadline == 10.0
+    record, emit = client.timer(10.0)
+    assert isinstance(record, Record)
+    assert isinstance(emit, Emit)
+    assert (record.kind, emit.args[0]["action"]) == ("no_reply", {"type": "no-reply"})
+
+
+@pytest.mark.parametrize(
+    ("action", "request_"),
+    [
+        (LAUNCH, {"type": "launch", "payload": {}}),
+        (say("hi"), {"type": "text", "payload": "hi"}),
+        (
+            Action("intent", {"name": "order", "entities": {"size": "L"}}),
+            {
+                "type": "intent",
+                "payload": {"intent": {"name": "order"}, "query": "", "entities": [{"name": "size", "value": "L"}]},
+            },
+        ),
+        (Action("event", {"name": "checkout"}), {"type": "event", "payload": {"event": {"name": "checkout"}}}),
+        (Action("no_reply"), {"type": "no-reply"}),
+        (Action("custom", {"type": "done"}), {"type": "done"}),
+        (Action("custom", {"type": "paid", "payload": {"eur": 3}}), {"type": "paid", "payload": {"eur": 3}}),
+        (Action("end"), {"type": "end"}),
+    ],
+)
+def test_each_verb_sends_the_request_of_the_reference(action: Action, request_: dict[str, Any]) -> None:
+    pair = Pair()
+    pair.connect()
+    pair.act(1, action)
+    sent = next(e for e in pair.of(Emit) if e.event == "action.send").args[0]
+    assert sent["action"] == request_
+    shown = voiceflow.content("action.send", sent)
+    assert isinstance(shown, Did)
+    assert shown.verb == action.verb
+
+
+def test_the_web_widgets_names_are_understood_too() -> None:
+    server = voiceflow.server(SETTINGS, ids(), {"idle_timeout": 0})
+    start = {"userID": "a", "projectID": "project-1", "authorization": "VF.DM.planted-key"}
+    said: list[Emit] = []
+
+    def take(effects: Sequence[Any]) -> None:
+        for effect in effects:
+            if isinstance(effect, Run):
+                take(server.put(effect.conversation, Text("Hello"), 1.0))
+                take(server.put(effect.conversation, End(), 1.0))
+                take(server.done(effect.conversation, None, 1.0))
+            else:
+                said.append(effect)
+
+    take(server.received("link", "start", start, 0.0))
+    take(server.received("link", "session-key-update", None, 0.0))
+    take(server.received("link", "keep-alive", None, 0.0))
+    take(server.received("link", "action", {"action": {"type": "launch"}, "config": {}}, 0.0))
+    assert [e.event for e in said] == [
+        "start",
+        "session-key-update",
+        "action",
+        "trace",
+        "trace",
+        "action",
+        "session-ended",
+    ]
+    assert said[0].args[0]["newSessionRequired"] is True
+    assert said[2].args == ({"status": "accepted"},)
+    assert set(said[3].args[0]) == {"trace"}
+
+
+def test_the_older_name_of_a_handshakes_answer_is_understood() -> None:
+    client = voiceflow.client(SETTINGS, ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    assert any(isinstance(e, Ready) for e in client.received("client.created", {"newSessionRequired": False}, 0.0))
 
 
 def test_what_the_bot_says_while_the_link_is_down_comes_on_the_next() -> None:
@@ -290,7 +497,7 @@ def test_an_action_sent_while_the_end_was_on_its_way_starts_the_next_session() -
 )
 def test_wrong_credentials_are_refused_for_good(wrong: dict[str, Any], said: str) -> None:
     pair = Pair()
-    pair.client = voiceflow.client({**SETTINGS, **wrong})
+    pair.client = voiceflow.client({**SETTINGS, **wrong}, ids())
     pair.connect()
     (failed,) = pair.of(Failed)
     assert failed.final
@@ -301,7 +508,7 @@ def test_wrong_credentials_are_refused_for_good(wrong: dict[str, Any], said: str
     ("state", "step"), [(0, "Socket.IO connection"), (1, "client.started"), (2, "session.created")]
 )
 def test_a_step_of_the_handshake_that_does_not_come_is_named(state: int, step: str) -> None:
-    client = voiceflow.client(SETTINGS)
+    client = voiceflow.client(SETTINGS, ids())
     client.dial(5.0)
     if state:
         client.opened(5.0)
@@ -324,7 +531,7 @@ def test_an_error_outside_the_handshake_is_recorded_and_the_session_goes_on() ->
 
 
 def test_an_unknown_trace_and_an_unknown_event_are_kept_as_they_came() -> None:
-    client = voiceflow.client(SETTINGS)
+    client = voiceflow.client(SETTINGS, ids())
     payload = {"trace": {"type": "fireworks", "payload": {"colour": "red"}}, "messageID": "m"}
     for event, kept in (("action.trace", payload), ("weather.report", [1, 2])):
         (record,) = client.received(event, kept, 0.0)
@@ -351,7 +558,7 @@ def test_a_turn_that_was_abandoned_makes_way_and_its_late_traces_stay_its_own() 
 
 @pytest.mark.parametrize("time", [1720552033, 1720552033000, 1720552033.0])
 def test_a_time_in_seconds_and_one_in_milliseconds_are_the_same_moment(time: float) -> None:
-    client = voiceflow.client(SETTINGS)
+    client = voiceflow.client(SETTINGS, ids())
     (record,) = client.received("action.trace", {"trace": {"type": "end", "time": time}}, 0.0)
     assert isinstance(record, Record)
     assert record.server_at == 1_720_552_033 * 10**9
@@ -359,7 +566,7 @@ def test_a_time_in_seconds_and_one_in_milliseconds_are_the_same_moment(time: flo
 
 def test_a_text_without_a_message_is_read_from_its_slate() -> None:
     slate = {"id": "s", "content": [{"children": [{"text": "Hello "}, {"children": [{"text": "you"}]}]}, {}]}
-    reading = voiceflow.read({"type": "text", "payload": {"slate": slate}})
+    reading = traces.read({"type": "text", "payload": {"slate": slate}})
     assert reading.content == Text("Hello you")
 
 
@@ -382,7 +589,7 @@ EVENTS = st.sampled_from(["client.started", "session.created", "action.trace", "
 
 @given(st.lists(st.tuples(EVENTS, st.fixed_dictionaries({}, optional=FIELDS) | JSON), max_size=8))
 def test_no_event_breaks_the_client(events: list[tuple[str, Any]]) -> None:
-    client = voiceflow.client(SETTINGS)
+    client = voiceflow.client(SETTINGS, ids())
     client.dial(0.0)
     client.opened(0.0)
     client.act(1, say("hi"), 0.0)
@@ -393,7 +600,7 @@ def test_no_event_breaks_the_client(events: list[tuple[str, Any]]) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["client.start", "session.create", "action.send", "x"]), JSON), max_size=8))
 def test_no_event_breaks_the_server(events: list[tuple[str, Any]]) -> None:
-    server = voiceflow.server(SETTINGS, ids())
+    server = voiceflow.server(SETTINGS, ids(), {"idle_timeout": 0})
     server.received("link", "client.start", {"userID": "a", "projectID": "project-1"}, 0.0)
     for event, payload in events:
         server.received("link", event, payload, 0.0)
@@ -418,7 +625,7 @@ def matches(wanted: Any, got: Any, names: dict[str, Any]) -> bool:
 
 
 def test_the_client_speaks_as_the_page_says() -> None:
-    client = voiceflow.client(SETTINGS)
+    client = voiceflow.client(SETTINGS, ids())
     client.dial(0.0)
     actions = iter([LAUNCH, Action("press", {"choice": Choice("Track", lines()[9]["payload"]["action"])}), say("4567")])
     out = [e for e in client.opened(0.0) if isinstance(e, Emit)]
@@ -430,12 +637,15 @@ def test_the_client_speaks_as_the_page_says() -> None:
             if not out:
                 out += [e for e in client.act(next(turn), next(actions), 0.0) if isinstance(e, Emit)]
             sent = out.pop(0)
-            assert (sent.event, *sent.args) == (line["event"], line["payload"])
+            payload = {name: value for name, value in sent.args[0].items() if name != "messageID"}
+            assert (sent.event, payload) == (line["event"], line["payload"]), (
+                "the page names a messageID, not its field"
+            )
     assert not out
 
 
 def test_the_server_answers_as_the_page_says() -> None:
-    server = voiceflow.server(SETTINGS, ids())
+    server = voiceflow.server(SETTINGS, ids(), {"idle_timeout": 0})
     answers = {
         "launch": [Text("What may I do?"), Choices((Choice("Track"),))],
         "press": [Text("Which number?")],

@@ -30,6 +30,7 @@ from socketnb.records import (
     Media,
     Record,
     Text,
+    clean,
 )
 from socketnb.sound import RATES, wav
 
@@ -94,8 +95,8 @@ class ServerMachine(Protocol):
     def received(self, link: str, event: str, payload: Any, now: float) -> Sequence[ServerEffect]:
         """A client sent an event."""
 
-    def closed(self, link: str, now: float) -> Sequence[ServerEffect]:
-        """A client's link is gone; its conversation stays."""
+    def closed(self, link: str, now: float, *, goodbye: bool = False) -> Sequence[ServerEffect]:
+        """A client's link is gone, with a goodbye or without; its conversation stays."""
 
     def put(self, conversation: str, step: Step, now: float) -> Sequence[ServerEffect]:
         """The flow has something to show."""
@@ -128,14 +129,14 @@ class Dialect(Protocol):
     def server(self, settings: Mapping[str, Any], ids: Callable[[], str], options: Mapping[str, Any]) -> ServerMachine:
         """Return the server machine of one endpoint; `options` has a value for each of `OPTIONS`."""
 
-    def simulated(self, url: str, ids: Callable[[], str]) -> dict[str, Any]:
-        """Return made-up settings for a simulator at this address, as `connect` takes them."""
+    def simulated(self, ids: Callable[[], str]) -> dict[str, Any]:
+        """Return made-up settings for a simulator, as `connect` takes them, but for its address."""
 
     def content(self, event: str, payload: Any) -> Content | None:
         """Return what a person sees of a recorded event, or None."""
 
 
-def get(name: str) -> Dialect:
+def get(name: object) -> Dialect:
     """Return the dialect of a platform.
 
     Raises:
@@ -186,8 +187,25 @@ def message(trace: Trace) -> Message | None:
     """Return what a person sees of one trace, or None. Read from the recorded payload: credentials are masked."""
     if trace.kind not in CONTENT_KINDS and trace.kind not in ("action", "delta"):
         return None
-    content = get(trace.platform).content(trace.event, json.loads(trace.payload))
+    content = get(trace.platform).content(trace.event, parse(trace.payload))
     return None if content is None else Message(content, trace)
+
+
+def parse(payload: str) -> Any:
+    """Return a recorded payload as it was, but for halves of characters, which nothing can show."""
+    return _clean(json.loads(payload)) if "\\ud" in payload.casefold() else json.loads(payload)
+
+
+def _clean(value: Any) -> Any:
+    match value:
+        case str():
+            return clean(value)
+        case list():
+            return [_clean(item) for item in value]
+        case dict():
+            return {clean(key): _clean(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 class Streams:

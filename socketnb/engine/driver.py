@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import itertools
 import logging
 import time
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from socketnb.engine.link import Ears, Link, open_link
 from socketnb.engine.loop import wait
-from socketnb.errors import ConnectError, ConnectTimeout, Refused
+from socketnb.errors import ConnectError, ConnectTimeout, Refused, Unreachable
 from socketnb.records import (
     NO_TIME,
     ClientEffect,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from socketnb.records import Action, Address
 
 log = logging.getLogger(__name__)
+FAIR = 64
+"""Steps after which a session with a full inbox lets the others have the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class Driver:
         self._was_ready = False
         self._lost_at: float | None = None
         self._sent_at: dict[int, float] = {}  # open turns → when their action was sent (NaN: not yet)
+        self._due: dict[int, asyncio.TimerHandle] = {}  # open turns → when they are given up
         self._timer: asyncio.TimerHandle | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._now = time.monotonic()
@@ -97,9 +101,14 @@ class Driver:
         """Open the first link."""
         self._task = self._loop.submit(self._run())
 
-    def act(self, turn: int, action: Action) -> None:
-        """Let the user act."""
+    def act(self, turn: int, action: Action, timeout: float) -> None:
+        """Let the user act; the turn is given up after so many seconds, whether anybody waits or not."""
         self._post(self._act, turn, action)
+        self.allow(turn, timeout)
+
+    def allow(self, turn: int, timeout: float) -> None:
+        """Give a turn so many seconds from now."""
+        self._post(self._allow, turn, time.monotonic() + timeout)
 
     def abandon(self, turn: int, kind: str) -> None:
         """Give a turn up; `kind` is `timeout` or `cancelled`."""
@@ -108,7 +117,7 @@ class Driver:
     def close(self, timeout: float = 2.0) -> None:
         """Leave the link for good, and wait until it is left."""
         self._post(self._close)
-        with contextlib.suppress(TimeoutError, concurrent.futures.CancelledError):
+        with contextlib.suppress(Exception, concurrent.futures.CancelledError):  # what it was, is logged
             wait(self._task, timeout)
 
     def _post(self, step: Callable[..., Awaitable[None]], *args: object) -> None:
@@ -119,18 +128,24 @@ class Driver:
     async def _run(self) -> None:
         self._dial()
         try:
-            while self._state != "closed":
+            for n in itertools.count():
+                if self._state == "closed":
+                    break
+                if n % FAIR == 0:
+                    await asyncio.sleep(0)
                 step = await self._inbox.get()
                 self._now = time.monotonic()
                 try:
                     await step()
                 except Exception as error:
                     log.exception("the %s machine failed", type(self._machine).__module__)
-                    self._local("exception", "error", error=f"{type(error).__name__}: {error}")
+                    with contextlib.suppress(Exception):
+                        self._local("exception", "error", error=f"{type(error).__name__}: {error}")
                 self._arm()
         finally:
-            if self._timer:
-                self._timer.cancel()
+            for timer in [self._timer, *self._due.values()]:
+                if timer:
+                    timer.cancel()
             if self._dialling:
                 self._dialling.cancel()
             if self.link:
@@ -158,7 +173,9 @@ class Driver:
         )
         try:
             link = await open_link(address, await self._loop.http(), ears)
-        except ConnectError as error:
+        except Exception as raised:  # noqa: BLE001 (a hostile server can make the library raise anything)
+            what = f"no Socket.IO server answers at {address.url} ({type(raised).__name__}: {raised})"
+            error = raised if isinstance(raised, ConnectError) else Unreachable(what)
             self._inbox.put_nowait(partial(self._failed, error))
             return
         put = self._inbox.put_nowait
@@ -187,11 +204,29 @@ class Driver:
 
     async def _act(self, turn: int, action: Action) -> None:
         self._sent_at[turn] = NO_TIME
-        await self._do(self._machine.act(turn, action, self._now))
+        try:
+            effects = self._machine.act(turn, action, self._now)
+        except Exception as error:
+            log.exception("the %s machine could not act", type(self._machine).__module__)
+            await self._fail(turn, f"this could not be sent: {type(error).__name__}: {error}")
+            return
+        await self._do(effects)
         if self._state == "lost":  # the user tries again: so do we
             self._enter("reconnecting")
             self._attempt = 0
             self._dial()
+
+    async def _allow(self, turn: int, due: float) -> None:
+        if turn in self._sent_at:
+            if timer := self._due.pop(turn, None):
+                timer.cancel()
+            give_up = partial(self._abandon, turn, "timeout")
+            delay = max(0.0, due - time.monotonic())
+            self._due[turn] = asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, give_up)
+
+    async def _fail(self, turn: int, said: str) -> None:
+        self._local("turn", "error", turn=turn, text="failed", error=said, final=True)
+        await self._do([TurnDone(turn, "failed", said)])
 
     async def _abandon(self, turn: int, kind: str) -> None:
         if turn in self._sent_at:
@@ -206,13 +241,19 @@ class Driver:
         if number != self._number or self.link is None:
             return
         self.link = None
+        if self._state != "ended":
+            self._enter("reconnecting")
         self._local("disconnected", "disconnected", text=reason)
         await self._do(self._machine.closed(self._now))
         if self._state == "ended":
             return
         self._lost_at = self._now
         self._attempt = 0
-        await self._retry(ConnectError(f"the link was lost ({reason})"))
+        error = ConnectError(f"the link was lost ({reason})")
+        if self._was_ready:
+            await self._retry(error)
+        else:
+            await self._give_up(ConnectError(f"{self._address and self._address.url}: {error} before it was ready"))
 
     async def _failed(self, error: ConnectError) -> None:
         """This link cannot be made ready."""
@@ -235,7 +276,8 @@ class Driver:
             return
         delay = delays[self._attempt]
         self._attempt += 1
-        self._enter("reconnecting")
+        if self._state != "reconnecting":
+            self._enter("reconnecting")
         said = f"attempt {self._attempt} of {len(delays)} in {delay:g} s"
         self._local("reconnecting", "reconnecting", text=said)
         again = partial(self._again, self._number)
@@ -248,19 +290,17 @@ class Driver:
     async def _give_up(self, error: ConnectError) -> None:
         """End every open turn as failed; the next action will try the link again."""
         said = str(error)
+        self._enter("lost", error)
         self._local("connect_error", "error", error=said)
         for turn in list(self._sent_at):
             self._machine.abandon(turn, self._now)
-            self._local("failed", "error", turn=turn, error=said, final=True)
-            await self._do([TurnDone(turn, "failed", said)])
-        self._enter("lost", error)
+            await self._fail(turn, said)
 
     async def _close(self) -> None:
         for turn in list(self._sent_at):
             await self._abandon(turn, "cancelled")
-        if self.link:
-            self._local("disconnected", "disconnected", text="closed")
         self._enter("closed")
+        self._local("disconnected", "disconnected", text="closed")
 
     async def _tick(self) -> None:
         if self._machine.deadline is not None and self._machine.deadline <= self._now:
@@ -282,6 +322,8 @@ class Driver:
                     self._enter("ready")
                 case TurnDone(turn):
                     self._sent_at.pop(turn, None)
+                    if timer := self._due.pop(turn, None):
+                        timer.cancel()
                     self._news(effect)
                 case Credential():
                     self._news(effect)

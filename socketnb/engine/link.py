@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import json
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -61,7 +63,12 @@ class Link:
             log.debug("%s was not sent: the link is gone", event)
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Say goodbye and disconnect. The library closes the socket under its own goodbye: ours is sent before."""
+        engine = self._client.eio
+        if engine.state == "connected":
+            with contextlib.suppress(TimeoutError):
+                await engine.send("1" if self._namespace == "/" else f"1{self._namespace},")
+                await asyncio.wait_for(engine.queue.join(), 0.5)
         await self._client.disconnect()
 
 
@@ -96,7 +103,7 @@ async def _connect(
     import aiohttp
     import socketio
 
-    client = socketio.AsyncClient(
+    client = _client_class()(
         reconnection=False, handle_sigint=False, logger=wire, engineio_logger=wire, http_session=http
     )
     refusals: list[Any] = []
@@ -120,7 +127,7 @@ async def _connect(
             transports=[transport],
             namespaces=[namespace],
             socketio_path=address.path,
-            wait_timeout=60,  # the machine's own clock is shorter and names the step
+            wait_timeout=None,  # the machine has a clock of its own, and names the step
         )
     except socketio.exceptions.ConnectionError as error:
         if client.failed_namespaces:
@@ -132,6 +139,23 @@ async def _connect(
         await client.eio.disconnect(abort=True)
         raise
     return Link(address, client)
+
+
+@functools.cache
+def _client_class() -> Any:
+    """Return python-socketio's client, but for one thing: collected as garbage, it would close our shared session."""
+    import engineio
+    import socketio
+
+    class Engine(engineio.AsyncClient):  # type: ignore[misc]  # untyped library
+        def __del__(self) -> None:
+            """Do nothing: the HTTP session belongs to the loop."""
+
+    class Client(socketio.AsyncClient):  # type: ignore[misc]  # untyped library
+        def _engineio_client_class(self) -> type:
+            return Engine
+
+    return Client
 
 
 def _unreachable(url: str, cause: BaseException) -> str:

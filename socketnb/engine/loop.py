@@ -40,6 +40,11 @@ class Loop:
         self._thread: threading.Thread | None = None
         self._http: aiohttp.ClientSession | None = None
 
+    @property
+    def here(self) -> bool:
+        """Whether this is the loop's own thread."""
+        return threading.current_thread() is self._thread
+
     def submit(self, coro: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Start a coroutine on the loop, from any thread."""
         return asyncio.run_coroutine_threadsafe(coro, self._running())
@@ -56,7 +61,11 @@ class Loop:
 
         Raises:
             TimeoutError: `timeout` seconds passed.
+            SocketnbError: called on the loop itself, which would wait for ever.
         """
+        if self.here:
+            coro.close()
+            raise SocketnbError(f"this waits for the {self.name} loop, and cannot be called from a coroutine on it")
         future = self.submit(coro)
         try:
             return wait(future, timeout)
@@ -74,13 +83,14 @@ class Loop:
             )
         return self._http
 
-    def close(self, timeout: float = 5.0) -> None:
+    def close(self, timeout: float = 2.0) -> None:
         """Cancel and gather all tasks, stop the loop, join the thread. Calling it again does nothing."""
         with self._lock:
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is None or thread is None:
             return
-        loop.call_soon_threadsafe(loop.stop)
+        with contextlib.suppress(RuntimeError):  # it has stopped by itself
+            loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout)
 
     def _running(self) -> asyncio.AbstractEventLoop:
@@ -109,7 +119,6 @@ class Loop:
             await self._http.close()
         loop = asyncio.get_running_loop()
         await loop.shutdown_asyncgens()
-        await loop.shutdown_default_executor()
 
 
 def wait(future: concurrent.futures.Future[T], timeout: float | None = None) -> T:

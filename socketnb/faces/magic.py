@@ -53,10 +53,12 @@ class ChatMagics(Magics):
         with _one_line():
             args = parse_argstring(self.talk, line)
             session = hub.session(args.name)
-            for text in filter(str.strip, cell.splitlines()):
+            for text in filter(str.strip, cell.split("\n")):
                 turn = session.send(text)
                 try:
                     turn.wait(args.timeout)
+                except KeyboardInterrupt:
+                    raise UsageError("interrupted: the turn was cancelled, the session stays usable") from None
                 finally:
                     display(turn)
 
@@ -86,7 +88,7 @@ class ChatMagics(Magics):
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise SettingsError(f"--set takes KEY=VALUE, not {text!r}")
+        raise SettingsError("--set takes KEY=VALUE")  # what was given instead may be a credential
     return key, value
 
 
@@ -98,4 +100,4 @@ def _one_line() -> Iterator[None]:
     except SocketnbError as error:
         raise UsageError(str(error)) from None
     except KeyboardInterrupt:
-        raise UsageError("interrupted: the turn was cancelled, the session stays usable") from None
+        raise UsageError("interrupted") from None

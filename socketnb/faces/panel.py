@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from socketnb.session import Session
 
 log = logging.getLogger(__name__)
+STATES = ("ready", "resumed", "ended", "session")
+"""Kinds of traces after which the session's state may be another."""
 HERE = Path(__file__).parent
 
 
@@ -114,7 +116,7 @@ class Panel(anywidget.AnyWidget):
     def _tell(self, trace: Trace) -> None:
         """Hand one trace to the pages; on the background thread."""
         shown = row(trace, self._streams)
-        if shown or trace.direction == "local":
+        if shown or trace.direction == "local" or trace.kind in STATES:
             self._publish([shown] if shown else [], trace.seq + 1)
 
     def _publish(self, rows: list[Row], to: int, since: int | None = None) -> None:

@@ -30,6 +30,10 @@ def arrow_schema() -> pa.Schema:
     return pa.schema([(name, types[dtype]) for name, dtype in COLUMNS.items()])
 
 
+CHUNKS = 64
+"""Pieces that a column may be in before they are joined: many small ones make every read slow."""
+
+
 class Columns:
     """All traces of a kernel, in the order they were observed. Thread-safe."""
 
@@ -55,7 +59,9 @@ class Columns:
                 fields = zip(schema, zip(*self._new, strict=True), strict=True)
                 arrays = [pa.array(values, type=column.type) for column, values in fields]
                 batch = pa.Table.from_arrays(arrays, schema=schema)
-                self._table = pa.concat_tables([self._table, batch])
+                table = pa.concat_tables([self._table, batch])
+                many = table.column(0).num_chunks > CHUNKS
+                self._table = table.unify_dictionaries().combine_chunks() if many else table
                 self._new = []
             table = self._table
         return table.slice(since)

@@ -29,21 +29,34 @@ class Journal:
         self._file: int | None = None
         self._broken = False
 
+    def open(self) -> None:
+        """Make the folder and the file: before the first trace, so that it is the user's own call that is warned."""
+        if self._file is None and not self._broken:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            except OSError as error:
+                self._fail(error)
+
     def append(self, trace: Trace) -> None:
         """Write a trace through."""
         if self._broken:
             return
         try:
+            self.open()
             if self._file is None:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                return
             line = memoryview(orjson.dumps(trace._asdict(), option=orjson.OPT_APPEND_NEWLINE))
             while line:
                 line = line[os.write(self._file, line) :]
-        except OSError as error:
-            self._broken = True
-            said = f"the recording in {self.folder} stops here ({error.strerror}); the session goes on in memory"
-            warnings.warn(said, RuntimeWarning, stacklevel=2)
+        except (OSError, TypeError, ValueError) as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._broken = True
+        why = getattr(error, "strerror", None) or error
+        said = f"the recording in {self.folder} stops here ({why}); the session goes on in memory"
+        warnings.warn(said, RuntimeWarning, stacklevel=4)
 
     def close(self) -> None:
         """Close the file."""

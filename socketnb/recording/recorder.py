@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from socketnb.records import Record, Trace, masked
+from socketnb.records import Record, Trace, clean, masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,13 +29,6 @@ def to_json(payload: Any) -> str:
         return orjson.dumps(payload).decode()
     except TypeError:  # lone surrogates, integers over 64 bits
         return json.dumps(payload, default=repr)
-
-
-def clean(text: str | None) -> str | None:
-    """Return text that every encoding can hold: a lone surrogate becomes a question mark."""
-    if text is None or text.isascii():
-        return text
-    return text.encode("utf-8", "replace").decode()
 
 
 class Recorder:
@@ -116,20 +109,23 @@ class Log:
             server_at=record.server_at,
             elapsed_ms=elapsed_ms,
             direction=record.direction,
-            event=clean(self.mask(record.event)) or "",
+            event=self._words(record.event) or "",
             kind=record.kind,
             sender=record.sender,
-            text=record.text and clean(self.mask(record.text)),
-            node=clean(record.node),
-            intent=clean(record.intent),
+            text=self._words(record.text),
+            node=self._words(record.node),
+            intent=self._words(record.intent),
             final=record.final,
-            error=record.error and clean(self.mask(record.error)),
+            error=self._words(record.error),
             bytes=0 if record.payload is None else len(payload.encode()),
             payload=payload,
         )
-        self.seq += 1
-        self.link = max(self.link, link)
         if self._recorder.journal:
             self._recorder.journal.append(trace)
         self._recorder.columns.append(trace)
+        self.seq += 1
+        self.link = max(self.link, link)
         return trace
+
+    def _words(self, text: str | None) -> str | None:
+        return None if text is None else clean(self.mask(text))

@@ -6,6 +6,7 @@ The loop is not the engine's: a flow that blocks must not stop the sessions that
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, Self
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from socketnb.dialects import Dialect
     from socketnb.engine.loop import Loop
 
+log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 DROP = "drop"
 FAULTS = {DROP: "every link is cut"}
@@ -58,7 +60,11 @@ class Simulator:
         ping_timeout: float,
         on_stop: Callable[[Simulator], None] = lambda _: None,
     ) -> None:
-        if ping_interval < 1 or ping_timeout <= 0:
+        if not isinstance(flow, Flow):
+            raise SettingsError(f"flow is a Flow, such as Flow('pizza'), not {type(flow).__name__}")
+        if type(port) is not int or not 0 <= port <= 65535:  # noqa: PLR2004
+            raise SettingsError(f"port is a number from 0 (any that is free) to 65535, not {port!r}")
+        if not (_is_number(ping_interval) and _is_number(ping_timeout) and ping_interval >= 1 and ping_timeout > 0):
             raise SettingsError("ping_interval is at least 1 s (the wire has whole seconds) and ping_timeout above 0")
         self.platform = dialect.NAME
         self.flow = flow
@@ -66,14 +72,14 @@ class Simulator:
         self._loop = loop
         self._on_stop = on_stop
         self._faults = {**FAULTS, **dialect.FAULTS}
-        self._settings = dialect.simulated(f"http://{HOST}:{port}", _new_id)
+        self._settings = dialect.simulated(_new_id)
         self._machine = dialect.server(self._settings, _new_id, options)
         self._links: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._flows: dict[str, Conversation] = {}
         self._out: asyncio.Queue[Emit | Close] = asyncio.Queue()
         self.url = loop.run(self._start(dialect.SERVER_PATH, port, ping_interval, ping_timeout))
-        self._settings["url"] = self.url
+        self._settings = {"url": self.url, **self._settings}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -90,16 +96,22 @@ class Simulator:
         Raises:
             SettingsError: there is no such fault.
         """
-        if name not in self._faults:
+        if name not in list(self._faults):
             raise SettingsError(unknown("fault", name, self._faults))
+        if not self.running:
+            raise SettingsError("this simulator has stopped: snb.simulate starts another")
         self._loop.run(self._cut() if name == DROP else self._fault(name))
 
     def stop(self) -> None:
         """Stop serving. Stopping again does nothing."""
         if self.running:
             self.running = False
-            self._loop.run(self._stop())
-            self._on_stop(self)
+            try:
+                self._loop.run(self._stop(), timeout=2)
+            except TimeoutError:
+                log.warning("a flow blocks the simulator at %s: it ends with the process", self.url)
+            finally:
+                self._on_stop(self)
 
     def __enter__(self) -> Self:
         return self
@@ -124,11 +136,11 @@ class Simulator:
             engineio_logger=wire,
         )
         self._sio.on("connect", lambda sid, *_: self._opened(sid))
-        self._sio.on("disconnect", lambda sid, *_: self._closed(sid))
+        self._sio.on("disconnect", self._closed)
         self._sio.on("*", self._received)
         app = web.Application()
         self._sio.attach(app, socketio_path=path)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, access_log=None, logger=wire, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, HOST, port)
         try:
@@ -164,9 +176,10 @@ class Simulator:
         self._links.add(link)
         self._do(self._machine.opened(link, time.time()))
 
-    def _closed(self, link: str) -> None:
+    def _closed(self, link: str, reason: str) -> None:
         self._links.discard(link)
-        self._do(self._machine.closed(link, time.time()))
+        goodbye = reason == self._sio.reason.CLIENT_DISCONNECT
+        self._do(self._machine.closed(link, time.time(), goodbye=goodbye))
 
     def _received(self, event: str, sid: str, *args: Any) -> None:
         payload = args[0] if len(args) == 1 else list(args) or None
@@ -204,11 +217,19 @@ class Simulator:
     async def _send(self) -> None:
         """Send what the machine wants sent, in its order."""
         while True:
-            match await self._out.get():
-                case Emit(event, args, link):
-                    await self._sio.emit(event, args or None, to=link)
-                case Close(link):
-                    await self._sio.disconnect(link)
+            effect = await self._out.get()
+            try:
+                match effect:
+                    case Emit(event, args, link):
+                        await self._sio.emit(event, args or None, to=link)
+                    case Close(link):
+                        await self._sio.disconnect(link)
+            except Exception:
+                log.exception("%r could not be sent", effect)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
 
 
 def _new_id() -> str:

@@ -82,6 +82,6 @@ def server(settings: Mapping[str, Any], ids: Callable[[], str], options: Mapping
     return Server(settings, ids, options)
 
 
-def simulated(url: str, ids: Callable[[], str]) -> dict[str, Any]:
-    """Return made-up settings for a simulator at this address, as `connect` takes them."""
-    return {"url": url, "project_id": f"project-{ids()}", "api_key": Secret(f"VF.DM.{ids()}")}
+def simulated(ids: Callable[[], str]) -> dict[str, Any]:
+    """Return made-up settings for a simulator, as `connect` takes them, but for its address."""
+    return {"project_id": f"project-{ids()}", "api_key": Secret(f"VF.DM.{ids()}")}

@@ -50,6 +50,10 @@ HANDSHAKE = {
     ("creating", "session.created"): "_created",
 }
 AWAITED = {"dialling": "Socket.IO connection", "starting": "client.started", "creating": "session.created"}
+REMEMBERED = 1000
+"""messageIDs whose turn is known, so that what comes late is not taken for something new."""
+RESENT = 3
+"""Turns of which a server may send everything again after a lost link."""
 GRACE = 2.0
 """Seconds that the status of a turn is waited for after `session.ended`: the two come in either order."""
 
@@ -75,10 +79,11 @@ class Client:
         self._state = "down"  # down · dialling · starting · creating · ready · ended
         self._waiting: deque[tuple[int, _Sent]] = deque()
         self._running: dict[int, _Sent] = {}
-        self._turns: dict[str, int] = {}  # messageID → turn
+        self._turns: dict[str, int] = {}  # messageID → turn, of the last that came
+        self._echoes = False  # the server uses our messageID: an action sent twice is known to be the same
         self._last = 0  # unsolicited traces belong to the turn before them
-        self._heard: list[tuple[str, str | None]] = []  # what came since the last action was sent
-        self._again: deque[tuple[str, str | None]] = deque()  # what the server may send again after a lost link
+        self._heard: dict[int, list[tuple[str, str | None]]] = {}  # what came in each of the last turns
+        self._again: dict[int, deque[tuple[str, str | None]]] = {}  # what may come again after a lost link
         self._silence: float | None = None  # seconds after which the bot wants to hear that the user says nothing
         self._restart: dict[str, Any] | None = None  # the action that a restarting server asked for
 
@@ -160,15 +165,19 @@ class Client:
             return self._finish(self._turn, "completed", "the session ended")
         sent = _Sent({"type": "no-reply"}, self._ids(), recorded=True)
         self._running[self._last] = sent
-        self._turns[sent.message_id] = self._last
+        self._name(sent.message_id, self._last)
         return self._emit(self._last, sent, "no_reply", "the user said nothing")
 
     def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002
         """The link is gone."""
         if self._state != "ended":
             self._state, self.deadline = "down", None
+        effects: list[ClientEffect] = []
+        if not self._echoes:
+            for turn in [turn for turn, sent in self._running.items() if not sent.named]:
+                effects += self._finish(turn, "failed", "the link was lost before the bot took this up: say it again")
         self._take_back()
-        return []
+        return effects
 
     # Handshake
 
@@ -177,7 +186,7 @@ class Client:
         if not isinstance(required, bool):
             return [misread("client.started", payload, "newSessionRequired is missing")]
         if not required:
-            self._again = deque(self._heard)
+            self._again = {turn: deque(heard) for turn, heard in self._heard.items()}
             return self._ready("client.started", payload, "resumed" if self._key else "ready")
         stale = "the stored session is gone; a new one begins" if self._key else None
         self._state, self._key = "creating", None
@@ -201,7 +210,8 @@ class Client:
         if self._restart:
             action, self._restart = self._restart, None
             sent = next(iter(self._running.values()), None) or _Sent(action, self._ids(), recorded=True)
-            self._turns[sent.message_id] = turn = self._turn
+            turn = self._turn
+            self._name(sent.message_id, turn)
             self._running[turn] = sent
             sent.named = False
             return effects + self._emit(turn, sent, "status", "sent again, as the server asked", action)
@@ -225,9 +235,11 @@ class Client:
             kind, said = "status", f"sent again: {said}"
         sent.recorded = True
         self.deadline = None
-        self._running[turn], self._turns[sent.message_id], self._last = sent, turn, turn
-        self._heard.clear()
-        self._again.clear()
+        self._running[turn], self._last = sent, turn
+        self._name(sent.message_id, turn)
+        self._heard.setdefault(turn, [])
+        for old in list(self._heard)[:-RESENT]:
+            del self._heard[old]
         return self._emit(turn, sent, kind, said)
 
     def _emit(
@@ -249,18 +261,28 @@ class Client:
             nameless = (turn for turn, sent in self._running.items() if not sent.named)
             known = next(nameless, self._turn)
             if isinstance(message_id, str):
-                self._turns[message_id] = known
+                self._name(message_id, known)
+        elif (sent := self._running.get(known)) and sent.message_id == message_id:
+            self._echoes = True
         if sent := self._running.get(known):
             sent.named = True
         return known
 
-    def _is_again(self, kind: str, text: str | None) -> bool:
-        """Tell whether this is the next of what came before the link was lost, and keep it for the next loss."""
-        if self._again and self._again[0] == (kind, text):
-            self._again.popleft()
+    def _name(self, message_id: str, turn: int) -> None:
+        """Remember which turn a messageID belongs to; the oldest is forgotten when there are many."""
+        self._turns[message_id] = turn
+        if len(self._turns) > REMEMBERED:
+            del self._turns[next(iter(self._turns))]
+
+    def _is_again(self, turn: int, kind: str, text: str | None) -> bool:
+        """Tell whether this is the next of what came in this turn before the link was lost."""
+        before = self._again.get(turn)
+        if before and before[0] == (kind, text):
+            before.popleft()
             return True
-        self._again.clear()
-        self._heard.append((kind, text))
+        self._again.pop(turn, None)
+        if turn in self._heard:
+            self._heard[turn].append((kind, text))
         return False
 
     def _status(self, payload: Any, now: float) -> list[ClientEffect]:
@@ -269,25 +291,30 @@ class Client:
         if not status:
             return [misread("action.status", payload, "status is missing")]
         turn = self._turn_of(about.get("messageID"))
-        self._is_again("status", status)
+        self._is_again(turn, "status", status)
         final = status in ("completed", "rejected") and turn in self._running
         record = Record("action.status", "status", payload, turn=turn, text=status, final=final)
         if not final:
             return [record]
+        del self._running[turn]
         if self._settings["no_reply"] and self._silence is not None:
             self.deadline, self._silence = now + self._silence, None
         done: Status = "completed" if status == "completed" else "rejected"
-        return [record, *self._finish(turn, done, str(reason) if reason else None)]
+        return [record, TurnDone(turn, done, str(reason) if reason else None), *self._next()]
 
-    def _finish(self, turn: int, status: Status, reason: str | None) -> list[ClientEffect]:
-        """End a turn, if it is under way, and send the next in line."""
+    def _finish(self, turn: int, status: Status, reason: str) -> list[ClientEffect]:
+        """End a turn that no status will end, if it is under way, and go on with the next in line."""
         if self._running.pop(turn, None) is None:
             return []
-        done = TurnDone(turn, status, reason)
-        if self._state == "ended":
-            self.deadline = None
-            return [done, Reconnect("a new session")] if self._waiting else [done]
-        return [done, *self._send_next()]
+        kind, error = ("error", reason) if status == "failed" else ("status", None)
+        record = Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)
+        return [record, TurnDone(turn, status, reason), *self._next()]
+
+    def _next(self) -> list[ClientEffect]:
+        if self._state != "ended":
+            return self._send_next()
+        self.deadline = None
+        return [Reconnect("a new session")] if self._waiting else []
 
     def _trace(self, payload: Any) -> list[ClientEffect]:
         trace = as_dict(as_dict(payload).get("trace"))
@@ -295,7 +322,7 @@ class Client:
             return [misread("action.trace", payload, "a trace needs a type")]
         reading = read(trace)
         turn = self._turn_of(payload.get("messageID"))
-        again = self._is_again(reading.kind, reading.text)
+        again = self._is_again(turn, reading.kind, reading.text)
         if reading.kind == "no_reply":
             seconds = as_dict(trace.get("payload")).get("timeout")
             self._silence = float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
@@ -321,9 +348,9 @@ class Client:
         self._take_back()  # sent while the end was on its way
         self.deadline = now + GRACE if self._running else None
         effects: list[ClientEffect] = [
-            Record("session.ended", "ended", payload, turn=self._turn, text=reason),
             Credential("", keep="session_key"),
             Ended(reason),
+            Record("session.ended", "ended", payload, turn=self._turn, text=reason),
         ]
         return [*effects, Reconnect("a new session")] if self._waiting and not self._running else effects
 

@@ -49,7 +49,7 @@ ARRIVED = 1.0
 FAULTS = {
     "reject": "the next action is rejected",
     "silent": "the next action is accepted and never completed",
-    "expire": "every session is forgotten",
+    "expire": "every session ends and is forgotten",
     "mute": "nothing that clients send is answered any more",
     "restart": "every client is told to reconnect, and to replay the action under way",
     "error": "every client is sent a general error",
@@ -138,13 +138,13 @@ class Server:
             case _:
                 return self._error(link, "unknown_event", f"there is no event {event!r}")
 
-    def closed(self, link: str, now: float) -> list[ServerEffect]:
-        """A client's link is gone; its session stays. A turn that ended long ago has arrived."""
+    def closed(self, link: str, now: float, *, goodbye: bool = False) -> list[ServerEffect]:
+        """A client's link is gone; its session stays. A turn that ended long ago, or before a goodbye, has arrived."""
         self._starts.pop(link, None)
         self._widgets.discard(link)
         if (session := self._links.pop(link, None)) and session.link == link:
             session.link = None
-            if now - session.used > ARRIVED:
+            if goodbye or now - session.used > ARRIVED:
                 session.last = None
         return []
 
@@ -185,8 +185,7 @@ class Server:
         sessions = list(self._sessions.values())
         match name:
             case "expire":
-                for session in sessions:
-                    self._forget(session)
+                return [effect for session in sessions for effect in self._end(session, "expired")]
             case "restart":
                 return [effect for session in sessions for effect in self._restart(session)]
             case "error":

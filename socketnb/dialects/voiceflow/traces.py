@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+LATEST = 9e9
+"""Seconds since 1970, in 2255: larger numbers are milliseconds, and nanoseconds still fit into 64 bits."""
+
+
 class Reading(NamedTuple):
     """What a trace says: its kind, its words, its content, and where in the project it came from."""
 
@@ -32,16 +36,19 @@ def read(trace: dict[str, Any]) -> Reading:
     """Read one trace. A type that is not known is content of kind `custom`: custom actions bring their own."""
     kind, payload = str(trace["type"]), as_dict(trace.get("payload"))
     reader = READERS.get(kind)
-    reading = reader(payload) if reader else _custom(kind, trace)
+    try:
+        reading = reader(payload) if reader else _custom(kind, trace)
+    except RecursionError:  # a rich text nested deeper than anybody can read
+        reading = _custom(kind, trace)
     return reading if reading.node else reading._replace(node=_node(payload.get("ref")))
 
 
 def time_of(trace: dict[str, Any]) -> int | None:
     """Return a trace's `time` in nanoseconds: the vendor's samples have it in seconds and in milliseconds."""
     time = trace.get("time")
-    if isinstance(time, bool) or not isinstance(time, int | float) or not 0 < time < 1e14:  # noqa: PLR2004
+    if isinstance(time, bool) or not isinstance(time, int | float) or not 0 < time < LATEST * 1000:
         return None
-    return int(time * (10**9 if time < 1e11 else 10**6))  # noqa: PLR2004 (seconds until the year 5138)
+    return int(time * (10**9 if time < LATEST else 10**6))
 
 
 def slate(rich: Any) -> str:
