@@ -53,7 +53,7 @@ def main() -> None:
         install("nodejs", "npm")
     if not npm_clients():
         print(
-            "No npm: install Node.js 18+ (Debian: apt-get install nodejs npm) to run tests/test_interop.py, skipped below"
+            "No npm: install Node.js (Debian: apt-get install nodejs npm) to run tests/test_interop.py, skipped below"
         )
 
 

@@ -91,6 +91,60 @@ def test_a_cell_and_the_panel_show_the_same_conversation(lab: Any) -> None:
     page.output(2).get_by_text("2", exact=True).wait_for()
 
 
+def test_a_streamed_answer_grows_in_the_panel_before_the_turn_is_over(lab: Any) -> None:
+    page = lab(
+        """import socketnb as snb, threading
+flow, go = snb.Flow("model"), threading.Event()
+def pieces():
+    yield "It is **al"; go.wait(30); yield "most** done"
+@flow.otherwise
+def answer(turn): turn.stream(pieces())
+bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow, completion_events=True)
+bot.panel()""",
+        "go.set()",
+    )
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    panel.locator(".snb-input").fill("tell me")
+    panel.locator(".snb-input").press("Enter")
+    panel.locator(".snb-streaming", has_text="It is **al").wait_for()
+    assert panel.locator(".snb-typing").count() == 1
+    page.run(1)
+    panel.locator("strong", has_text="almost").wait_for()
+    assert panel.locator(".snb-bot").count() == 1
+    assert panel.locator(".snb-streaming").count() == 0
+
+
+def test_every_kind_of_content_is_shown_and_hostile_content_does_nothing(lab: Any) -> None:
+    page = lab(
+        """import socketnb as snb
+bot = snb.connect("voiceflow", name="bot", simulate=True, completion_events=True)
+bot.panel()""",
+        "bot.say('tour');",
+        """flow = snb.Flow("demo shop")
+@flow.otherwise
+def attack(turn):
+    turn.say("<img src=x onerror=window.hacked=1><script>window.hacked=1</script>")
+    turn.card("<img src=x onerror=window.hacked=1>", "[x](javascript:x)", image="javascript:window.hacked=1")
+    turn.image("javascript:window.hacked=1", "\\" onerror=window.hacked=1 x=")
+    turn.custom("<script>window.hacked=1</script>", {"a": "</pre><script>window.hacked=1</script>"})
+    turn.choices("<img src=x onerror=window.hacked=1>")
+bot.say("attack");""",
+    )
+    requests: list[str] = []
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    page.run(1)
+    for found in ("img", "audio", "details", ".snb-card", ".snb-chip", "strong"):
+        panel.locator(found).first.wait_for(state="attached")
+    page.page.on("request", lambda request: requests.append(request.url))
+    page.run(2)
+    panel.locator(".snb-under").nth(1).wait_for()
+    assert page.page.evaluate("window.hacked") is None
+    assert panel.locator("script, iframe, [onerror], a[href^='javascript']").count() == 0
+    assert [url for url in requests if "/api/" not in url and "/x" in url] == []
+
+
 def test_the_panel_answers_while_another_cell_blocks(lab: Any) -> None:
     page = lab(CONNECT, "import time; time.sleep(8); print('slept')")
     page.run(0)

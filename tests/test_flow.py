@@ -1,6 +1,10 @@
 """Flows: how a bot written in Python behaves."""
 
+import asyncio
 import gc
+import subprocess
+import sys
+from typing import Any
 
 import pytest
 
@@ -129,3 +133,112 @@ def test_the_demo_shop_tracks_returns_and_says_goodbye(hub: Hub) -> None:
     assert "Saturday" in bot.say("hours").text
     assert "did not understand" in bot.say("xyzzy").text
     assert "trail" in bot.say("thanks").text
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        (lambda turn: turn.raw("x", {"when": object()}), "turn.raw sends JSON"),
+        (lambda turn: sys.exit(), "raised SystemExit"),
+        (lambda turn: turn.ask("Which?"), "write the handler as `async def`"),
+    ],
+)
+def test_a_mistake_in_a_handler_is_told_and_harms_nobody_else(hub: Hub, mistake: Any, said: str) -> None:
+    flow = Flow("mistaken")
+
+    @flow.on("go")
+    def go(turn: FlowTurn) -> None:
+        mistake(turn)
+
+    @flow.otherwise
+    def echo(turn: FlowTurn) -> None:
+        turn.say("here")
+
+    simulator = hub.simulate("voiceflow", flow)
+    one, other = (hub.connect("voiceflow", **simulator.settings) for _ in range(2))
+    assert said in (one.say("go").error or "")
+    assert one.say("hi").text == other.say("hi").text == "here"
+    assert hub.connect("voiceflow", **simulator.settings).say("hi").text == "here"
+
+
+def test_a_coroutine_that_cancels_itself_ends_only_its_turn(hub: Hub) -> None:
+    flow = Flow("cancelled")
+
+    @flow.on("go")
+    async def go(turn: FlowTurn) -> None:
+        raise asyncio.CancelledError
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    assert "CancelledError" in (bot.say("go").error or "")
+    assert bot.say("hi").status == "completed"
+
+
+def test_calling_the_simulator_from_a_coroutine_on_it_is_refused_not_hung(hub: Hub) -> None:
+    flow = Flow("inward")
+
+    @flow.otherwise
+    async def inward(turn: FlowTurn) -> None:
+        simulator.fault("drop")
+
+    simulator = hub.simulate("voiceflow", flow)
+    turn = hub.connect("voiceflow", **simulator.settings).say("hi")
+    assert "cannot be called from a coroutine on it" in (turn.error or "")
+
+
+def test_a_handler_that_never_ends_does_not_keep_the_process() -> None:
+    code = (
+        "import threading, socketnb as snb\n"
+        "flow = snb.Flow('stuck')\n"
+        "@flow.otherwise\n"
+        "def stuck(turn): threading.Event().wait()\n"
+        "bot = snb.connect('voiceflow', simulate=True, flow=flow)\n"
+        "try: bot.say('hi', timeout=0.2)\n"
+        "except snb.TurnTimeout: print('gave up')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "gave up\n"
+
+
+def test_a_handler_that_yields_is_refused() -> None:
+    with pytest.raises(FlowError, match="a handler does not yield"):
+
+        @Flow("generator").otherwise
+        def generator(turn: FlowTurn) -> Any:
+            yield turn
+
+
+def test_an_object_that_is_a_coroutine_when_called_is_a_handler(hub: Hub) -> None:
+    class Greeter:
+        async def __call__(self, turn: FlowTurn) -> None:
+            turn.say("hello")
+
+    flow = Flow("object")
+    flow.otherwise(Greeter())
+    assert hub.connect("voiceflow", simulate=True, flow=flow).say("hi").text == "hello"
+
+
+def test_choices_may_come_as_a_list(hub: Hub) -> None:
+    flow = Flow("list")
+
+    @flow.otherwise
+    def offer(turn: FlowTurn) -> None:
+        turn.choices(["A", "B"])
+
+    turn = hub.connect("voiceflow", simulate=True, flow=flow).say("hi")
+    assert [choice.label for choice in turn.choices] == ["A", "B"]
+
+
+@pytest.mark.parametrize("name", [None, "", 7])
+def test_a_flow_without_a_name_is_refused(name: Any) -> None:
+    with pytest.raises(FlowError, match="a flow has a name"):
+        Flow(name)
+
+
+def test_the_demo_shop_shows_every_kind_of_content_that_voiceflow_has(hub: Hub) -> None:
+    bot = hub.connect("voiceflow", simulate=True, completion_events=True, audio_events=True)
+    bot.say("tour")
+    kinds = set(bot.messages_df()["kind"])
+    assert kinds == {"action", "text", "card", "carousel", "list", "visual", "speak", "audio", "custom", "choices"}
+    html = bot._repr_mimebundle_()["text/html"]
+    for tag in ("<img", "<audio", "<details"):
+        assert tag in html

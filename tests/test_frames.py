@@ -69,6 +69,10 @@ def test_a_cursor_gives_only_what_is_new(talked: Hub) -> None:
     new = talked.traces_df(since=first.attrs["cursor"])
     assert list(new["turn"].unique())[-1] == 4
     assert len(first) + len(new) == len(talked.traces_df())
+    assert talked.turns_df(since=talked.messages_df(since=first)).empty
+    for wrong in (-1, "x", None, pd.DataFrame()):
+        with pytest.raises(SettingsError, match="since is an earlier frame"):
+            talked.traces_df(since=wrong)
 
 
 def test_turns_say_what_was_done_what_was_said_and_how_long_it_took(talked: Hub) -> None:

@@ -71,7 +71,16 @@ def test_a_name_may_be_left_out_when_there_is_only_one_session(cells: Notebook) 
 
 @pytest.mark.parametrize(
     "line",
-    ["{braces} $dollar %percent", "'quotes' \"double\" \\back\\slash", "  spaces  ", "😀 ?", "a?", "!ls", "%who"],
+    [
+        "{braces} $dollar %percent",
+        "'quotes' \"double\" \\back\\slash",
+        "  spaces  ",
+        "😀 ?",
+        "a?",
+        "!ls",
+        "%who",
+        "one\u2028two\x0cthree\x1cfour",
+    ],
 )
 def test_what_a_cell_says_is_sent_as_it_stands(cells: Notebook, hub: Hub, line: str) -> None:
     flow, heard = Flow("ears"), []
@@ -105,6 +114,7 @@ def test_a_panel_is_shown_with_a_transcript_beside_it(cells: Notebook) -> None:
         ("%chat connect voiceflow --simulate --set user_id", "--set takes KEY=VALUE"),
         ("%chat connect voiceflow --simulate --set user=x", "did you mean 'user_id'"),
         ("%chat connect voiceflow --set project_id=x --url nowhere", "url is like https://host"),
+        ("%chat connect voiceflow --simulate --set VF.DM.planted", "--set takes KEY=VALUE"),
         ("%chat dance", "invalid choice: 'dance'"),
         ("%chat list --nonsense", "unrecognized arguments"),
         ("%chat panel", "no session is open"),
@@ -119,6 +129,7 @@ def test_a_mistake_is_one_line_without_a_traceback(cells: Notebook, cell: str, s
     assert said in str(result.error_in_exec)
     assert "Traceback" not in cells.text + cells.errors
     assert "\n" not in str(result.error_in_exec).strip()
+    assert "planted" not in str(result.error_in_exec)
 
 
 def test_a_turn_that_times_out_shows_what_came_and_says_so(cells: Notebook, hub: Hub) -> None:

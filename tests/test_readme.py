@@ -42,8 +42,8 @@ def test_the_tour_runs_cell_by_cell(shell: Any) -> None:
 
 
 def test_every_setting_is_in_the_table() -> None:
-    table = README[README.index("| setting of Voiceflow") : README.index("`connect` also takes")]
-    assert set(re.findall(r"`(\w+)`", table)) == set(voiceflow.SETTINGS)
+    table = README[README.index("| setting of Voiceflow") : README.index("Beside `say`")]
+    assert set(re.findall(r"`(\w+)`", table)) == set(voiceflow.SETTINGS)  # names alone: a value has a sign in it
 
 
 def test_every_fault_is_named() -> None:
@@ -60,3 +60,8 @@ def test_the_map_of_the_layers_shows_every_module() -> None:
 def test_the_make_targets_that_it_names_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`?make ([a-z]+)", README)) - {"the"} <= targets
+
+
+def test_every_verb_is_named() -> None:
+    section = README[README.index("Beside `say`") : README.index("`connect` also takes")]
+    assert set(voiceflow.VERBS) - {"text"} <= set(re.findall(r"`(\w+)", section))

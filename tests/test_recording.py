@@ -93,6 +93,8 @@ def test_named_fields_and_known_credentials_are_masked_wherever_they_turn_up() -
         log,
         {"sessionKey": "planted-session", "deep": [{"said": 'my planted"key is safe'}]},
         text='planted"key',
+        node='planted"key',
+        intent='planted"key',
         error='no planted"key',
     )
     assert "planted" not in repr(trace)
