@@ -79,8 +79,11 @@ def message_html(shown: Message, *, buttons: bool = True) -> str:
             return _media(shown.content)
         case Card():
             return _card(shown.content, buttons)
-        case Cards(cards):
-            return "".join(f'<div class="snb-card">{_card(card, buttons)}</div>' for card in cards)
+        case Cards(cards, layout):
+            beside = ' style="display:flex;gap:12px;overflow-x:auto"' if layout == "carousel" else ""
+            width = ' style="flex:0 0 200px"' if layout == "carousel" else ""
+            shown_cards = "".join(f'<div class="snb-card"{width}>{_card(card, buttons)}</div>' for card in cards)
+            return f'<div class="snb-{layout}"{beside}>{shown_cards}</div>'
         case Did(verb, text):
             return html.escape(cut(text)) if text else f"<em>{html.escape(verb)}</em>"
         case Delta(_, text):
@@ -106,9 +109,7 @@ def _media(media: Media) -> str:
     words = f"<p>{said}</p>" if said else ""
     match media.kind:
         case "image":
-            return (
-                f'<img src="{source}" alt="{said}" loading="lazy" referrerpolicy="no-referrer" style="max-width:100%">'
-            )
+            return f'<img src="{source}" alt="{said}" loading="lazy" referrerpolicy="no-referrer" style="display:block;max-width:100%;max-height:200px">'
         case "audio":
             return f'{words}<audio controls preload="none" src="{source}"></audio>'
         case "video":
@@ -124,7 +125,7 @@ def _link(url: str, words: str) -> str:
 
 def _card(card: Card, buttons: bool) -> str:  # noqa: FBT001 (handed through)
     picture = _media(Media("image", card.image, card.title)) if safe_url(card.image, "image") else ""
-    title = f"<strong>{html.escape(cut(card.title))}</strong>" if card.title else ""
+    title = f"<div><strong>{html.escape(cut(card.title))}</strong></div>" if card.title else ""
     text = markdown(card.text) if card.text else ""
     links = "".join(f"{_link(url, option.label)} " for option in card.options if (url := safe_url(option.url)))
     return picture + title + text + links + (_labels(card.options) if buttons else "")
