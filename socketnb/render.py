@@ -109,7 +109,8 @@ def _media(media: Media) -> str:
     words = f"<p>{said}</p>" if said else ""
     match media.kind:
         case "image":
-            return f'<img src="{source}" alt="{said}" loading="lazy" referrerpolicy="no-referrer" style="display:block;max-width:100%;max-height:200px">'
+            style = "display:block;max-width:100%;max-height:200px"
+            return f'<img src="{source}" alt="{said}" loading="lazy" referrerpolicy="no-referrer" style="{style}">'
         case "audio":
             return f'{words}<audio controls preload="none" src="{source}"></audio>'
         case "video":
