@@ -2,15 +2,18 @@
 
 import base64
 import io
+import json
 import random
 import wave
 from typing import Any
 
 import pytest
-from test_voiceflow import SETTINGS, ids, say
+from test_voiceflow import SETTINGS, Pair, ids, say
 
 from socketnb.dialects import Message, Streams, message, voiceflow
 from socketnb.dialects.voiceflow.traces import READERS, Reading, read
+from socketnb.flow import Flow, FlowTurn
+from socketnb.hub import Hub
 from socketnb.records import (
     NO_TIME,
     Action,
@@ -20,6 +23,7 @@ from socketnb.records import (
     Choices,
     Custom,
     Delta,
+    Emit,
     Media,
     Record,
     Text,
@@ -289,3 +293,57 @@ def test_what_is_recorded_of_malformed_events_can_be_shown() -> None:
 def junk_dict(chance: random.Random) -> dict[str, Any]:
     found = junk(chance)
     return found if isinstance(found, dict) else {"payload": found}
+
+
+# ── Over the wire ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_flow_can_send_every_trace_type_and_each_arrives_as_it_was_sent(hub: Hub) -> None:
+    flow = Flow("every type")
+
+    @flow.otherwise
+    def send(turn: FlowTurn) -> None:
+        for kind, payload, _ in TABLE:
+            turn.raw("action.trace", {"trace": {"type": kind, "payload": payload}})
+
+    turn = hub.connect("voiceflow", simulate=True, flow=flow).say("go")
+    arrived = [trace for trace in turn.traces if trace.event == "action.trace"][1:]  # the first names the node
+    assert [(t.kind, t.text, t.node, t.intent) for t in arrived] == [
+        (reading.kind, reading.text, reading.node, reading.intent) for _, _, reading in TABLE
+    ]
+    assert [json.loads(t.payload)["trace"]["payload"] for t in arrived] == [payload for _, payload, _ in TABLE]
+    assert (turn.status, turn.error) == ("completed", None)
+
+
+def test_thousands_of_malformed_events_on_the_wire_leave_the_session_usable(hub: Hub) -> None:
+    flow, chance = Flow("junk"), random.Random(13)  # noqa: S311
+
+    @flow.on("junk")
+    def send(turn: FlowTurn) -> None:
+        for _ in range(3000):
+            turn.raw(chance.choice(["action.trace", "session.created", "client.started", "error", "x"]), junk(chance))
+
+    @flow.otherwise
+    def echo(turn: FlowTurn) -> None:
+        turn.say(f"You said {turn.text}")
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    turn = bot.say("junk")
+    assert turn.status == "completed"
+    assert len(turn.traces) > 3000
+    assert bot.say("hi").text == "You said hi"
+    traces = bot.traces_df()
+    assert list(traces["seq"]) == list(range(len(traces)))
+    assert bot.transcript()
+    assert len(bot.turns_df()) == 2
+
+
+def test_the_key_travels_only_in_the_first_event(hub: Hub) -> None:
+    pair = Pair()
+    pair.connect()
+    pair.act(1, say("hi"))
+    pair.disconnect()
+    pair.connect()
+    carriers = {emit.event for emit in pair.of(Emit) if "VF.DM.planted-key" in repr(emit.args)}
+    assert carriers == {"client.start"}
+    assert "planted" not in repr(pair.client.dial(0.0))

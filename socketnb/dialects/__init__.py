@@ -249,9 +249,9 @@ def messages(traces: Iterable[Trace], encoding: str = "audio/x-mulaw") -> list[M
     return sorted(found + streams.rest(), key=lambda shown: shown.trace.seq)
 
 
-def misread(event: str, payload: Any, what: str) -> Record:
+def misread(event: str, payload: Any, what: str, turn: int) -> Record:
     """Return the record of a malformed event."""
-    return Record(event, "error", payload, error=f"malformed {event}: {what}")
+    return Record(event, "error", payload, turn=turn, error=f"malformed {event}: {what}")
 
 
 # Reading JSON from a stranger: a value of the wrong type counts as empty, and nothing raises.

@@ -152,7 +152,7 @@ class Client:
             case "error":
                 return self._error(payload)
             case "client.started" | "client.created" | "session.created":
-                return [misread(event, payload, f"it came while {self._state}")]
+                return [misread(event, payload, f"it came while {self._state}", self._turn)]
             case _:
                 return [Record(event, "custom", payload, turn=self._turn, text=event)]
 
@@ -184,7 +184,7 @@ class Client:
     def _started(self, payload: Any) -> list[ClientEffect]:
         required = as_dict(payload).get("newSessionRequired")
         if not isinstance(required, bool):
-            return [misread("client.started", payload, "newSessionRequired is missing")]
+            return [misread("client.started", payload, "newSessionRequired is missing", self._turn)]
         if not required:
             self._again = {turn: deque(heard) for turn, heard in self._heard.items()}
             return self._ready("client.started", payload, "resumed" if self._key else "ready")
@@ -199,7 +199,7 @@ class Client:
     def _created(self, payload: Any) -> list[ClientEffect]:
         key = as_text(as_dict(payload).get("sessionKey"))
         if not key:
-            return [misread("session.created", payload, "sessionKey is missing")]
+            return [misread("session.created", payload, "sessionKey is missing", self._turn)]
         self._key = Secret(key)
         return [Credential(key, keep="session_key"), *self._ready("session.created", payload, "ready")]
 
@@ -289,7 +289,7 @@ class Client:
         about = as_dict(payload)
         status, reason = as_text(about.get("status")), about.get("reason")
         if not status:
-            return [misread("action.status", payload, "status is missing")]
+            return [misread("action.status", payload, "status is missing", self._turn)]
         turn = self._turn_of(about.get("messageID"))
         self._is_again(turn, "status", status)
         final = status in ("completed", "rejected") and turn in self._running
@@ -319,7 +319,7 @@ class Client:
     def _trace(self, payload: Any) -> list[ClientEffect]:
         trace = as_dict(as_dict(payload).get("trace"))
         if not isinstance(trace.get("type"), str):
-            return [misread("action.trace", payload, "a trace needs a type")]
+            return [misread("action.trace", payload, "a trace needs a type", self._turn)]
         reading = read(trace)
         turn = self._turn_of(payload.get("messageID"))
         again = self._is_again(turn, reading.kind, reading.text)
