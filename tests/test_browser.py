@@ -91,6 +91,22 @@ def test_a_cell_and_the_panel_show_the_same_conversation(lab: Any) -> None:
     page.output(2).get_by_text("2", exact=True).wait_for()
 
 
+def test_a_panel_opened_in_the_middle_of_a_conversation_shows_all_of_it(lab: Any) -> None:
+    page = lab(
+        """import socketnb as snb
+bot = snb.connect("voiceflow", name="bot", simulate=True)
+bot.launch()
+panel = bot.panel()
+bot.press("Track order"); bot.say("4567"); bot.close()
+panel"""
+    )
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    panel.get_by_text("Tuesday before noon").wait_for()
+    assert panel.locator(".snb-user").all_inner_texts() == ["(launch)", "Track order", "4567"]
+    assert panel.locator(".snb-input").is_disabled()
+
+
 def test_a_streamed_answer_grows_in_the_panel_before_the_turn_is_over(lab: Any) -> None:
     page = lab(
         """import socketnb as snb, threading

@@ -66,6 +66,17 @@ def test_what_travels_lies_end_to_end_and_goes_up_to_the_last_trace(bot: Session
     assert ends[-1][1] == len(bot.traces())
 
 
+def test_a_panel_of_a_conversation_that_has_begun_claims_no_more_than_it_sends(
+    bot: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot.launch()
+    begun = len(bot.traces())
+    page = Page(bot.panel(), monkeypatch)
+    bot.say("hi")
+    assert page.heard[0]["from"] == begun
+    page.panel.close()
+
+
 def test_a_page_speaks_and_presses(bot: Session, page: Page, eventually: Eventually) -> None:
     page.says({"say": "hi"})
     eventually(lambda: any(row.get("html") == "<p>You said hi</p>\n" for row in page.rows))

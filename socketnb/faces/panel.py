@@ -90,7 +90,7 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._covered = 0
+        self._covered: int | None = None  # the end of the last range sent; the first begins where the panel does
         self._streams = Streams()
         # ipykernel 7.4 answers a comm on the shell that last published on it; ours publishes from a thread, so
         # clicks would wait for the running cell. Other versions have no such name and need nothing.
@@ -117,11 +117,11 @@ class Panel(anywidget.AnyWidget):
         """Hand one trace to the pages; on the background thread."""
         shown = row(trace, self._streams)
         if shown or trace.direction == "local" or trace.kind in STATES:
-            self._publish([shown] if shown else [], trace.seq + 1)
+            since = trace.seq if self._covered is None else self._covered
+            self._publish([shown] if shown else [], since, trace.seq + 1)
 
-    def _publish(self, rows: list[Row], to: int, since: int | None = None) -> None:
-        since = self._covered if since is None else since
-        self._covered = max(self._covered, to)
+    def _publish(self, rows: list[Row], since: int, to: int) -> None:
+        self._covered = max(self._covered or 0, to)
         self.send({"from": since, "to": to, "rows": rows, "facts": self._facts()})
 
     def _facts(self) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Panel(anywidget.AnyWidget):
                 case {"ask": int(since)}:
                     traces = self._session.traces(since)
                     to, streams = traces[-1].seq + 1 if traces else since, Streams()
-                    self._publish([shown for trace in traces if (shown := row(trace, streams))], to, since)
+                    self._publish([shown for trace in traces if (shown := row(trace, streams))], since, to)
                 case {"say": str(text)} if text.strip():
                     self._session.send(text)
                 case {"press": int(seq), "option": int(option)}:
