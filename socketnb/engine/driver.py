@@ -176,14 +176,21 @@ class Driver:
         except Exception as raised:  # noqa: BLE001 (a hostile server can make the library raise anything)
             what = f"no Socket.IO server answers at {address.url} ({type(raised).__name__}: {raised})"
             error = raised if isinstance(raised, ConnectError) else Unreachable(what)
-            self._inbox.put_nowait(partial(self._failed, error))
+            self._inbox.put_nowait(partial(self._not_opened, number, error))
             return
         put = self._inbox.put_nowait
-        put(partial(self._opened, link))
+        put(partial(self._opened, number, link))
         for step in early:
             put(step)
 
-    async def _opened(self, link: Link) -> None:
+    async def _not_opened(self, number: int, error: ConnectError) -> None:
+        if number == self._number and self._dialling:
+            await self._failed(error)
+
+    async def _opened(self, number: int, link: Link) -> None:
+        if number != self._number or not self._dialling:  # given up in the very moment that it opened
+            await link.close()
+            return
         self.link, self._dialling = link, None
         self._local("connected", "connected", text=f"link {self._number} over {link.transport}")
         if self._lost_at is not None:
