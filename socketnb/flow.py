@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import inspect
 import json
 import threading
@@ -189,15 +190,7 @@ class FlowTurn:
         self._put(Custom(name, payload, tuple(Choice(path) for path in paths)))
 
     def raw(self, event: str, payload: Any = None) -> None:
-        """Send an event of the platform exactly as given.
-
-        Raises:
-            FlowError: the payload is no JSON.
-        """
-        try:
-            json.dumps(payload)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise FlowError(f"turn.raw sends JSON, and this is none: {error}") from None
+        """Send an event of the platform exactly as given."""
         self._put(Raw(event, payload))
 
     def end(self) -> None:
@@ -205,7 +198,17 @@ class FlowTurn:
         self._put(End())
 
     def _put(self, step: Step) -> None:
-        self._conversation.put(step)
+        try:
+            json.dumps(dataclasses.asdict(step), default=_bytes)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise FlowError(f"a flow shows what JSON can hold, and this it cannot: {error}") from None
+        self._conversation.put(self, step)
+
+
+def _bytes(value: object) -> str:
+    if isinstance(value, bytes):
+        return ""
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 class Conversation:
@@ -219,7 +222,8 @@ class Conversation:
 
     def __init__(self, flow: Flow, show: Callable[[Step], None], done: Callable[[str | None], None]) -> None:
         self.vars: dict[str, Any] = {}
-        self.can_ask = self.ended = False
+        self.can_ask = False
+        self._turn: FlowTurn | None = None  # the one that may show something: a handler left behind may not
         self._flow = flow
         self._show = show
         self._done = done
@@ -227,10 +231,14 @@ class Conversation:
         self._task: asyncio.Task[None] | None = None
         self._asked: asyncio.Future[Did] | None = None
 
-    def put(self, step: Step) -> None:
+    def put(self, turn: FlowTurn, step: Step) -> None:
         """Show a step, from the loop or from a handler's thread, in order."""
-        self.ended = self.ended or isinstance(step, End)
-        self._loop.call_soon_threadsafe(self._show, step)
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._pass_on, turn, step)
+
+    def _pass_on(self, turn: FlowTurn, step: Step) -> None:
+        if turn is self._turn:
+            self._show(step)
 
     def take(self, did: Did) -> None:
         """Answer what the user did: the question that was asked, or a handler's turn."""
@@ -247,17 +255,21 @@ class Conversation:
 
     async def next_words(self, turn: FlowTurn) -> str:
         """End this turn and wait for the user's next."""
+        if self._asked:
+            raise FlowError("one question at a time: await the answer before turn.ask asks again")
         self._asked = self._loop.create_future()
         self._loop.call_soon(self._done, None)
-        did = await self._asked
-        self._asked = None
+        try:
+            did = await self._asked
+        finally:
+            self._asked = None
         turn.text, turn.verb = did.text, did.verb
         return did.text
 
     async def _run(self, did: Did) -> None:
         handler = self._flow.newest.handler(did)
-        turn = FlowTurn(self, did)
-        self.put(Node(getattr(handler, "__name__", "handler").strip("_")))
+        turn = self._turn = FlowTurn(self, did)
+        self.put(turn, Node(getattr(handler, "__name__", "handler").strip("_")))
         self.can_ask = _is_async(handler)
         error = None
         try:
@@ -317,4 +329,8 @@ def _where(flow: str, handler: Handler, raised: BaseException) -> str:
     name = getattr(handler, "__name__", "handler")
     lines = [f.lineno for f in traceback.extract_tb(raised.__traceback__) if f.name == name]
     line = f", line {lines[-1]}" if lines else ""
-    return f"{name}() of flow {flow!r} raised {type(raised).__name__}: {raised}{line}"
+    try:
+        said = str(raised)
+    except Exception:  # noqa: BLE001 (an exception that cannot even be printed)
+        said = "(it cannot be printed)"
+    return f"{name}() of flow {flow!r} raised {type(raised).__name__}: {said}{line}"

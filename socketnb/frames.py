@@ -147,7 +147,7 @@ def turns(traces: pd.DataFrame) -> pd.DataFrame:
     result = rows[~rows.index.duplicated()][[*TURN, "conversation", "at"]].assign(
         action=did.map(lambda d: d.verb if isinstance(d, Did) else None),
         user_text=did.map(lambda d: d.text or None if isinstance(d, Did) else None),
-        reply_text=told.agg(lambda texts: "\n".join(texts.dropna())),
+        reply_text=told.agg(lambda texts: "\n".join(filter(None, texts.dropna()))),
         status=final["kind"].astype(object).where(final["kind"].isin(ENDINGS), final["text"]),
         first_ms=times.min(),
         last_ms=times.max(),
@@ -161,7 +161,7 @@ def turns(traces: pd.DataFrame) -> pd.DataFrame:
     named = {"error": "failed"}
     result["status"] = [named.get(s, s) if isinstance(s, str) else "running" for s in result["status"]]
     result["messages"] = result["messages"].fillna(0)
-    return _typed(result, TURN_COLUMNS)
+    return _typed(result.sort_values("at", kind="stable"), TURN_COLUMNS)
 
 
 def sessions(traces: pd.DataFrame) -> pd.DataFrame:
@@ -190,11 +190,12 @@ def _whole(traces: pd.DataFrame) -> pd.DataFrame:
     """Return the traces with one row for each streamed message, in its first piece's place."""
     import pandas as pd
 
+    traces = traces.reset_index(drop=True)
     pieces = traces[traces["kind"] == "delta"]
     if pieces.empty:
         return traces
-    found: dict[Any, tuple[str, str]] = {}  # place of the first piece → kind, text
-    begun: dict[tuple[Any, ...], Any] = {}
+    found: dict[int, tuple[str, str]] = {}  # row of the first piece → kind, text
+    begun: dict[tuple[Any, ...], int] = {}
     keys = zip(pieces.index, pieces["recording"], pieces["session"], _content(pieces), strict=True)
     for place, recording, session, delta in keys:
         if not isinstance(delta, Delta):
@@ -208,10 +209,11 @@ def _whole(traces: pd.DataFrame) -> pd.DataFrame:
         if delta.last:
             del begun[stream]
     found = {place: whole for place, whole in found.items() if whole != ("text", "")}
-    whole = pieces.loc[list(found)].astype({"kind": object, "text": object})
-    whole[["kind", "text"]] = list(found.values())
     rest = traces[traces["kind"] != "delta"].astype({"kind": object, "text": object})
-    return pd.concat([rest, whole]).sort_values([*SESSION, "seq"], kind="stable")
+    whole = pieces.loc[list(found)].astype({"kind": object, "text": object})
+    for n, name in enumerate(("kind", "text")):
+        whole[name] = pd.Series([each[n] for each in found.values()], index=whole.index, dtype=object)
+    return pd.concat([rest, whole]).sort_index()
 
 
 def _content(rows: pd.DataFrame) -> pd.Series:

@@ -9,6 +9,7 @@ import atexit
 import datetime as dt
 import logging
 import os
+import re
 import threading
 import uuid
 from pathlib import Path
@@ -23,7 +24,7 @@ from socketnb.recording.columns import Columns
 from socketnb.recording.journal import Journal
 from socketnb.recording.recorder import Recorder
 from socketnb.session import Session
-from socketnb.settings import Kept, convert, home, resolve
+from socketnb.settings import PLACE, Kept, convert, home, resolve
 from socketnb.simulator.server import Simulator
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 TURN_TIMEOUT = 30.0
 LONGEST = threading.TIMEOUT_MAX
+NAME = re.compile(r"\w[\w.@+:-]*")
 
 
 class Hub:
@@ -82,8 +84,9 @@ class Hub:
             ConnectError: the platform cannot be reached, refuses, or does not get ready within its `timeout`.
         """
         dialect = dialects.get(platform)
-        if simulate and settings.get("url") is not None:
-            raise SettingsError("simulate=True has an address of its own: leave url out, or simulate")
+        own = ("url", *(name for name, how in dialect.SETTINGS.items() if how.required or how.secret))
+        if simulate and (both := [name for name in own if settings.get(name) is not None]):
+            raise SettingsError(f"simulate=True has its own {', '.join(both)}: leave that out, or leave simulate out")
         if flow is not None and not simulate:
             raise SettingsError("a flow runs on the simulator: connect(…, simulate=True, flow=my_flow)")
         if (
@@ -100,12 +103,17 @@ class Hub:
                     self._sessions[name].close()
                 kept = Kept(platform, name) if resume else None
                 given = {name: value for name, value in settings.items() if value is not None}
-                given = {**(simulator.settings if simulator else {}), **(kept.read() if kept else {}), **given}
-                if "user_id" in dialect.SETTINGS:
-                    given.setdefault("user_id", f"user-{_new_id()}")
-                resolved = resolve(dialect, given, {} if simulator else os.environ)
+                given = {**(simulator.settings if simulator else {}), **given}
+                environment = {} if simulator else os.environ
+                resolved = resolve(dialect, given, environment)
                 if kept:
-                    kept.keep(user_id=resolved["user_id"])
+                    resolved = resolve(dialect, {**kept.read(resolved), **given}, environment)
+                if "user_id" in dialect.SETTINGS and not resolved["user_id"]:
+                    resolved["user_id"] = f"user-{_new_id()}"
+                if kept:
+                    key = resolved["session_key"].reveal() if resolved.get("session_key") else ""
+                    place = {name: resolved.get(name) or "" for name in PLACE}
+                    kept.keep(**place, user_id=resolved["user_id"], session_key=key)
                 session = self._build(
                     dialect,
                     name,
@@ -272,8 +280,8 @@ class Hub:
 
     def _name(self, platform: str, name: str | None) -> str:
         if name is not None:
-            if not isinstance(name, str) or not name.isprintable() or not name or " " in name or name[0] == "-":
-                raise SettingsError(f"a session's name is one word, not {name!r}")
+            if not isinstance(name, str) or not NAME.fullmatch(name):
+                raise SettingsError(f"a session's name is one word of letters, digits and .-_@+:, not {name!r}")
             return name
         n = 1
         while (free := platform if n == 1 else f"{platform}-{n}") in self._sessions:

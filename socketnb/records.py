@@ -245,9 +245,9 @@ class Address:
     delay: float = 1.0
     delay_max: float = 5.0
 
-    def delays(self) -> tuple[float, ...]:
-        """Return the pause before each attempt to reconnect: doubling from `delay` up to `delay_max`."""
-        return tuple(min(self.delay * 2**n, self.delay_max) for n in range(self.attempts))
+    def pause(self, attempt: int) -> float:
+        """Return the seconds before an attempt (from 0) to reconnect: doubling from `delay` up to `delay_max`."""
+        return min(self.delay * 2.0 ** min(attempt, 60), self.delay_max)
 
 
 # ── Effects: what a machine wants done ───────────────────────────────────────────────────────────────────────
@@ -338,6 +338,13 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Drop:
+    """Server: this conversation is over; its flow need not be kept."""
+
+    conversation: str
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Server: close this link."""
 
@@ -345,7 +352,7 @@ class Close:
 
 
 ClientEffect = Emit | Record | Credential | Ready | TurnDone | Reconnect | Failed | Ended
-ServerEffect = Emit | Run | Close
+ServerEffect = Emit | Run | Drop | Close
 
 
 # ── Credentials ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -54,6 +54,7 @@ def markdown(text: str) -> str:
         attributes={"a": {"href", "title"}},
         url_schemes={"http", "https", "mailto", "tel"},
         link_rel="noopener noreferrer",
+        url_relative="deny",  # in a notebook a relative link would be one to its own server
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
 
@@ -63,6 +64,8 @@ def safe_url(url: str | None, *kinds: str) -> str | None:
     try:
         scheme = urlsplit(url or "").scheme
     except ValueError:
+        return None
+    if any(ord(sign) <= ord(" ") for sign in url or ""):
         return None
     allowed = scheme in ("http", "https") or any(str(url).startswith(f"data:{kind}/") for kind in kinds)
     return url if allowed else None
@@ -102,7 +105,7 @@ def _media(media: Media) -> str:
     url = media.url
     if media.data:
         url = f"data:audio/wav;base64,{base64.b64encode(media.data).decode()}"
-    source = safe_url(url, media.kind)
+    source = safe_url(url, *(() if media.kind == "file" else (media.kind,)))
     if source is None:
         return f"<p>{said or media.kind} <em>(its address cannot be shown)</em></p>"
     source = html.escape(source, quote=True)
@@ -184,10 +187,10 @@ def transcript_text(traces: Iterable[Trace]) -> str:
     return "\n".join(lines)
 
 
-def transcript_html(traces: Iterable[Trace]) -> str:
+def transcript_html(traces: Iterable[Trace], encoding: str) -> str:
     """Return a conversation as HTML that reads well anywhere: no style sheet, no script, no widget."""
     rows, traces = [], list(traces)
-    seen = {shown.trace.seq: shown for shown in messages(traces)}
+    seen = {shown.trace.seq: shown for shown in messages(traces, encoding)}
     for trace in traces:
         if shown := seen.get(trace.seq):
             mine = trace.sender == "user"

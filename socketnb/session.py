@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import html
+import json
 import logging
 import threading
 from collections import deque
@@ -19,7 +20,7 @@ from socketnb.dialects import Message, message, messages
 from socketnb.engine.driver import Driver, News, Observed, State
 from socketnb.engine.loop import SLICE, wait
 from socketnb.errors import ActionError, ConnectError, SessionError, TurnFailed, TurnTimeout, unknown
-from socketnb.records import NO_TIME, Action, Choice, Choices, Credential, Ready, Status, Trace, TurnDone
+from socketnb.records import NO_TIME, Action, Choice, Choices, Credential, Delta, Ready, Status, Trace, TurnDone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -65,7 +66,7 @@ class Turn:
     def messages(self) -> list[Message]:
         """What the bot showed, streamed pieces put together."""
         said = [trace for trace in self.traces if trace.sender != "user"]
-        return messages(said, self._session._settings.get("audio_encoding") or "audio/x-mulaw")  # noqa: SLF001
+        return messages(said, self._session.encoding)
 
     @property
     def text(self) -> str:
@@ -128,7 +129,8 @@ class Turn:
                         self._changed.wait(SLICE)
                 fresh = self.traces[seen:]
                 seen += len(fresh)
-                yield from (m for m in map(message, fresh) if m and m.trace.sender != "user")
+                found = (m for m in map(message, fresh) if m and m.trace.sender != "user")
+                yield from (m for m in found if m.text or not isinstance(m.content, Delta))
         except KeyboardInterrupt:
             self._abandon("cancelled")
             raise
@@ -192,7 +194,10 @@ class Turn:
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         foot = f'<small style="opacity:.65">{html.escape(self._summary())}</small>'
-        return {"text/plain": repr(self), "text/html": render.transcript_html(self.traces) + foot}
+        return {
+            "text/plain": repr(self),
+            "text/html": render.transcript_html(self.traces, self._session.encoding) + foot,
+        }
 
 
 class Session:
@@ -235,7 +240,7 @@ class Session:
         self._on_close = on_close
         self._lock = threading.Lock()
         self._turns: dict[int, Turn] = {}  # those that are not over
-        self._offers: deque[Trace] = deque(maxlen=8)  # the last traces that may have buttons
+        self._offers: deque[tuple[Trace, Any]] = deque(maxlen=8)  # the last that may have buttons, payload unmasked
         self._closing = False
         self._listeners: list[Callable[[Trace], None]] = []
         self._panel: Panel | None = None
@@ -305,8 +310,11 @@ class Session:
     def _start(self, action: Action) -> Turn:
         if action.verb == "text" and self._settings.get("press_typed"):
             typed = action.fields["text"].strip().casefold()
-            if found := [option for option in self.choices if option.label.strip().casefold() == typed]:
+            latest = [trace for trace, _ in self._offers if trace.turn == self._log.turn]
+            if found := [option for option in _choices(latest) if option.label.strip().casefold() == typed]:
                 action = Action("press", {"choice": found[0]}, action.at_once)
+        if isinstance(choice := action.fields.get("choice"), Choice):
+            action = Action(action.verb, {**action.fields, "choice": self._unmasked(choice)}, action.at_once)
         with self._lock:
             if self._closing:
                 raise SessionError(f"session {self.name!r} is closed: open a new one with connect()")
@@ -318,9 +326,14 @@ class Session:
     # Reading
 
     @property
+    def encoding(self) -> str:
+        """How this session's streamed sound is encoded."""
+        return str(self._settings.get("audio_encoding") or "audio/x-mulaw")
+
+    @property
     def choices(self) -> list[Choice]:
         """The buttons that can be pressed now."""
-        return _choices(self._offers)
+        return _choices([trace for trace, _ in self._offers])
 
     def traces(self, since: int = 0) -> list[Trace]:
         """Return the recorded traces, from `seq` number `since` on."""
@@ -397,7 +410,10 @@ class Session:
     def _news(self, news: News) -> None:
         match news:
             case Observed(record, link, at, elapsed_ms):
-                self._keep(self._log.append(record, link, at, elapsed_ms))
+                trace = self._log.append(record, link, at, elapsed_ms)
+                if trace.kind in OFFERS:
+                    self._offers.append((trace, record.payload))
+                self._keep(trace)
             case Ready(conversation):
                 self._log.conversation = conversation
             case Credential(value, keep):
@@ -411,8 +427,6 @@ class Session:
                 self._enter(name, error)
 
     def _keep(self, trace: Trace) -> None:
-        if trace.kind in OFFERS:
-            self._offers.append(trace)
         if self.state == "ready" and not self._opened.done():
             self._opened.set_result(None)
         if turn := self._turns.get(trace.turn):
@@ -443,9 +457,23 @@ class Session:
             if not isinstance(value, known[name].type):
                 wanted, got = known[name].type.__name__, type(value).__name__
                 raise ActionError(f"{verb}: {name} is a {wanted}, not a {got}; nothing was sent")
+        try:
+            json.dumps(
+                {name: value for name, value in fields.items() if not isinstance(value, Choice)}, allow_nan=False
+            )
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ActionError(f"{verb} sends what JSON can hold, and this it cannot: {error}") from None
         if missing := [name for name, field in known.items() if field.required and name not in fields]:
             raise ActionError(f"{verb} needs {' and '.join(missing)}; nothing was sent")
         return fields
+
+    def _unmasked(self, choice: Choice) -> Choice:
+        """Return a button as the bot sent it: what is recorded and shown of it has its credentials masked."""
+        for trace, payload in reversed(self._offers):
+            shown, content = message(trace), self._dialect.content(trace.event, payload)
+            if shown and content and choice in shown.choices:
+                return Message(content, trace).choices[shown.choices.index(choice)]
+        return choice
 
     def _button(self, choice: str | int | Choice) -> Choice:
         if isinstance(choice, Choice):
@@ -475,12 +503,12 @@ class Session:
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         facts = html.escape(f"{self.platform} · {self.state} · {self._log.turn} turns · {self._log.seq} traces")
         head = f"<strong>{html.escape(self.name)}</strong> <small style='opacity:.65'>{facts}</small>"
-        return {"text/plain": repr(self), "text/html": head + render.transcript_html(self.traces())}
+        return {"text/plain": repr(self), "text/html": head + render.transcript_html(self.traces(), self.encoding)}
 
 
-def _choices(traces: deque[Trace] | list[Trace]) -> list[Choice]:
+def _choices(traces: list[Trace]) -> list[Choice]:
     """Return the buttons of the last trace that has any."""
-    for trace in reversed(list(traces)):
+    for trace in reversed(traces):
         shown = message(trace)
         if shown and shown.choices:
             return list(shown.choices)

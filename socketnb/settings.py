@@ -34,6 +34,10 @@ def home() -> Path:
     return platformdirs.user_data_path("socketnb", appauthor=False)
 
 
+PLACE = ("url", "project_id", "environment_id")
+"""What must be the same, besides the user, for a kept session to be gone on with."""
+
+
 class Kept:
     """What a session needs to be resumed by a later kernel, in a file that only its user can read.
 
@@ -45,8 +49,18 @@ class Kept:
     def __init__(self, platform: str, name: str) -> None:
         self._path = home() / "sessions" / f"{platform}-{name}.json"
 
-    def read(self) -> dict[str, str]:
-        """Return the settings that were kept; none where the file is missing or spoilt."""
+    def read(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """Return the user and the session that were kept, if the place, and the user if given, are the same as then.
+
+        A session's key is for one place, project and user: it is not to be shown to another.
+        """
+        kept = self._read()
+        same = all((given.get(name) or "") == kept.get(name, "") for name in PLACE)
+        if not same or given.get("user_id") not in (None, kept.get("user_id")):
+            return {}
+        return {name: value for name, value in kept.items() if name not in PLACE}
+
+    def _read(self) -> dict[str, str]:
         try:
             found = json.loads(self._path.read_text())
             return {name: value for name, value in found.items() if isinstance(value, str)}
@@ -55,7 +69,7 @@ class Kept:
 
     def keep(self, **settings: str) -> None:
         """Keep settings; an empty value forgets one. A folder that cannot be written draws a warning."""
-        kept = {name: value for name, value in {**self.read(), **settings}.items() if value}
+        kept = {name: value for name, value in {**self._read(), **settings}.items() if value}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             new = self._path.with_suffix(".new")
@@ -109,7 +123,7 @@ def convert(platform: str, name: str, setting: Setting, value: Any) -> Any:
         return Secret(value.strip())
     try:
         converted = CONVERT[setting.type](value)
-    except (TypeError, ValueError, KeyError, OSError):
+    except (TypeError, ValueError, KeyError, OSError, OverflowError):
         raise SettingsError(f"{platform}: {name} is {A[setting.type]}, not {value!r}") from None
     for word in (converted if setting.type is tuple else (converted,)) if setting.among else ():
         if word not in setting.among:

@@ -75,7 +75,9 @@ def test_a_coroutines_own_timeout_is_not_taken_for_ours(loop: Loop) -> None:
 
 
 def test_a_lost_link_is_tried_after_one_second_growing_to_five_five_times() -> None:
-    assert Address("http://x", "p").delays() == (1.0, 2.0, 4.0, 5.0, 5.0)
+    address = Address("http://x", "p")
+    assert [address.pause(n) for n in range(address.attempts)] == [1.0, 2.0, 4.0, 5.0, 5.0]
+    assert address.pause(10**6) == 5.0
 
 
 def test_a_packet_that_is_none_becomes_an_error_trace_and_the_session_goes_on(

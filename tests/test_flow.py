@@ -138,7 +138,7 @@ def test_the_demo_shop_tracks_returns_and_says_goodbye(hub: Hub) -> None:
 @pytest.mark.parametrize(
     ("mistake", "said"),
     [
-        (lambda turn: turn.raw("x", {"when": object()}), "turn.raw sends JSON"),
+        (lambda turn: turn.raw("x", {"when": object()}), "a flow shows what JSON can hold"),
         (lambda turn: sys.exit(), "raised SystemExit"),
         (lambda turn: turn.ask("Which?"), "write the handler as `async def`"),
     ],

@@ -99,7 +99,7 @@ def test_a_simulator_is_reached_with_its_own_settings(hub: Hub, flow: Flow) -> N
             {"platform": "voiceflow", "project_id": "x", "url": "http://h/?token=hunter2"},
             "url has no credentials in it",
         ),
-        ({"platform": "voiceflow", "simulate": True, "url": "http://h"}, "leave url out"),
+        ({"platform": "voiceflow", "simulate": True, "url": "http://h"}, "has its own url"),
         ({"platform": "voiceflow", "simulate": True, "turn_timeout": float("nan")}, "turn_timeout is a number"),
         ({"platform": "voiceflow", "simulate": True, "record": 7}, "record is True, False or a folder"),
         ({"platform": "voiceflow", "simulate": True, "record": "a\0b"}, "record is True, False or a folder"),

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from conftest import FAST
 
-from socketnb.errors import ActionError, ConnectError, SessionError, TurnFailed, TurnTimeout
+from socketnb.errors import ActionError, ConnectError, SessionError, SettingsError, TurnFailed, TurnTimeout
 from socketnb.flow import Flow, FlowTurn
+from socketnb.frames import messages, turns
 from socketnb.hub import Hub
 from socketnb.records import Choice, Close, Custom
 from socketnb.session import Session
@@ -341,9 +342,9 @@ def test_a_streamed_answer_comes_piece_by_piece_and_is_one_message_afterwards(hu
 
     bot = hub.connect("voiceflow", simulate=True, flow=flow, completion_events=True)
     story = bot.stream("hi")
-    assert next(message.text for message in story if message.text) == "He"
+    assert next(story).text == "He"
     go.set()
-    assert [message.text for message in story] == ["llo, wo", "rld", ""]
+    assert [message.text for message in story] == ["llo, wo", "rld"]
     turn = bot.say("again")
     assert [message.text for message in turn.messages] == ["Hello, world"]
     assert turn.text == "Hello, world"
@@ -421,12 +422,20 @@ def test_a_session_is_resumed_by_a_later_kernel(hub: Hub, flow: Flow, home: Path
 def test_a_kept_session_that_the_platform_forgot_is_told_and_replaced(hub: Hub, flow: Flow) -> None:
     simulator = hub.simulate("voiceflow", flow)
     hub.connect("voiceflow", name="shop", resume=True, **simulator.settings).close()
-    simulator.stop()
-    again = hub.connect(
-        "voiceflow", name="shop", resume=True, **{**simulator.settings, **hub.simulate("voiceflow", flow).settings}
-    )
+    simulator.fault("expire")
+    again = hub.connect("voiceflow", name="shop", resume=True, **simulator.settings)
     assert "the stored session is gone; a new one begins" in set(again.traces_df()["text"].dropna())
     assert again.launch().text == "Hello!"
+
+
+@pytest.mark.parametrize("other", [{"user_id": "bob"}, {"environment_id": "staging"}])
+def test_a_kept_session_is_shown_to_nobody_else(hub: Hub, flow: Flow, other: dict[str, str]) -> None:
+    simulator = hub.simulate("voiceflow", flow)
+    hub.connect("voiceflow", name="shop", resume=True, **simulator.settings).close()
+    again = hub.connect("voiceflow", name="shop", resume=True, **simulator.settings, **other)
+    started = again.traces_df()["payload"][1]
+    assert "sessionKey" not in started
+    assert list(again.traces_df()["kind"])[2:5] == ["session", "session", "ready"]
 
 
 def test_a_restarting_server_is_left_and_the_turn_goes_on(hub: Hub, eventually: Eventually) -> None:
@@ -642,3 +651,227 @@ def test_a_forked_child_says_that_the_session_is_not_its_own(tmp_path: Path) -> 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert "is closed" in done.stdout
     assert done.stdout.endswith("completed\n")
+
+
+# ── What a second review found ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_server_that_ends_the_stored_session_in_the_handshake_is_given_a_new_one(
+    hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = hub.simulate("voiceflow", flow)
+    machine: Any = simulator._machine
+    start = machine._start
+    ended = ("session.ended", {"reason": "inactivity_timeout"})
+    monkeypatch.setattr(machine, "_start", lambda link, *more: machine._emit(link, *ended) + start(link, *more))
+    assert hub.connect("voiceflow", **simulator.settings, timeout=5).launch().text == "Hello!"
+
+
+@pytest.mark.parametrize("answer", [("session.ended", {"reason": "x"}), ("server.restart", {})])
+def test_a_server_that_only_sends_people_away_is_given_up_not_hammered(
+    hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch, answer: tuple[str, Any]
+) -> None:
+    simulator = hub.simulate("voiceflow", flow)
+    machine: Any = simulator._machine
+    starts = []
+
+    def away(link: str, *_: Any) -> Any:
+        starts.append(link)
+        return machine._emit(link, *answer)
+
+    monkeypatch.setattr(machine, "_start", away)
+    with pytest.raises(ConnectError):
+        hub.connect("voiceflow", **simulator.settings, timeout=0.5, **FAST)
+    assert len(starts) == 1
+
+
+def test_a_session_that_ends_at_every_action_is_given_up_after_the_usual_attempts(
+    hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = hub.simulate("voiceflow", flow)
+    machine: Any = simulator._machine
+    bot = hub.connect("voiceflow", **simulator.settings, **FAST)
+    monkeypatch.setattr(machine, "_act", lambda session, *_: machine._end(session, "no"))
+    with pytest.raises(TurnFailed, match="sends every link away"):
+        bot.say("hi")
+    assert bot.traces_df()["link"].max() < 10
+
+
+def test_a_no_reply_that_nobody_answers_keeps_nobody_waiting(hub: Hub, eventually: Eventually) -> None:
+    flow = Flow("silence")
+
+    @flow.otherwise
+    def answer(turn: FlowTurn) -> None:
+        turn.say(f"You said {turn.text or turn.verb}")
+        turn.raw("action.trace", {"trace": {"type": "no-reply", "payload": {"timeout": 0.05}}})
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, no_reply=True)
+    bot.say("hi")
+    eventually(lambda: "You said no_reply" in set(bot.traces_df()["text"].dropna()))
+    sim(hub).fault("silent")
+    eventually(lambda: "silent" not in sim(hub)._machine._faults)
+    assert bot.say("still there?", timeout=5).status == "completed"
+
+
+def test_a_restart_while_nothing_runs_swallows_nothing(hub: Hub, bot: Session, eventually: Eventually) -> None:
+    bot.say("hi")
+    sim(hub).fault("restart")
+    eventually(lambda: bot.state == "ready" and bot.traces_df()["link"].max() == 2)
+    assert [bot.say("hi").text for _ in range(2)] == ["You said hi"] * 2
+
+
+def test_a_launch_leaves_a_handler_that_does_not_end(hub: Hub) -> None:
+    flow, go = Flow("endless"), threading.Event()
+
+    @flow.launch
+    def hello(turn: FlowTurn) -> None:
+        turn.say("Hello!")
+
+    @flow.on("forever")
+    async def forever(turn: FlowTurn) -> None:
+        await asyncio.Event().wait()
+
+    @flow.on("thread")
+    def thread(turn: FlowTurn) -> None:
+        go.wait(10)
+        turn.say("too late")
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    for words in ("forever", "thread"):
+        with pytest.raises(TurnTimeout):
+            bot.say(words, timeout=0.2)
+        assert bot.launch().text == "Hello!"
+    go.set()
+    assert bot.launch().text == "Hello!"
+    assert "too late" not in bot.transcript()
+
+
+def test_two_questions_at_a_time_are_refused(hub: Hub, eventually: Eventually) -> None:
+    flow = Flow("curious")
+
+    @flow.otherwise
+    async def curious(turn: FlowTurn) -> None:
+        await asyncio.gather(turn.ask("a?"), turn.ask("b?"))
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    bot.say("hi")
+    eventually(lambda: "one question at a time" in str(bot.traces_df()["error"].dropna().tolist()))
+
+
+@pytest.mark.parametrize("payload", [{1, 2}, object(), float("nan")])
+def test_what_json_cannot_hold_is_refused_before_anything_is_sent(bot: Session, payload: Any) -> None:
+    with pytest.raises(ActionError, match="sends what JSON can hold"):
+        bot.act("custom", type="done", payload=payload)
+
+
+def test_a_stream_of_nothing_spoils_no_frame(hub: Hub) -> None:
+    flow = Flow("nothing")
+
+    @flow.otherwise
+    def nothing(turn: FlowTurn) -> None:
+        turn.stream([])
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, completion_events=True)
+    assert bot.say("hi").messages == []
+    assert list(bot.messages_df()["sender"]) == ["user"]
+    assert list(bot.turns_df()["messages"]) == [0]
+
+
+def test_frames_keep_their_order_and_take_any_index(hub: Hub) -> None:
+    flow = Flow("order")
+
+    @flow.otherwise
+    def answer(turn: FlowTurn) -> None:
+        turn.stream([turn.text])
+
+    one, two = (hub.connect("voiceflow", name=n, simulate=True, flow=flow, completion_events=True) for n in ("b", "a"))
+    for n in range(3):
+        (one if n % 2 else two).say(str(n))
+    words = [str(n) for n in range(3) for _ in range(2)]
+    assert list(hub.messages_df()["text"]) == words
+    traces = hub.traces_df()
+    doubled = traces.set_index(traces.index % 3)
+    assert list(messages(doubled)["text"]) == words
+    assert list(turns(doubled)["reply_text"]) == ["0", "1", "2"]
+
+
+def test_a_stream_that_breaks_off_takes_no_words_of_the_next(hub: Hub) -> None:
+    flow = Flow("breaks")
+
+    @flow.on("break")
+    def breaks(turn: FlowTurn) -> None:
+        def pieces() -> Iterator[str]:
+            yield "half"
+            raise RuntimeError("gone")
+
+        turn.stream(pieces())
+
+    @flow.otherwise
+    def whole(turn: FlowTurn) -> None:
+        turn.stream(["who", "le"])
+
+    for asked in (True, False):
+        bot = hub.connect("voiceflow", name="bot", simulate=True, flow=flow, completion_events=asked)
+        assert (bot.say("break").text, bot.say("x").text) == ("half", "whole")
+        assert list(bot.turns_df()["reply_text"])[-2:] == ["half", "whole"]
+
+
+def test_a_button_that_carries_a_credential_is_pressed_as_the_bot_sent_it(hub: Hub) -> None:
+    flow, heard = Flow("carrier"), []
+    request = {"type": "path-1", "payload": {"label": "Go", "authorization": "planted-in-a-button"}}
+
+    @flow.launch
+    def offer(turn: FlowTurn) -> None:
+        buttons = [{"name": "Go", "request": request}]
+        turn.raw("action.trace", {"trace": {"type": "choice", "payload": {"buttons": buttons}}})
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    machine: Any = sim(hub)._machine
+    act = machine._act
+    machine._act = lambda session, payload, now: heard.append(payload["action"]) or act(session, payload, now)
+    turn = bot.launch()
+    assert "planted" not in repr(turn.choices) + repr(turn.traces)
+    bot.press("Go")
+    assert heard[-1] == request
+    assert "planted" not in bot.traces_df().to_csv()
+
+
+def test_a_typed_label_of_an_old_button_is_a_text(hub: Hub, flow: Flow) -> None:
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, press_typed=True)
+    bot.launch()
+    bot.say("hi")
+    assert bot.say("track").text == "You said track"
+
+
+def test_the_user_can_end_the_conversation(bot: Session) -> None:
+    assert bot.act("end").status == "completed"
+    assert bot.say("hi").text == "You said hi"
+    assert bot.traces_df()["conversation"].nunique() == 2
+
+
+def test_a_name_that_is_a_path_is_refused(hub: Hub) -> None:
+    for name in ("../../escaped", "a/b", "..", ".hidden", "-x", "a b", ""):
+        with pytest.raises(SettingsError, match="a session's name is one word"):
+            hub.connect("voiceflow", name=name, simulate=True, resume=True)
+
+
+def test_a_turn_whose_answer_was_swallowed_long_before_the_link_was_lost_is_complete(
+    hub: Hub, flow: Flow, eventually: Eventually
+) -> None:
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, **FAST)
+    bot.say("zero")
+    simulator = sim(hub)
+    send = simulator._sio.emit
+
+    async def swallow(*_: Any, **__: Any) -> None:
+        """A link that stalls: what is sent goes nowhere."""
+
+    simulator._sio.emit = swallow
+    turn = bot.send("hi")
+    (session,) = simulator._machine._sessions.values()
+    eventually(lambda: session.done[-1].request["payload"] == "hi")
+    session.used -= 60
+    simulator._sio.emit = send
+    simulator.fault("drop")
+    assert turn.wait().text == "You said hi"
+    assert list(bot.messages_df()["text"]) == ["zero", "You said zero", "hi", "You said hi"]

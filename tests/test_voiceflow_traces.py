@@ -16,7 +16,6 @@ from socketnb.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 from socketnb.records import (
     NO_TIME,
-    Action,
     Card,
     Cards,
     Choice,
@@ -24,7 +23,10 @@ from socketnb.records import (
     Custom,
     Delta,
     Emit,
+    Ended,
+    Failed,
     Media,
+    Reconnect,
     Record,
     Text,
     Trace,
@@ -263,17 +265,25 @@ def test_a_hundred_thousand_malformed_events_leave_the_client_usable() -> None:
     client.opened(0.0)
     client.received("client.started", {"newSessionRequired": False}, 0.0)
     events = ["action.trace"] * 5 + ["action.status"] * 3 + ["error", "client.started", "session.created", "x"]
+    events += ["session.ended", "server.restart"]
     for n in range(100_000):
         event = chance.choice(events)
         payload = {"trace": junk(chance), "messageID": junk(chance)} if chance.random() < 0.5 else junk(chance)
         effects = client.received(event, payload, float(n))
         assert effects
         voiceflow.content(event, payload)
-    client.act(1, Action("launch"), 0.0)
-    client.abandon(1, 0.0)
-    client.act(2, say("hi"), 0.0)
+        if n % 3 == 0:
+            client.act(n, say("hi"), float(n))
+        if any(isinstance(effect, Reconnect | Ended | Failed) for effect in effects):  # what the engine does then
+            client.closed(float(n))
+            client.dial(float(n))
+            client.opened(float(n))
+            client.received("client.started", {"newSessionRequired": False}, float(n))
+    for turn in range(100_000):
+        client.abandon(turn, 0.0)
+    client.act(100_001, say("hi"), 0.0)
     ended = client.received("action.status", {"status": "completed"}, 0.0)
-    assert any(isinstance(effect, TurnDone) and effect.turn == 2 for effect in ended)
+    assert any(isinstance(effect, TurnDone) and effect.turn == 100_001 for effect in ended)
     assert len(client._turns) <= 1001
 
 

@@ -13,6 +13,7 @@ as the network, against a transcript written from the vendor's page, and over a 
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -236,8 +237,11 @@ class Streams:
         deltas = [shown.content for shown in pieces if isinstance(shown.content, Delta)]
         sound = b"".join(delta.sound for delta in deltas)
         if sound:
-            encoding = next((d.encoding for d in deltas if d.encoding in RATES), None) or self._encoding
-            return Message(Media("audio", data=wav(encoding, sound)), pieces[0].trace)
+            encoding = next((d.encoding for d in deltas if d.encoding), self._encoding)
+            if encoding in RATES:
+                return Message(Media("audio", data=wav(encoding, sound)), pieces[0].trace)
+            address = f"data:{encoding};base64,{base64.b64encode(sound).decode()}"
+            return Message(Media("audio", address), pieces[0].trace)
         text = "".join(delta.text for delta in deltas)
         return Message(Text(text), pieces[0].trace) if text else None
 

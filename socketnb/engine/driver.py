@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from socketnb.records import Action, Address
 
 log = logging.getLogger(__name__)
+HURRY = 10.0
+"""Seconds within which a second order to reconnect is obeyed with the pauses of a lost link."""
 FAIR = 64
 """Steps after which a session with a full inbox lets the others have the loop."""
 
@@ -86,6 +88,7 @@ class Driver:
         self._state = "connecting"
         self._address: Address | None = None
         self._attempt = 0
+        self._reconnected = -HURRY
         self._was_ready = False
         self._lost_at: float | None = None
         self._sent_at: dict[int, float] = {}  # open turns → when their action was sent (NaN: not yet)
@@ -212,12 +215,12 @@ class Driver:
     async def _act(self, turn: int, action: Action) -> None:
         self._sent_at[turn] = NO_TIME
         try:
-            effects = self._machine.act(turn, action, self._now)
+            await self._do(self._machine.act(turn, action, self._now))
         except Exception as error:
             log.exception("the %s machine could not act", type(self._machine).__module__)
+            self._machine.abandon(turn, self._now)
             await self._fail(turn, f"this could not be sent: {type(error).__name__}: {error}")
             return
-        await self._do(effects)
         if self._state == "lost":  # the user tries again: so do we
             self._enter("reconnecting")
             self._attempt = 0
@@ -277,15 +280,15 @@ class Driver:
             await self._give_up(error)
 
     async def _retry(self, error: ConnectError) -> None:
-        delays = self._address.delays() if self._address else ()
-        if self._attempt >= len(delays):
+        attempts = self._address.attempts if self._address else 0
+        if not self._address or self._attempt >= attempts:
             await self._give_up(error)
             return
-        delay = delays[self._attempt]
+        delay = self._address.pause(self._attempt)
         self._attempt += 1
         if self._state != "reconnecting":
             self._enter("reconnecting")
-        said = f"attempt {self._attempt} of {len(delays)} in {delay:g} s"
+        said = f"attempt {self._attempt} of {attempts} in {delay:g} s"
         self._local("reconnecting", "reconnecting", text=said)
         again = partial(self._again, self._number)
         asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, again)
@@ -349,7 +352,12 @@ class Driver:
             await link.close()
             await self._do(self._machine.closed(self._now))
         self._enter("reconnecting")
-        self._dial()
+        before, self._reconnected = self._reconnected, self._now
+        if self._now - before < HURRY:  # a server that sends everybody away at once is not to be hammered
+            await self._retry(ConnectError(f"the server sends every link away ({reason})"))
+        else:
+            self._attempt = 0
+            self._dial()
 
     def _record(self, record: Record, at: int | None = None) -> None:
         turn = record.turn

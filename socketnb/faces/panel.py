@@ -91,7 +91,9 @@ class Panel(anywidget.AnyWidget):
         super().__init__()
         self._session = session
         self._covered: int | None = None  # the end of the last range sent; the first begins where the panel does
-        self._streams = Streams()
+        self._streams = Streams(session.encoding)
+        for trace in session.traces():
+            row(trace, self._streams)
         # ipykernel 7.4 answers a comm on the shell that last published on it; ours publishes from a thread, so
         # clicks would wait for the running cell. Other versions have no such name and need nothing.
         if hasattr(self.comm, "_reply_subshell_for"):
@@ -134,9 +136,7 @@ class Panel(anywidget.AnyWidget):
         try:
             match said:
                 case {"ask": int(since)}:
-                    traces = self._session.traces(since)
-                    to, streams = traces[-1].seq + 1 if traces else since, Streams()
-                    self._publish([shown for trace in traces if (shown := row(trace, streams))], since, to)
+                    self._tell_again(since)
                 case {"say": str(text)} if text.strip():
                     self._session.send(text)
                 case {"press": int(seq), "option": int(option)}:
@@ -146,6 +146,12 @@ class Panel(anywidget.AnyWidget):
         except Exception as error:
             log.exception("the panel of %r failed", self._session.name)
             self.send({"problem": f"{type(error).__name__}: {error}", "text": said.get("say", "")})
+
+    def _tell_again(self, since: int) -> None:
+        """Hand over everything from a trace on; a stream that began before it is put together all the same."""
+        traces, streams = self._session.traces(), Streams(self._session.encoding)
+        rows = [shown for trace in traces if (shown := row(trace, streams)) and trace.seq >= since]
+        self._publish(rows, since, traces[-1].seq + 1 if traces else since)
 
     def _press(self, seq: int, option: int) -> None:
         trace = next(iter(self._session.traces(seq)), None)

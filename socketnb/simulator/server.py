@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from socketnb.engine.link import wire
 from socketnb.errors import SettingsError, unknown
 from socketnb.flow import Conversation, Flow
-from socketnb.records import Close, Emit, Run, Secret, ServerEffect
+from socketnb.records import Close, Drop, Emit, Run, Secret, ServerEffect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -187,10 +187,14 @@ class Simulator:
 
     def _do(self, effects: Sequence[ServerEffect]) -> None:
         for effect in effects:
-            if isinstance(effect, Run):
-                self._conversation(effect.conversation).take(effect.did)
-            else:
-                self._out.put_nowait(effect)
+            match effect:
+                case Run(conversation, did):
+                    self._conversation(conversation).take(did)
+                case Drop(conversation):
+                    if flow := self._flows.pop(conversation, None):
+                        flow.stop()
+                case _:
+                    self._out.put_nowait(effect)
         if self._timer:
             self._timer.cancel()
         if (due := self._machine.deadline) is not None:
@@ -205,14 +209,9 @@ class Simulator:
             self._flows[name] = Conversation(
                 self.flow,
                 lambda step: self._do(self._machine.put(name, step, time.time())),
-                lambda error: self._done(name, error),
+                lambda error: self._do(self._machine.done(name, error, time.time())),
             )
         return self._flows[name]
-
-    def _done(self, name: str, error: str | None) -> None:
-        self._do(self._machine.done(name, error, time.time()))
-        if self._flows[name].ended:
-            del self._flows[name]
 
     async def _send(self) -> None:
         """Send what the machine wants sent, in its order."""
@@ -225,7 +224,7 @@ class Simulator:
                     case Close(link):
                         await self._sio.disconnect(link)
             except Exception:
-                log.exception("%r could not be sent", effect)
+                log.exception("%s could not be sent", effect.event if isinstance(effect, Emit) else "a goodbye")
 
 
 def _is_number(value: object) -> bool:

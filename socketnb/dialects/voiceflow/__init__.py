@@ -68,7 +68,7 @@ def content(event: str, payload: Any) -> Content | None:
         return did(as_dict(as_dict(payload).get("action")))
     trace = as_dict(as_dict(payload).get("trace"))
     if event == "action.trace" and as_text(trace.get("type")):
-        return read(trace).content
+        return read(trace, as_text(payload.get("messageID"))).content
     return None
 
 

@@ -16,6 +16,7 @@ server that sends a turn again from its `accepted` on is understood: what is kno
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ HANDSHAKE = {
 AWAITED = {"dialling": "Socket.IO connection", "starting": "client.started", "creating": "session.created"}
 REMEMBERED = 1000
 """messageIDs whose turn is known, so that what comes late is not taken for something new."""
-RESENT = 3
+RESENT = 8
 """Turns of which a server may send everything again after a lost link."""
 GRACE = 2.0
 """Seconds that the status of a turn is waited for after `session.ended`: the two come in either order."""
@@ -66,6 +67,7 @@ class _Sent:
     message_id: str
     recorded: bool = False
     named: bool = False  # a status or trace of it has come
+    attended: bool = True  # somebody waits; one that the machine sent by itself keeps nobody waiting
 
 
 class Client:
@@ -77,13 +79,13 @@ class Client:
         self._ids = ids
         self._key: Secret | None = settings["session_key"]
         self._state = "down"  # down · dialling · starting · creating · ready · ended
-        self._waiting: deque[tuple[int, _Sent]] = deque()
+        self._waiting: dict[int, _Sent] = {}  # turns in line, in order
         self._running: dict[int, _Sent] = {}
         self._turns: dict[str, int] = {}  # messageID → turn, of the last that came
         self._echoes = False  # the server uses our messageID: an action sent twice is known to be the same
         self._last = 0  # unsolicited traces belong to the turn before them
-        self._heard: dict[int, list[tuple[str, str | None]]] = {}  # what came in each of the last turns
-        self._again: dict[int, deque[tuple[str, str | None]]] = {}  # what may come again after a lost link
+        self._heard: dict[int, list[str]] = {}  # fingerprints of what came in each of the last turns
+        self._again: dict[int, deque[str]] = {}  # what may come again after a lost link
         self._silence: float | None = None  # seconds after which the bot wants to hear that the user says nothing
         self._restart: dict[str, Any] | None = None  # the action that a restarting server asked for
 
@@ -125,15 +127,15 @@ class Client:
         sent = _Sent(request_of(action), self._ids())
         if self._state == "ready" and action.at_once:
             return self._send(turn, sent)
-        self._waiting.append((turn, sent))
+        self._waiting[turn] = sent
         if self._state == "ended" and not self._running:
             return [Reconnect("a new session")]  # "A valid session must already exist": the handshake makes one
         return self._send_next()
 
     def abandon(self, turn: int, now: float) -> list[ClientEffect]:  # noqa: ARG002
         """Nobody waits for this turn any more: the next in line may go."""
-        self._waiting = deque(item for item in self._waiting if item[0] != turn)
-        return self._send_next() if self._running.pop(turn, None) else []
+        self._waiting.pop(turn, None)
+        return self._next() if self._running.pop(turn, None) else []
 
     def received(self, event: str, payload: Any, now: float) -> list[ClientEffect]:
         """An event came."""
@@ -162,18 +164,16 @@ class Client:
         if step := AWAITED.get(self._state):
             return [Failed(f"no {step} came within {self._settings['timeout']:g} s")]
         if self._state == "ended":
-            return self._finish(self._turn, "completed", "the session ended")
-        sent = _Sent({"type": "no-reply"}, self._ids(), recorded=True)
-        self._running[self._last] = sent
-        self._name(sent.message_id, self._last)
-        return self._emit(self._last, sent, "no_reply", "the user said nothing")
+            turns = list(self._running)
+            return [effect for turn in turns for effect in self._finish(turn, "completed", "the session ended")]
+        return self._unattended({"type": "no-reply"}, "no_reply", "the user said nothing")
 
     def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002
         """The link is gone."""
         if self._state != "ended":
             self._state, self.deadline = "down", None
         effects: list[ClientEffect] = []
-        if not self._echoes:
+        if not self._echoes and not self._restart:
             for turn in [turn for turn, sent in self._running.items() if not sent.named]:
                 effects += self._finish(turn, "failed", "the link was lost before the bot took this up: say it again")
         self._take_back()
@@ -209,12 +209,12 @@ class Client:
         effects: list[ClientEffect] = [Ready(conversation), Record(event, kind, payload)]
         if self._restart:
             action, self._restart = self._restart, None
-            sent = next(iter(self._running.values()), None) or _Sent(action, self._ids(), recorded=True)
-            turn = self._turn
-            self._name(sent.message_id, turn)
-            self._running[turn] = sent
-            sent.named = False
-            return effects + self._emit(turn, sent, "status", "sent again, as the server asked", action)
+            for turn, sent in self._running.items():
+                if sent.request == action:
+                    sent.named = False
+                    return effects + self._emit(turn, sent, "status", "sent again, as the server asked")
+            if not self._waiting:
+                return effects + self._unattended(action, "status", "sent again, as the server asked")
         return effects + self._send_next()
 
     # Turns
@@ -224,9 +224,18 @@ class Client:
         return next(iter(self._running), self._last)
 
     def _send_next(self) -> list[ClientEffect]:
-        if self._state != "ready" or self._running or not self._waiting:
+        if self._state != "ready" or not self._waiting or any(sent.attended for sent in self._running.values()):
             return []
-        return self._send(*self._waiting.popleft())
+        self._running.clear()
+        turn = next(iter(self._waiting))
+        return self._send(turn, self._waiting.pop(turn))
+
+    def _unattended(self, request: dict[str, Any], kind: str, said: str) -> list[ClientEffect]:
+        """Send what the user did not do, in the turn before it."""
+        sent = _Sent(request, self._ids(), recorded=True, attended=False)
+        self._running[self._last] = sent
+        self._name(sent.message_id, self._last)
+        return self._emit(self._last, sent, kind, said)
 
     def _send(self, turn: int, sent: _Sent) -> list[ClientEffect]:
         what = did(sent.request)
@@ -235,6 +244,7 @@ class Client:
             kind, said = "status", f"sent again: {said}"
         sent.recorded = True
         self.deadline = None
+        self._silence = None
         self._running[turn], self._last = sent, turn
         self._name(sent.message_id, turn)
         self._heard.setdefault(turn, [])
@@ -242,18 +252,15 @@ class Client:
             del self._heard[old]
         return self._emit(turn, sent, kind, said)
 
-    def _emit(
-        self, turn: int, sent: _Sent, kind: str, said: str, request: dict[str, Any] | None = None
-    ) -> list[ClientEffect]:
-        payload = {"action": request or sent.request, "messageID": sent.message_id}
+    def _emit(self, turn: int, sent: _Sent, kind: str, said: str) -> list[ClientEffect]:
+        payload = {"action": sent.request, "messageID": sent.message_id}
         return _sent("action.send", payload, kind, turn, said)
 
     def _take_back(self) -> None:
         """Put actions that no status came for back in line: the server may not have begun with them."""
-        for turn, sent in reversed(list(self._running.items())):
-            if not sent.named:
-                del self._running[turn]
-                self._waiting.appendleft((turn, sent))
+        back = {turn: sent for turn, sent in self._running.items() if not sent.named}
+        self._running = {turn: sent for turn, sent in self._running.items() if sent.named}
+        self._waiting = {**back, **self._waiting}
 
     def _turn_of(self, message_id: Any) -> int:
         known = self._turns.get(message_id) if isinstance(message_id, str) else None
@@ -274,15 +281,16 @@ class Client:
         if len(self._turns) > REMEMBERED:
             del self._turns[next(iter(self._turns))]
 
-    def _is_again(self, turn: int, kind: str, text: str | None) -> bool:
-        """Tell whether this is the next of what came in this turn before the link was lost."""
-        before = self._again.get(turn)
-        if before and before[0] == (kind, text):
+    def _is_again(self, turn: int, payload: Any) -> bool:
+        """Tell whether this is, to the letter, the next of what came in this turn before the link was lost."""
+        if turn not in self._heard:
+            return False
+        mark, before = fingerprint(json.dumps(payload)), self._again.get(turn)
+        if before and before[0] == mark:
             before.popleft()
             return True
         self._again.pop(turn, None)
-        if turn in self._heard:
-            self._heard[turn].append((kind, text))
+        self._heard[turn].append(mark)
         return False
 
     def _status(self, payload: Any, now: float) -> list[ClientEffect]:
@@ -291,14 +299,16 @@ class Client:
         if not status:
             return [misread("action.status", payload, "status is missing", self._turn)]
         turn = self._turn_of(about.get("messageID"))
-        self._is_again(turn, "status", status)
-        final = status in ("completed", "rejected") and turn in self._running
+        self._is_again(turn, payload)
+        over = status in ("completed", "rejected") and turn in self._running
+        final = over and self._running[turn].attended
         record = Record("action.status", "status", payload, turn=turn, text=status, final=final)
+        if over:
+            del self._running[turn]
+            if self._settings["no_reply"] and self._silence is not None and self._state == "ready":
+                self.deadline, self._silence = now + self._silence, None
         if not final:
             return [record]
-        del self._running[turn]
-        if self._settings["no_reply"] and self._silence is not None:
-            self.deadline, self._silence = now + self._silence, None
         done: Status = "completed" if status == "completed" else "rejected"
         return [record, TurnDone(turn, done, str(reason) if reason else None), *self._next()]
 
@@ -313,6 +323,8 @@ class Client:
     def _next(self) -> list[ClientEffect]:
         if self._state != "ended":
             return self._send_next()
+        if self._running:
+            return []
         self.deadline = None
         return [Reconnect("a new session")] if self._waiting else []
 
@@ -320,9 +332,9 @@ class Client:
         trace = as_dict(as_dict(payload).get("trace"))
         if not isinstance(trace.get("type"), str):
             return [misread("action.trace", payload, "a trace needs a type", self._turn)]
-        reading = read(trace)
+        reading = read(trace, as_text(payload.get("messageID")))
         turn = self._turn_of(payload.get("messageID"))
-        again = self._is_again(turn, reading.kind, reading.text)
+        again = self._is_again(turn, payload)
         if reading.kind == "no_reply":
             seconds = as_dict(trace.get("payload")).get("timeout")
             self._silence = float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
@@ -344,6 +356,9 @@ class Client:
 
     def _ended(self, payload: Any, now: float) -> list[ClientEffect]:
         reason = as_text(as_dict(payload).get("reason")) or "no reason given"
+        if self._state in AWAITED:  # the stored session's end: the handshake goes on and makes a new one
+            self._key = None
+            return [Record("session.ended", "session", payload, text=f"the stored session has ended ({reason})")]
         self._state, self._key = "ended", None
         self._take_back()  # sent while the end was on its way
         self.deadline = now + GRACE if self._running else None
@@ -355,8 +370,10 @@ class Client:
         return [*effects, Reconnect("a new session")] if self._waiting and not self._running else effects
 
     def _restarts(self, payload: Any) -> list[ClientEffect]:
-        self._restart = as_dict(as_dict(payload).get("action")) or None
         record = Record("server.restart", "session", payload, turn=self._turn, text="the server restarts")
+        if self._state in AWAITED:
+            return [record, Failed("the server restarts")]
+        self._restart = as_dict(as_dict(payload).get("action")) or None
         return [record, Reconnect("the server restarts")]
 
     def _error(self, payload: Any) -> list[ClientEffect]:

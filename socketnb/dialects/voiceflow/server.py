@@ -2,7 +2,7 @@
 
 It speaks the documented dialect, and to clients that begin with `start` the one of Voiceflow's own web widget, which
 has other names for the same things (`WIDGET`). What the vendor does not publish is decided here: a session keeps the
-events of its last turn, and a client that lost its link in that turn, or just after it, is sent them again.
+events of its last turns, and a client that lost its link, and sends messageIDs, is sent them again.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from socketnb.records import (
     Close,
     Custom,
     Delta,
+    Drop,
     Emit,
     End,
     Media,
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
 OPTIONS: dict[str, Setting] = {
     "idle_timeout": Setting("seconds after which a session without an action ends; 0: never", type=float, default=0.0),
 }
-ARRIVED = 1.0
-"""Seconds after which what was sent is taken to have arrived: the protocol has no acknowledgements."""
+RESENT = 4
+"""Turns that a session keeps to send again: the protocol has no acknowledgements."""
 FAULTS = {
     "reject": "the next action is rejected",
     "silent": "the next action is accepted and never completed",
@@ -87,7 +88,9 @@ class _Session:
     config: dict[str, Any]
     used: float
     turns: deque[_Turn] = field(default_factory=deque)  # the first is under way
-    last: _Turn | None = None
+    done: deque[_Turn] = field(default_factory=lambda: deque(maxlen=RESENT))
+    names: bool = False  # its client sends messageIDs, and so knows what comes twice
+    restarted: dict[str, Any] | None = None  # the action that its client was told to replay
     unsent: deque[tuple[str, Any]] = field(default_factory=lambda: deque(maxlen=10_000))
     words: str = ""  # of a stream that the client did not ask to have in pieces
     ended: bool = False
@@ -138,14 +141,14 @@ class Server:
             case _:
                 return self._error(link, "unknown_event", f"there is no event {event!r}")
 
-    def closed(self, link: str, now: float, *, goodbye: bool = False) -> list[ServerEffect]:
-        """A client's link is gone; its session stays. A turn that ended long ago, or before a goodbye, has arrived."""
+    def closed(self, link: str, now: float, *, goodbye: bool = False) -> list[ServerEffect]:  # noqa: ARG002
+        """A client's link is gone; its session stays. What was sent before a goodbye has arrived."""
         self._starts.pop(link, None)
         self._widgets.discard(link)
         if (session := self._links.pop(link, None)) and session.link == link:
             session.link = None
-            if goodbye or now - session.used > ARRIVED:
-                session.last = None
+            if goodbye:
+                session.done.clear()
         return []
 
     def put(self, conversation: str, step: Step, now: float) -> list[ServerEffect]:
@@ -162,16 +165,24 @@ class Server:
     def done(self, conversation: str, error: str | None, now: float) -> list[ServerEffect]:
         """The flow is done with this turn, or broke."""
         session = self._sessions.get(conversation)
-        if session is None or not session.turns:
+        if session is None:
             return []
         effects = self._to(session, "error", {"code": "flow_error", "error": error}) if error else []
+        if not session.turns:  # it broke after it had asked, say
+            return effects
         turn = session.turns.popleft()
-        session.last, turn.over, session.used = turn, True, now
+        session.done.append(turn)
+        turn.over, session.used = True, now
+        if session.words:  # a stream that broke off
+            effects += self._trace(session, self._text(session.words), now, turn)
+            session.words = ""
         if not turn.silent:
             effects += self._to(session, "action.status", {"status": "completed", "messageID": turn.message_id}, turn)
         if session.ended:
             return effects + self._end(session, "end_of_diagram")
-        return effects + self._run_next(session)
+        effects += self._run_next(session)
+        self._set_timer()
+        return effects
 
     def timer(self, now: float) -> list[ServerEffect]:
         """End the sessions that nobody has used for too long."""
@@ -216,10 +227,11 @@ class Server:
         return effects
 
     def _resume(self, session: _Session) -> list[ServerEffect]:
-        """Send the last turn again from its beginning, and what came while there was no link."""
-        turn = session.turns[0] if session.turns else session.last
-        events = [*turn.events] if turn else []
-        events += [item for item in session.unsent if item not in events]
+        """Send what came while there was no link, and to a client that knows what comes twice, the last turns again."""
+        turns = [*session.done, *session.turns] if session.names else []
+        events = [item for turn in turns for item in turn.events]
+        sent = set(map(id, events))
+        events += [item for item in session.unsent if id(item) not in sent]
         session.unsent.clear()
         return [effect for event, payload in events for effect in self._emit(session.link or "", event, payload)]
 
@@ -236,7 +248,7 @@ class Server:
     def _end(self, session: _Session, reason: str) -> list[ServerEffect]:
         effects = self._to(session, "session.ended", {"reason": reason})
         self._forget(session)
-        return effects
+        return [*effects, Drop(session.id)]
 
     def _forget(self, session: _Session) -> None:
         del self._sessions[session.id], self._keys[session.key]
@@ -244,7 +256,7 @@ class Server:
             self._links.pop(session.link, None)
 
     def _set_timer(self) -> None:
-        used = [session.used for session in self._sessions.values()] if self._idle else []
+        used = [s.used for s in self._sessions.values() if not s.turns] if self._idle else []
         self.deadline = min(used) + self._idle if used else None
 
     # Turns
@@ -253,6 +265,7 @@ class Server:
         session.used = now
         self._set_timer()
         action = as_dict(payload.get("action"))
+        session.names = bool(as_text(payload.get("messageID")))
         message_id = as_text(payload.get("messageID")) or self._ids()
         if known := self._known(session, message_id, action):
             status = "completed" if known.over else "accepted"
@@ -266,15 +279,24 @@ class Server:
         if problem:
             rejected = {"status": "rejected", "messageID": message_id, "reason": problem}
             return self._to(session, "action.status", rejected)
+        effects: list[ServerEffect] = []
+        if action["type"] in ("launch", "end"):  # both leave what is under way
+            while session.turns:
+                old = session.turns.popleft()
+                old.over = True
+                effects += self._to(session, "action.status", {"status": "completed", "messageID": old.message_id}, old)
         session.turns.append(turn)
-        effects = self._to(session, "action.status", {"status": "accepted", "messageID": message_id}, turn)
+        effects += self._to(session, "action.status", {"status": "accepted", "messageID": message_id}, turn)
+        if action["type"] == "end":
+            effects += self._to(session, "action.status", {"status": "completed", "messageID": message_id}, turn)
+            return effects + self._end(session, "ended_by_user")
         return effects + (self._run_next(session) if len(session.turns) == 1 else [])
 
     def _known(self, session: _Session, message_id: str, action: dict[str, Any]) -> _Turn | None:
         """Return the turn that this action is sent again for: after a lost link, or a restart."""
-        for turn in [*session.turns, *([session.last] if session.last else [])]:
-            if turn.message_id == message_id or ("restarted" in self._faults and turn.request == action):
-                self._faults.discard("restarted")
+        for turn in [*session.turns, *session.done]:
+            if turn.message_id == message_id or (session.restarted == turn.request == action):
+                session.restarted = None
                 return turn
         return None
 
@@ -282,9 +304,8 @@ class Server:
         return [Run(session.id, did(session.turns[0].request))] if session.turns else []
 
     def _restart(self, session: _Session) -> list[ServerEffect]:
-        self._faults.add("restarted")
-        action = {"action": session.turns[0].request} if session.turns else {}
-        return self._to(session, "server.restart", action)
+        session.restarted = session.turns[0].request if session.turns else None
+        return self._to(session, "server.restart", {"action": session.restarted} if session.restarted else {})
 
     # Sending
 
@@ -294,8 +315,10 @@ class Server:
             payload = {**payload, "messageID": session.turns[0].message_id if session.turns else self._ids()}
         return self._to(session, step.event, payload, session.turns[0] if session.turns else None)
 
-    def _trace(self, session: _Session, trace: dict[str, Any], now: float) -> list[ServerEffect]:
-        turn = session.turns[0] if session.turns else None
+    def _trace(
+        self, session: _Session, trace: dict[str, Any], now: float, turn: _Turn | None = None
+    ) -> list[ServerEffect]:
+        turn = turn or (session.turns[0] if session.turns else None)
         payload = {
             "trace": {**trace, "time": int(now * 1000)},
             "messageID": turn.message_id if turn else self._ids(),
@@ -304,10 +327,11 @@ class Server:
 
     def _to(self, session: _Session, event: str, payload: Any, turn: _Turn | None = None) -> list[ServerEffect]:
         """Send to a session's link, or keep it until there is one."""
+        item = (event, payload)
         if turn:
-            turn.events.append((event, payload))
+            turn.events.append(item)
         if session.link is None:
-            session.unsent.append((event, payload))
+            session.unsent.append(item)
             return []
         return self._emit(session.link, event, payload)
 
@@ -381,7 +405,7 @@ class Server:
     def _stream(self, session: _Session, piece: Delta) -> list[dict[str, Any]]:
         """Send a piece as it is, or, to a client that did not ask for pieces, the whole at the end."""
         if session.config.get("completionEvents") is not True:
-            session.words += piece.text
+            session.words = piece.text if piece.first else session.words + piece.text
             if not piece.last:
                 return []
             text, session.words = session.words, ""

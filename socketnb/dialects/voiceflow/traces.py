@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from socketnb.dialects import as_dict, as_list, as_text
@@ -32,14 +33,19 @@ class Reading(NamedTuple):
     intent: str | None = None
 
 
-def read(trace: dict[str, Any]) -> Reading:
-    """Read one trace. A type that is not known is content of kind `custom`: custom actions bring their own."""
+def read(trace: dict[str, Any], message_id: str = "") -> Reading:
+    """Read one trace; a streamed piece belongs to the stream of its messageID.
+
+    A type that is not known is content of kind `custom`: custom actions bring their own.
+    """
     kind, payload = str(trace["type"]), as_dict(trace.get("payload"))
     reader = READERS.get(kind)
     try:
         reading = reader(payload) if reader else _custom(kind, trace)
     except RecursionError:  # a rich text nested deeper than anybody can read
         reading = _custom(kind, trace)
+    if isinstance(piece := reading.content, Delta) and message_id:
+        reading = reading._replace(content=replace(piece, stream=f"{piece.stream} {message_id}"))
     return reading if reading.node else reading._replace(node=_node(payload.get("ref")))
 
 
@@ -181,7 +187,7 @@ def _audio(payload: dict[str, Any]) -> Reading:
     names = ("content", "audio", "chunk", "data")
     chunk = next((payload[name] for name in names if isinstance(payload.get(name), str)), "")
     try:
-        sound = base64.b64decode(chunk, validate=True)
+        sound = base64.b64decode(chunk + "=" * (-len(chunk) % 4), validate=True)
     except (binascii.Error, ValueError):
         sound = b""
     encoding = as_text(payload.get("encoding")) or None
