@@ -84,6 +84,9 @@ class Lab:
         page.goto(f"{url}lab/tree/{path}?token={TOKEN}&reset")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=READY * 1000)
         page.wait_for_selector(".jp-Spinner", state="detached", timeout=READY * 1000)
+        # A cell that is run before the kernel is there brings a dialog that asks for one.
+        idle = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
+        page.wait_for_selector(idle, state="attached", timeout=READY * 1000)
 
     def run(self, cell: int) -> None:
         """Run a cell. The first keystroke is sometimes lost while the page settles: press until it is taken."""
