@@ -1,4 +1,4 @@
-"""The conversation API: a `Session` is one conversation with one bot, a `Turn` one user action and what follows.
+"""The conversation API: a `Session` is one conversation with one bot.
 
 One class serves all platforms: what differs is data, the dialect's verbs. Sessions may be used from any thread;
 news come on the background loop's thread, and are recorded before anybody is told.
@@ -6,7 +6,6 @@ news come on the background loop's thread, and are recorded before anybody is to
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import html
 import json
@@ -16,14 +15,15 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 from socketnb import frames, render
-from socketnb.dialects import Message, message, messages
+from socketnb.dialects import Message, message
 from socketnb.engine.driver import Driver, News, Observed, State
-from socketnb.engine.loop import SLICE, wait
-from socketnb.errors import ActionError, ConnectError, SessionError, TurnFailed, TurnTimeout, unknown
-from socketnb.records import NO_TIME, Action, Choice, Choices, Credential, Delta, Ready, Status, Trace, TurnDone
+from socketnb.engine.loop import wait
+from socketnb.errors import ActionError, ConnectError, SessionError, unknown
+from socketnb.records import Action, Choice, Credential, Ready, Trace, TurnDone
+from socketnb.turn import Turn, choices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import pandas as pd
 
@@ -35,169 +35,8 @@ if TYPE_CHECKING:
     from socketnb.settings import Kept
 
 log = logging.getLogger(__name__)
-SPARE = 5.0
-"""Seconds that a wait outlasts its turn's own time, which the driver keeps."""
 OFFERS = frozenset({"choices", "card", "carousel", "list"})
 """Kinds of traces that may have buttons."""
-
-
-class Turn:
-    """One user action and all that follows until the bot is done with it. It can be awaited.
-
-    Attributes:
-        number: 1, 2, 3 … in its session.
-        action: what the user did.
-        status: `running`, then `completed`, `rejected`, `timeout`, `cancelled` or `failed`.
-        reason: why it ended so, where the platform tells.
-        traces: what was observed, so far.
-    """
-
-    def __init__(self, session: Session, number: int, action: Action) -> None:
-        self.number = number
-        self.action = action
-        self.status: Status = "running"
-        self.reason: str | None = None
-        self.traces: list[Trace] = []
-        self._session = session
-        self._changed = threading.Condition()
-        self._done: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-    @property
-    def messages(self) -> list[Message]:
-        """What the bot showed, streamed pieces put together."""
-        said = [trace for trace in self.traces if trace.sender != "user"]
-        return messages(said, self._session.encoding)
-
-    @property
-    def text(self) -> str:
-        """What the bot said, a line a message."""
-        return "\n".join(m.text for m in self.messages if m.text and not isinstance(m.content, Choices))
-
-    @property
-    def choices(self) -> list[Choice]:
-        """The buttons of the last message that has any."""
-        return _choices(self.traces)
-
-    @property
-    def error(self) -> str | None:
-        """The error that came, if any."""
-        return next((trace.error for trace in self.traces if trace.error), None)
-
-    @property
-    def first_ms(self) -> float:
-        """Milliseconds from sending to the first message; NaN while there is none."""
-        return next((m.trace.elapsed_ms for m in self.messages), NO_TIME)
-
-    @property
-    def done_ms(self) -> float:
-        """Milliseconds from sending to the end; NaN while running."""
-        return next((trace.elapsed_ms for trace in self.traces if trace.final), NO_TIME)
-
-    def wait(self, timeout: float | None = None) -> Turn:
-        """Wait until the bot is done, at most `timeout` seconds (default: the session's), and return this turn.
-
-        Raises:
-            TurnTimeout: it was not; the session stays usable.
-            TurnFailed: the session broke.
-        """
-        seconds = self._allow(timeout)
-        try:
-            wait(self._done, seconds + SPARE)  # the driver gives the turn up in time; nothing waits for ever
-        except KeyboardInterrupt:
-            self._abandon("cancelled")
-            raise
-        except TimeoutError:
-            self._finish("timeout", "the background loop does not answer")
-        return self._result(seconds)
-
-    def cancel(self) -> None:
-        """Stop waiting for this turn. What came is kept; what still comes is in the session's frames."""
-        self._abandon("cancelled")
-
-    def stream(self, timeout: float | None = None) -> Iterator[Message]:
-        """Yield the bot's messages as they arrive, a streamed one piece by piece, until the turn is over.
-
-        Raises:
-            TurnTimeout, TurnFailed: as `wait`.
-        """
-        seconds = self._allow(timeout)
-        seen = 0
-        try:
-            while not (self._done.done() and seen == len(self.traces)):
-                with self._changed:
-                    if len(self.traces) == seen and not self._done.done():
-                        self._changed.wait(SLICE)
-                fresh = self.traces[seen:]
-                seen += len(fresh)
-                found = (m for m in map(message, fresh) if m and m.trace.sender != "user")
-                yield from (m for m in found if m.text or not isinstance(m.content, Delta))
-        except KeyboardInterrupt:
-            self._abandon("cancelled")
-            raise
-        self._result(seconds)
-
-    def __await__(self) -> Generator[Any, None, Turn]:
-        return self._awaited().__await__()
-
-    async def _awaited(self) -> Turn:
-        try:
-            await asyncio.shield(asyncio.wrap_future(self._done))
-        except asyncio.CancelledError:
-            self._abandon("cancelled")
-            raise
-        return self._result(self._session.timeout)
-
-    def _allow(self, timeout: float | None) -> float:
-        """Check and set how long this turn may take from now, in seconds."""
-        seconds = self._session.timeout if timeout is None else timeout
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < threading.TIMEOUT_MAX:
-            raise ActionError(f"timeout is a number of seconds above 0, not {timeout!r}")
-        if self._session._loop.here:  # noqa: SLF001
-            raise SessionError("a listener cannot wait for a turn: use send() there")
-        if timeout is not None:
-            self._session._driver.allow(self.number, seconds)  # noqa: SLF001
-        return float(seconds)
-
-    def _abandon(self, kind: str) -> None:
-        self._session._driver.abandon(self.number, kind)  # noqa: SLF001 (a turn is part of its session)
-        concurrent.futures.wait([self._done], timeout=1)
-
-    def _result(self, seconds: float) -> Turn:
-        name = self._session.name
-        if self.status == "failed":
-            raise TurnFailed(f"{name}: {self.reason}", self)
-        if self.status == "timeout":
-            hint = f" (it said: {self.error})" if self.error else ""
-            what = f"{name}: the bot was not done with turn {self.number} within {seconds:g} s{hint}"
-            raise TurnTimeout(f"{what}; the session stays usable, timeout= waits longer", self)
-        return self
-
-    def _add(self, trace: Trace) -> None:
-        with self._changed:
-            self.traces.append(trace)
-            self._changed.notify_all()
-
-    def _finish(self, status: Status, reason: str | None) -> None:
-        with self._changed:
-            if not self._done.done():
-                self.status, self.reason = status, reason
-                self._done.set_result(None)
-                self._changed.notify_all()
-
-    def _summary(self) -> str:
-        ms = render.milliseconds(self.first_ms)
-        parts = [self.status, self.reason, ms and f"first {ms}", render.milliseconds(self.done_ms)]
-        return " · ".join(part for part in parts if part)
-
-    def __repr__(self) -> str:
-        return f"{render.transcript_text(self.traces)}\n{'':<6} ({self._summary()})"
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        foot = f'<small style="opacity:.65">{html.escape(self._summary())}</small>'
-        return {
-            "text/plain": repr(self),
-            "text/html": render.transcript_html(self.traces, self._session.encoding) + foot,
-        }
 
 
 class Session:
@@ -311,7 +150,7 @@ class Session:
         if action.verb == "text" and self._settings.get("press_typed"):
             typed = action.fields["text"].strip().casefold()
             latest = [trace for trace, _ in self._offers if trace.turn == self._log.turn]
-            if found := [option for option in _choices(latest) if option.label.strip().casefold() == typed]:
+            if found := [option for option in choices_of(latest) if option.label.strip().casefold() == typed]:
                 action = Action("press", {"choice": found[0]}, action.at_once)
         if isinstance(choice := action.fields.get("choice"), Choice):
             action = Action(action.verb, {**action.fields, "choice": self._unmasked(choice)}, action.at_once)
@@ -319,7 +158,15 @@ class Session:
             if self._closing:
                 raise SessionError(f"session {self.name!r} is closed: open a new one with connect()")
             self._log.turn += 1
-            turn = self._turns[self._log.turn] = Turn(self, self._log.turn, action)
+            turn = self._turns[self._log.turn] = Turn(
+                self._log.turn,
+                action,
+                name=self.name,
+                driver=self._driver,
+                loop=self._loop,
+                timeout=self.timeout,
+                encoding=self.encoding,
+            )
             self._driver.act(turn.number, action, self.timeout)
         return turn
 
@@ -333,7 +180,7 @@ class Session:
     @property
     def choices(self) -> list[Choice]:
         """The buttons that can be pressed now."""
-        return _choices([trace for trace, _ in self._offers])
+        return choices_of([trace for trace, _ in self._offers])
 
     def traces(self, since: int = 0) -> list[Trace]:
         """Return the recorded traces, from `seq` number `since` on."""
@@ -380,7 +227,7 @@ class Session:
             finally:
                 self.state = "closed"
                 for turn in list(self._turns.values()):  # what the driver did not come to
-                    turn._finish("cancelled", "the session was closed")  # noqa: SLF001
+                    turn.finish("cancelled", "the session was closed")
                 self._on_close(self)
 
     def disown(self) -> None:
@@ -422,7 +269,7 @@ class Session:
                     self._kept.keep(**{keep: value})
             case TurnDone(number, status, reason):
                 if turn := self._turns.pop(number, None):
-                    turn._finish(status, reason and self._log.mask(reason))  # noqa: SLF001
+                    turn.finish(status, reason and self._log.mask(reason))
             case State(name, error):
                 self._enter(name, error)
 
@@ -430,7 +277,7 @@ class Session:
         if self.state == "ready" and not self._opened.done():
             self._opened.set_result(None)
         if turn := self._turns.get(trace.turn):
-            turn._add(trace)  # noqa: SLF001
+            turn.add(trace)
         for hear in list(self._listeners):
             try:
                 hear(trace)
@@ -504,12 +351,3 @@ class Session:
         facts = html.escape(f"{self.platform} · {self.state} · {self._log.turn} turns · {self._log.seq} traces")
         head = f"<strong>{html.escape(self.name)}</strong> <small style='opacity:.65'>{facts}</small>"
         return {"text/plain": repr(self), "text/html": head + render.transcript_html(self.traces(), self.encoding)}
-
-
-def _choices(traces: list[Trace]) -> list[Choice]:
-    """Return the buttons of the last trace that has any."""
-    for trace in reversed(traces):
-        shown = message(trace)
-        if shown and shown.choices:
-            return list(shown.choices)
-    return []

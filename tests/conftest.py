@@ -4,13 +4,16 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from socketnb.flow import Flow, FlowTurn
 from socketnb.hub import Hub
+from socketnb.session import Session
 
 NUMBERS = count()
+Eventually = Callable[[Callable[[], bool]], None]
 FAST = {"reconnection_delay": 0.02, "reconnection_delay_max": 0.05}
 
 
@@ -77,7 +80,18 @@ def flow() -> Flow:
 
 
 @pytest.fixture
-def eventually() -> Callable[[Callable[[], bool]], None]:
+def bot(hub: Hub, flow: Flow) -> Session:
+    """A conversation with that bot, on a simulator of its own."""
+    return hub.connect("voiceflow", name="bot", simulate=True, flow=flow, **FAST)
+
+
+def sim(hub: Hub) -> Any:
+    """Return the simulator that was started last."""
+    return hub._simulators[-1]
+
+
+@pytest.fixture
+def eventually() -> Eventually:
     """Wait until something is true, without polling for longer than a test may take."""
 
     def wait(true: Callable[[], bool], seconds: float = 10) -> None:
