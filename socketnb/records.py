@@ -316,10 +316,10 @@ class Reconnect:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The link cannot be made ready. `final` ones are not worth another attempt: a refusal, say."""
+    """The link cannot be made ready. After a refusal another attempt is not worth it."""
 
     reason: str
-    final: bool = False
+    how: Literal["refused", "timeout", "lost"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,17 @@ def test_a_web_server_that_speaks_no_socketio_is_told(hub: Hub) -> None:
         hub.connect("voiceflow", project_id="x", url=url)
 
 
+@pytest.mark.parametrize("body", [b"0{}", b"0[]", b"0null", b""])
+def test_a_server_that_opens_with_nonsense_is_told_at_once(hub: Hub, body: bytes) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        length = str(len(body)).encode()
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + length + b"\r\n\r\n" + body)
+
+    with server_that(answer) as url, pytest.raises(Unreachable, match="no Socket.IO server answers"):
+        hub.connect("voiceflow", project_id="x", url=url, timeout=30)
+
+
 def test_garbage_on_the_wire_is_told(hub: Hub) -> None:
     def answer(connection: socket.socket) -> None:
         connection.recv(4096)

@@ -1,5 +1,7 @@
 """The panel's kernel side: what travels, without a browser."""
 
+import base64
+import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from socketnb.faces.panel import Panel
-from socketnb.flow import Flow
+from socketnb.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 from socketnb.session import Session
 
@@ -138,3 +140,44 @@ def test_hostile_words_travel_as_text_or_sanitised(bot: Session, page: Page) -> 
 def test_no_state_is_saved_but_the_code(page: Page) -> None:
     state = page.panel.get_state()
     assert {name for name, value in state.items() if value and not name.startswith("_")} <= {"layout", "tabbable"}
+
+
+def test_a_panel_opened_in_mid_stream_shows_the_whole_of_it(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    flow, go = Flow("model"), threading.Event()
+
+    def pieces() -> Iterator[str]:
+        yield "first half "
+        go.wait(10)
+        yield "second half"
+
+    @flow.otherwise
+    def answer(turn: FlowTurn) -> None:
+        turn.stream(pieces())
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, completion_events=True)
+    story = bot.stream("hi")
+    assert next(story).text == "first half "
+    page = Page(bot.panel(), monkeypatch)
+    half = len(bot.traces())
+    go.set()
+    assert [message.text for message in story] == ["second half"]
+    page.says({"ask": half})
+    whole = [row["html"] for row in page.rows if "html" in row]
+    assert whole == ["<p>first half second half</p>\n"] * 2, "live, and asked for again from the middle on"
+    page.panel.close()
+
+
+@pytest.mark.parametrize("encoding", ["audio/x-mulaw", "audio/pcm"])
+def test_speech_sounds_the_same_wherever_it_is_shown(
+    hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, audio_events=True, audio_encoding=encoding)
+    page = Page(bot.panel(), monkeypatch)
+    turn = bot.say("hi there")
+    (sound,) = [message.audio for message in turn.messages if message.audio]
+    address = base64.b64encode(sound).decode()
+    shown = [turn._repr_mimebundle_()["text/html"], bot._repr_mimebundle_()["text/html"]]
+    shown += [row["html"] for row in page.rows if "<audio" in row.get("html", "")]
+    assert len(shown) == 3
+    assert all(address in html for html in shown)
+    page.panel.close()

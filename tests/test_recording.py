@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from socketnb.flow import Flow, FlowTurn
 from socketnb.hub import Hub
-from socketnb.recording.columns import Columns
+from socketnb.recording.columns import CHUNKS, Columns
 from socketnb.recording.journal import Journal
 from socketnb.recording.recorder import Log, Recorder
 from socketnb.records import NO_TIME, Record, Trace, fingerprint
@@ -160,3 +160,12 @@ def test_the_recording_of_a_stranger_is_not_readable_by_others(hub: Hub, flow: F
     hub.connect("voiceflow", simulate=True, flow=flow, record=tmp_path)
     (file,) = tmp_path.glob("*.jsonl")
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_many_small_reads_do_not_leave_many_small_pieces() -> None:
+    log, columns = log_of()
+    for n in range(200):
+        write(log, n)
+        columns.table()
+    assert columns.table().column(0).num_chunks <= CHUNKS + 1
+    assert columns.table()["payload"].to_pylist() == [str(n) for n in range(200)]

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from socketnb.render import LONGEST, TAGS, cut, markdown, milliseconds
+from socketnb.render import LONGEST, TAGS, cut, markdown, milliseconds, safe_url
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -65,3 +65,27 @@ def test_a_message_too_long_for_a_page_is_cut_and_says_so() -> None:
 @pytest.mark.parametrize(("ms", "said"), [(3.2, "3 ms"), (212.4, "212 ms"), (1430, "1.4 s"), (float("nan"), "")])
 def test_durations_read_as_people_say_them(ms: float, said: str) -> None:
     assert milliseconds(ms) == said
+
+
+@pytest.mark.parametrize("link", ["/logout", "../files/x", "//evil.example/x", "x"])
+def test_a_link_to_the_notebooks_own_server_is_none(link: str) -> None:
+    assert Elements(markdown(f"[x]({link})")).found[-1][1].get("href") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "kinds", "passes"),
+    [
+        ("https://x", (), True),
+        ("data:image/png;base64,AA", ("image",), True),
+        ("data:image/png;base64,AA", ("audio",), False),
+        ("data:text/html,x", ("image",), False),
+        ("\x01http://x", (), False),
+        ("http://x y", (), False),
+        ("javascript:x", ("image",), False),
+        ("/relative", (), False),
+        ("http://[", (), False),
+        (None, (), False),
+    ],
+)
+def test_only_addresses_that_a_page_may_load_pass(url: str | None, kinds: tuple[str, ...], passes: object) -> None:
+    assert (safe_url(url, *kinds) is not None) == passes

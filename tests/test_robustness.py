@@ -393,3 +393,58 @@ def test_a_turn_whose_answer_was_swallowed_long_before_the_link_was_lost_is_comp
     simulator.fault("drop")
     assert turn.wait().text == "You said hi"
     assert list(bot.messages_df()["text"]) == ["zero", "You said zero", "hi", "You said hi"]
+
+
+def test_an_interrupt_while_closing_leaves_nothing_open(
+    hub: Hub, bot: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = sim(hub)
+    close = bot._driver.close
+
+    def interrupted() -> None:
+        close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bot._driver, "close", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bot.close()
+    assert not hub.sessions()
+    assert not simulator.running
+
+
+def test_sessions_opened_at_the_same_moment_get_names_of_their_own(hub: Hub, flow: Flow) -> None:
+    found: list[str] = []
+
+    def connect() -> None:
+        found.append(hub.connect("voiceflow", simulate=True, flow=flow).name)
+
+    threads = [threading.Thread(target=connect) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == len(hub.sessions()) == 6
+
+
+def test_a_setting_that_is_none_is_one_that_was_not_given(hub: Hub, flow: Flow) -> None:
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, url=None, api_key=None, user_id=None)
+    assert bot.launch().text == "Hello!"
+
+
+def test_an_idle_time_does_not_run_while_a_turn_does(hub: Hub) -> None:
+    flow, go = Flow("busy"), threading.Event()
+
+    @flow.otherwise
+    def busy(turn: FlowTurn) -> None:
+        go.wait(10)
+
+    simulator = hub.simulate("voiceflow", flow, idle_timeout=60)
+    bot = hub.connect("voiceflow", **simulator.settings)
+    assert simulator._machine.deadline is not None
+    turn = bot.send("hi")
+    while not any(trace.kind == "block" for trace in turn.traces):
+        pass
+    assert simulator._machine.deadline is None
+    go.set()
+    turn.wait()
+    assert simulator._machine.deadline is not None

@@ -501,7 +501,7 @@ def test_wrong_credentials_are_refused_for_good(wrong: dict[str, Any], said: str
     pair.client = voiceflow.client({**SETTINGS, **wrong}, ids())
     pair.connect()
     (failed,) = pair.of(Failed)
-    assert failed.final
+    assert failed.how == "refused"
     assert said in failed.reason
 
 

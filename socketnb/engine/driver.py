@@ -337,8 +337,8 @@ class Driver:
                     self._news(effect)
                 case Credential():
                     self._news(effect)
-                case Failed(reason, final):
-                    kind = Refused if final else ConnectTimeout
+                case Failed(reason, how):
+                    kind = {"refused": Refused, "timeout": ConnectTimeout}.get(how, ConnectError)
                     await self._failed(kind(f"{self._address and self._address.url}: {reason}"))
                 case Reconnect():
                     await self._reconnect(effect.reason)

@@ -162,7 +162,7 @@ class Client:
         """A step did not come, a turn has no status after the end, or the user has said nothing for long enough."""
         self.deadline = None
         if step := AWAITED.get(self._state):
-            return [Failed(f"no {step} came within {self._settings['timeout']:g} s")]
+            return [Failed(f"no {step} came within {self._settings['timeout']:g} s", "timeout")]
         if self._state == "ended":
             turns = list(self._running)
             return [effect for turn in turns for effect in self._finish(turn, "completed", "the session ended")]
@@ -372,7 +372,7 @@ class Client:
     def _restarts(self, payload: Any) -> list[ClientEffect]:
         record = Record("server.restart", "session", payload, turn=self._turn, text="the server restarts")
         if self._state in AWAITED:
-            return [record, Failed("the server restarts")]
+            return [record, Failed("the server restarts", "lost")]
         self._restart = as_dict(as_dict(payload).get("action")) or None
         return [record, Reconnect("the server restarts")]
 
@@ -382,7 +382,7 @@ class Client:
         if code := error.get("code"):
             said = f"{said} ({code})"
         record = Record("error", "error", payload, turn=self._turn, error=said)
-        return [record, Failed(said, final=True)] if self._state in ("starting", "creating") else [record]
+        return [record, Failed(said, "refused")] if self._state in ("starting", "creating") else [record]
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

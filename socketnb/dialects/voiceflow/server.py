@@ -263,7 +263,6 @@ class Server:
 
     def _act(self, session: _Session, payload: dict[str, Any], now: float) -> list[ServerEffect]:
         session.used = now
-        self._set_timer()
         action = as_dict(payload.get("action"))
         session.names = bool(as_text(payload.get("messageID")))
         message_id = as_text(payload.get("messageID")) or self._ids()
@@ -286,6 +285,7 @@ class Server:
                 old.over = True
                 effects += self._to(session, "action.status", {"status": "completed", "messageID": old.message_id}, old)
         session.turns.append(turn)
+        self._set_timer()
         effects += self._to(session, "action.status", {"status": "accepted", "messageID": message_id}, turn)
         if action["type"] == "end":
             effects += self._to(session, "action.status", {"status": "completed", "messageID": message_id}, turn)
