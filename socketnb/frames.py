@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from socketnb import dialects
 from socketnb.errors import SettingsError, unknown
-from socketnb.records import COLUMNS, CONTENT_KINDS, Choices, Delta, Did
+from socketnb.records import COLUMNS, CONTENT_KINDS, Delta, Did
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,8 +135,10 @@ def turns(traces: pd.DataFrame) -> pd.DataFrame:
     actions = rows[rows["kind"] == "action"]
     actions = actions[~actions.index.duplicated()]
     shown = rows[(rows["direction"] == "in") & rows["kind"].isin(CONTENT_KINDS)]
-    offers = shown[shown["kind"] == "choices"]
-    offers = offers[~offers.index.duplicated(keep="last")]
+    offers = _content(shown[shown["kind"].isin(dialects.OFFERS)]).map(
+        lambda content: " | ".join(option.label for option in dialects.buttons(content)) or None
+    )
+    offers = offers[offers.notna()]
     final = rows[rows["final"]]
     final = final[~final.index.duplicated()]
     did = _content(actions)
@@ -153,9 +155,7 @@ def turns(traces: pd.DataFrame) -> pd.DataFrame:
         last_ms=times.max(),
         done_ms=final["elapsed_ms"],
         messages=shown.groupby(level=TURN, observed=True).size(),
-        choices=_content(offers).map(
-            lambda c: " | ".join(o.label for o in c.options) if isinstance(c, Choices) else None
-        ),
+        choices=offers[~offers.index.duplicated(keep="last")],
         error=failed[~failed.index.duplicated()]["error"],
     )
     named = {"error": "failed"}

@@ -154,11 +154,16 @@ class Did:
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """Something we have no picture for: its name, its payload as it came, and the ways on from it, if it names any."""
+    """Something we have no picture for: its name and its payload as it came.
+
+    `options` are the ways on from it, if it names any; `default` is the number (from 0) of the one that is taken when
+    nobody chooses.
+    """
 
     name: str
     payload: Any = None
-    paths: tuple[Choice, ...] = ()
+    options: tuple[Choice, ...] = ()
+    default: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,9 +91,10 @@ def message_html(shown: Message, *, buttons: bool = True) -> str:
             return html.escape(cut(text)) if text else f"<em>{html.escape(verb)}</em>"
         case Delta(_, text):
             return html.escape(cut(text))
-        case Custom(name, payload):
+        case Custom(name, payload, options):
             folded = html.escape(cut(json.dumps(payload, indent=1, ensure_ascii=False)))
-            return f"<details><summary>{html.escape(name)}</summary><pre>{folded}</pre></details>"
+            ways = _labels(options) if buttons else ""
+            return f"<details><summary>{html.escape(name)}</summary><pre>{folded}</pre></details>{ways}"
 
 
 def _labels(options: tuple[Choice, ...]) -> str:
@@ -142,8 +143,8 @@ def message_text(shown: Message) -> str:
             return "  ".join(f"[{n}] {option.label}" for n, option in enumerate(options, 1))
         case Did(verb, text):
             return text or f"({verb})"
-        case Custom(name, _):
-            return f"({name})"
+        case Custom(name, _, options):
+            return "  ".join([f"({name})", *(f"[{n}] {option.label}" for n, option in enumerate(options, 1))])
         case Media(kind, url, text):
             where = f" {url}" if url and len(url) < SHORT else ""
             return f"({kind}{where})" + (f" {text}" if text else "")

@@ -15,7 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 from socketnb import frames, render
-from socketnb.dialects import Message, message
+from socketnb.dialects import OFFERS, Message, buttons, message
 from socketnb.engine.driver import Driver, News, Observed, State
 from socketnb.engine.loop import wait
 from socketnb.errors import ActionError, ConnectError, SessionError, unknown
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from socketnb.settings import Kept
 
 log = logging.getLogger(__name__)
-OFFERS = frozenset({"choices", "card", "carousel", "list"})
-"""Kinds of traces that may have buttons."""
 
 
 class Session:
@@ -319,7 +317,7 @@ class Session:
         for trace, payload in reversed(self._offers):
             shown, content = message(trace), self._dialect.content(trace.event, payload)
             if shown and content and choice in shown.choices:
-                return Message(content, trace).choices[shown.choices.index(choice)]
+                return buttons(content)[shown.choices.index(choice)]
         return choice
 
     def _button(self, choice: str | int | Choice) -> Choice:

@@ -311,3 +311,23 @@ def test_a_kernel_that_ends_leaves_no_warning_behind(dev: tuple[str, ...]) -> No
     done = subprocess.run([sys.executable, *dev, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "talked\n"
     assert [line for line in done.stderr.splitlines() if "took" not in line] == []
+
+
+def test_the_ways_on_from_a_custom_action_are_buttons(hub: Hub) -> None:
+    flow = Flow("payment")
+
+    @flow.launch
+    def pay(turn: FlowTurn) -> None:
+        turn.custom("pay", {"eur": 3}, paths=["paid", "failed"])
+
+    @flow.on("paid")
+    def paid(turn: FlowTurn) -> None:
+        turn.say(f"Thank you ({turn.verb}).")
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    turn = bot.launch()
+    assert [choice.label for choice in turn.choices] == ["paid", "failed"]
+    assert "(pay)  [1] paid  [2] failed" in repr(turn)
+    assert bot.press("paid").text == "Thank you (custom)."
+    assert bot.act("custom", type="paid").text == "Thank you (custom)."
+    assert bot.turns_df()["choices"][0] == "paid | failed"

@@ -168,7 +168,8 @@ def test_the_table_has_every_type_that_is_read() -> None:
 def test_a_custom_action_names_its_ways_on() -> None:
     paths = [{"label": "Paid", "event": {"type": "paid"}}, {"event": {"type": "failed"}}, {"label": "no event"}, 7]
     custom = read({"type": "pay", "payload": {"eur": 3}, "paths": paths, "defaultPath": 0}).content
-    assert custom == Custom("pay", {"eur": 3}, (Choice("Paid", {"type": "paid"}), Choice("failed", {"type": "failed"})))
+    ways = (Choice("Paid", {"type": "paid"}), Choice("failed", {"type": "failed"}))
+    assert custom == Custom("pay", {"eur": 3}, ways, 0)
 
 
 def test_a_rich_text_nested_beyond_reading_is_kept_as_it_is() -> None:

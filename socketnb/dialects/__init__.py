@@ -26,6 +26,7 @@ from socketnb.records import (
     Choice,
     Choices,
     Content,
+    Custom,
     Delta,
     Did,
     Media,
@@ -150,6 +151,22 @@ def get(name: object) -> Dialect:
     raise SettingsError(unknown("platform", name, PLATFORMS))
 
 
+OFFERS = frozenset({"choices", "card", "carousel", "list", "custom"})
+"""Kinds of traces that may have buttons."""
+
+
+def buttons(content: Content | None) -> tuple[Choice, ...]:
+    """Return the buttons of a content, in order; those that only open a page are not among them."""
+    match content:
+        case Choices(options) | Card(options=options) | Custom(options=options):
+            found = options
+        case Cards(cards):
+            found = tuple(option for card in cards for option in card.options)
+        case _:
+            found = ()
+    return tuple(option for option in found if option.request)
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What a person sees of a trace: its content, beside the trace itself (of a stream: its first)."""
@@ -169,14 +186,7 @@ class Message:
     @property
     def choices(self) -> tuple[Choice, ...]:
         """The buttons of the message, in order; those that only open a page are not among them."""
-        match self.content:
-            case Choices(options) | Card(options=options):
-                found = options
-            case Cards(cards):
-                found = tuple(option for card in cards for option in card.options)
-            case _:
-                found = ()
-        return tuple(option for option in found if option.request)
+        return buttons(self.content)
 
     @property
     def audio(self) -> bytes | None:

@@ -271,7 +271,9 @@ def _custom(name: str, trace: dict[str, Any]) -> Reading:
         (as_text(as_dict(path.get("event")).get("type")), path) for path in map(as_dict, as_list(trace.get("paths")))
     ]
     paths = tuple(Choice(as_text(path.get("label")) or kind, {"type": kind}) for kind, path in ways if kind)
-    return Reading("custom", name, Custom(name, trace.get("payload"), paths))
+    default = trace.get("defaultPath")
+    default = default if isinstance(default, int) and 0 <= default < len(ways) else None
+    return Reading("custom", name, Custom(name, trace.get("payload"), paths, default))
 
 
 READERS: dict[str, Callable[[dict[str, Any]], Reading]] = {
