@@ -33,7 +33,10 @@ def hub() -> Iterator[Hub]:
     hub = Hub()
     yield hub
     hub.close()
-    left = [t.name for t in set(threading.enumerate()) - before if t.name.startswith("socketnb")]
+    ours = [t for t in set(threading.enumerate()) - before if t.name.startswith("socketnb")]
+    for thread in ours:  # a handler that is just returning
+        thread.join(5)
+    left = [thread.name for thread in ours if thread.is_alive()]
     assert not left, f"threads were left behind: {left}"
 
 
