@@ -81,6 +81,9 @@ class Lab:
 
     def __init__(self, page: Any, url: str, path: str) -> None:
         self.page = page
+        # On a busy machine JupyterLab sometimes asks which kernel, though the notebook names one: take that.
+        dialog = page.locator(".jp-Dialog")
+        page.add_locator_handler(dialog, lambda: dialog.locator("button.jp-mod-accept").click())
         page.goto(f"{url}lab/tree/{path}?token={TOKEN}&reset")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=READY * 1000)
         page.wait_for_selector(".jp-Spinner", state="detached", timeout=READY * 1000)
