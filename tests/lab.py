@@ -83,13 +83,19 @@ class Lab:
         self.page = page
         # On a busy machine JupyterLab sometimes asks which kernel, though the notebook names one: take that.
         dialog = page.locator(".jp-Dialog")
-        page.add_locator_handler(dialog, lambda: dialog.locator("button.jp-mod-accept").click())
+        accept = dialog.locator("button.jp-mod-accept")
+        page.add_locator_handler(dialog, lambda: accept.click())
         page.goto(f"{url}lab/tree/{path}?token={TOKEN}&reset")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=READY * 1000)
         page.wait_for_selector(".jp-Spinner", state="detached", timeout=READY * 1000)
-        # A cell that is run before the kernel is there brings a dialog that asks for one.
-        idle = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
-        page.wait_for_selector(idle, state="attached", timeout=READY * 1000)
+        idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+        for _ in range(READY * 5):
+            if dialog.count():
+                accept.click()
+            elif idle.count():
+                return
+            page.wait_for_timeout(200)
+        raise AssertionError("the kernel did not start")
 
     def run(self, cell: int) -> None:
         """Run a cell. The first keystroke is sometimes lost while the page settles: press until it is taken."""
