@@ -84,7 +84,7 @@ class Lab:
         # On a busy machine JupyterLab sometimes asks which kernel, though the notebook names one: take that.
         dialog = page.locator(".jp-Dialog")
         accept = dialog.locator("button.jp-mod-accept")
-        page.add_locator_handler(dialog, lambda: accept.click())
+        page.add_locator_handler(dialog, lambda: accept.click())  # noqa: PLW0108 (it would be handed the dialog)
         page.goto(f"{url}lab/tree/{path}?token={TOKEN}&reset")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=READY * 1000)
         page.wait_for_selector(".jp-Spinner", state="detached", timeout=READY * 1000)
