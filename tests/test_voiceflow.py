@@ -673,3 +673,41 @@ def test_the_server_answers_as_the_page_says() -> None:
             assert sent.event == line["event"]
             assert matches(line["payload"], *sent.args, names), (line, sent)
     assert not out
+
+
+def quiet(**settings: Any) -> Any:
+    """Return a client that is ready and tells by itself when the user says nothing."""
+    client = voiceflow.client({**SETTINGS, "no_reply": True, **settings}, ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    client.received("client.started", {"newSessionRequired": False}, 0.0)
+    return client
+
+
+SILENCE = {"trace": {"type": "no-reply", "payload": {"timeout": 7}}}
+
+
+def test_the_users_silence_is_not_told_while_another_turn_goes_on() -> None:
+    client = quiet()
+    sent = [e.args[0]["messageID"] for e in client.act(1, say("one"), 0.0) if isinstance(e, Emit)]
+    two = Action("text", {"text": "two"}, at_once=True)
+    sent += [e.args[0]["messageID"] for e in client.act(2, two, 0.0) if isinstance(e, Emit)]
+    client.received("action.trace", {**SILENCE, "messageID": sent[0]}, 0.0)
+    client.received("action.status", {"status": "completed", "messageID": sent[0]}, 0.0)
+    assert client.timer(7.0) == []
+    done = client.received("action.status", {"status": "completed", "messageID": sent[1]}, 8.0)
+    assert [e.turn for e in done if isinstance(e, TurnDone)] == [2]
+
+
+@pytest.mark.parametrize("end", ["link", "session"])
+def test_a_no_reply_under_way_ends_its_turn_no_second_time(end: str) -> None:
+    client = quiet()
+    client.act(1, say("one"), 0.0)
+    client.received("action.trace", SILENCE, 0.0)
+    client.received("action.status", {"status": "completed"}, 0.0)
+    assert client.timer(7.0)
+    if end == "link":
+        effects = client.closed(8.0)
+    else:
+        effects = [*client.received("session.ended", {"reason": "x"}, 8.0), *client.timer(10.0)]
+    assert not [e for e in effects if isinstance(e, TurnDone) or (isinstance(e, Record) and e.final)]

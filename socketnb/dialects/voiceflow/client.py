@@ -166,12 +166,15 @@ class Client:
         if self._state == "ended":
             turns = list(self._running)
             return [effect for turn in turns for effect in self._finish(turn, "completed", "the session ended")]
+        if self._running:  # another turn, sent at once, goes on
+            return []
         return self._unattended({"type": "no-reply"}, "no_reply", "the user said nothing")
 
     def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002
         """The link is gone."""
         if self._state != "ended":
             self._state, self.deadline = "down", None
+        self._running = {turn: sent for turn, sent in self._running.items() if sent.attended}
         effects: list[ClientEffect] = []
         if not self._echoes and not self._restart:
             for turn in [turn for turn, sent in self._running.items() if not sent.named]:
@@ -314,8 +317,11 @@ class Client:
 
     def _finish(self, turn: int, status: Status, reason: str) -> list[ClientEffect]:
         """End a turn that no status will end, if it is under way, and go on with the next in line."""
-        if self._running.pop(turn, None) is None:
+        sent = self._running.pop(turn, None)
+        if sent is None:
             return []
+        if not sent.attended:  # its turn has ended before
+            return self._next()
         kind, error = ("error", reason) if status == "failed" else ("status", None)
         record = Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)
         return [record, TurnDone(turn, status, reason), *self._next()]

@@ -83,7 +83,6 @@ class _Session:
 
     id: str
     key: str
-    user: str
     link: str | None
     config: dict[str, Any]
     used: float
@@ -240,7 +239,7 @@ class Server:
             old.link = None
         start, sid = self._starts[link], self._ids()
         key = _jwt({"sub": start["userID"], "sid": sid, "iat": int(now)}, self._signing_key)
-        session = _Session(sid, key, start["userID"], link, as_dict(start.get("config")), now)
+        session = _Session(sid, key, link, as_dict(start.get("config")), now)
         self._sessions[sid] = self._keys[key] = self._links[link] = session
         self._set_timer()
         return self._emit(link, "session.created", {"sessionKey": key})
