@@ -9,8 +9,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from socketnb.engine.link import Ears, open_link
 from socketnb.engine.loop import Loop, run_in_cell
 from socketnb.errors import ConnectError, SettingsError, SocketnbError
 from socketnb.flow import Flow
@@ -157,6 +161,40 @@ def test_a_link_that_is_gone_does_not_take_the_others_with_it(
     assert bot.say("hi").text == "You said hi"
     assert bot._driver.link
     assert bot._driver.link.sid == sid
+
+
+@pytest.mark.parametrize("answer", ["no packet at all", None])
+def test_a_handshake_that_fails_leaves_no_websocket_open(loop: Loop, answer: str | None) -> None:
+    async def scenario() -> str:
+        opened, closed = asyncio.Event(), asyncio.get_running_loop().create_future()
+        tracing = aiohttp.TraceConfig()
+
+        async def mark(*_: object) -> None:
+            opened.set()
+
+        tracing.on_request_end.append(mark)
+
+        async def serve(request: web.Request) -> web.WebSocketResponse:
+            socket = web.WebSocketResponse()
+            await socket.prepare(request)
+            if answer:
+                await socket.send_str(answer)
+            closed.set_result((await socket.receive()).type.name)
+            return socket
+
+        app = web.Application()
+        app.router.add_get("/socket.io/", serve)
+        async with TestServer(app) as server, aiohttp.ClientSession(trace_configs=[tracing]) as http:
+            address = Address(str(server.make_url("")), "socket.io")
+            ears = Ears(lambda *_: None, lambda _: None, lambda _: None)
+            opening = asyncio.ensure_future(open_link(address, http, ears))
+            await opened.wait()
+            if answer is None:  # nobody waits any more for a server that says nothing
+                opening.cancel()
+            await asyncio.wait([opening])
+            return str(await asyncio.wait_for(closed, 5))
+
+    assert loop.run(scenario()) == "CLOSE"
 
 
 async def _double(x: int) -> int:

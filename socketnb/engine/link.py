@@ -104,8 +104,9 @@ async def _connect(
     import aiohttp
     import socketio
 
+    sockets = _Sockets(http)
     client = _client_class()(
-        reconnection=False, handle_sigint=False, logger=wire, engineio_logger=wire, http_session=http
+        reconnection=False, handle_sigint=False, logger=wire, engineio_logger=wire, http_session=sockets
     )
     refusals: list[Any] = []
     namespace = address.namespace
@@ -139,7 +140,35 @@ async def _connect(
     except asyncio.CancelledError:
         await client.eio.disconnect(abort=True)
         raise
-    return Link(address, client)
+    else:
+        sockets.opened.clear()
+        return Link(address, client)
+    finally:
+        await sockets.close()
+
+
+class _Sockets:
+    """The shared HTTP session; it closes the websockets that python-engineio leaves open when a handshake fails."""
+
+    def __init__(self, http: aiohttp.ClientSession) -> None:
+        self._http = http
+        self.opened: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._http, name)
+
+    async def ws_connect(self, *args: Any, **options: Any) -> Any:
+        """Open a websocket, and remember it."""
+        socket = await self._http.ws_connect(*args, **options)
+        self.opened.append(socket)
+        return socket
+
+    async def close(self) -> None:
+        """Close what is still open, without waiting long for a server that does not answer."""
+        for socket in self.opened:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await socket.close()
 
 
 @functools.cache
