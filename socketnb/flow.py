@@ -30,7 +30,24 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from socketnb.errors import FlowError
-from socketnb.records import Card, Cards, Choice, Choices, Custom, Delta, Did, End, Media, Node, Raw, Step, Text
+from socketnb.records import (
+    Card,
+    Cards,
+    Choice,
+    Choices,
+    Custom,
+    Delta,
+    Did,
+    End,
+    Handover,
+    Media,
+    Node,
+    Queue,
+    Raw,
+    Step,
+    Text,
+    Typing,
+)
 
 Handler = Callable[["FlowTurn"], Any]
 H = TypeVar("H", bound=Handler)
@@ -113,11 +130,12 @@ class FlowTurn:
     Attributes:
         text: what the user said, or the label of the button.
         verb: what the user did: `text`, `press`, `launch`, `event` …
+        data: what came beside the words, where the platform sends data; or None.
         vars: the conversation's variables: a dict that lasts from turn to turn.
     """
 
     def __init__(self, conversation: Conversation, did: Did) -> None:
-        self.text, self.verb = did.text, did.verb
+        self.text, self.verb, self.data = did.text, did.verb, did.data
         self.vars = conversation.vars
         self._conversation = conversation
 
@@ -125,8 +143,8 @@ class FlowTurn:
         """Say something; Markdown is shown as such."""
         self._put(Text(str(text)))
 
-    def choices(self, *labels: str | Choice | list[str]) -> None:
-        """Offer buttons, by their labels; a `Choice(label, url=…)` opens a page besides.
+    def choices(self, *labels: str | Choice | list[str], text: str = "") -> None:
+        """Offer buttons, by their labels, below a text; a `Choice(label, url=…)` opens a page besides.
 
         Raises:
             FlowError: no labels were given.
@@ -134,7 +152,7 @@ class FlowTurn:
         flat = [label for each in labels for label in (each if isinstance(each, list) else [each])]
         if not flat:
             raise FlowError('turn.choices needs labels: turn.choices("Yes", "No")')
-        self._put(Choices(_options(flat)))
+        self._put(Choices(_options(flat), text))
 
     def ask(self, text: str, choices: list[str] | tuple[str, ...] = ()) -> Awaitable[str]:
         """Ask, and return the user's next words: `size = await turn.ask("Which size?", choices=["S", "L"])`.
@@ -144,9 +162,10 @@ class FlowTurn:
         """
         if not self._conversation.can_ask:
             raise FlowError("turn.ask waits for the user: write the handler as `async def`")
-        self.say(text)
         if choices:
-            self.choices(*choices)
+            self.choices(*choices, text=text)
+        else:
+            self.say(text)
         return self._conversation.next_words(self)
 
     def stream(self, pieces: Iterable[str]) -> None:
@@ -188,6 +207,21 @@ class FlowTurn:
     def custom(self, name: str, payload: Any = None, paths: Sequence[str] = ()) -> None:
         """Send a custom action: any name, any payload, and the names of the ways on from it."""
         self._put(Custom(name, payload, tuple(Choice(path) for path in paths)))
+
+    def typing(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 (reads as a switch)
+        """Show that somebody is typing, or stop showing it."""
+        self._put(Typing(bool(on)))
+
+    def queue(self, position: int, seconds: float) -> None:
+        """Tell the user's place in the line for an agent, and the seconds that it will take."""
+        self._put(Queue(position, seconds))
+
+    def handover(self, agent: str = "") -> None:
+        """Hand the conversation over to an agent, by name; without one, the flow has it back.
+
+        What the user says then goes to the agent, who answers with the simulator's `agent_says`.
+        """
+        self._put(Handover(agent))
 
     def raw(self, event: str, payload: Any = None) -> None:
         """Send an event of the platform exactly as given."""
@@ -263,7 +297,7 @@ class Conversation:
             did = await self._asked
         finally:
             self._asked = None
-        turn.text, turn.verb = did.text, did.verb
+        turn.text, turn.verb, turn.data = did.text, did.verb, did.data
         return did.text
 
     async def _run(self, did: Did) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from socketnb import dialects
 from socketnb.errors import SettingsError, unknown
-from socketnb.records import COLUMNS, CONTENT_KINDS, Delta, Did
+from socketnb.records import COLUMNS, CONTENT_KINDS, Choices, Delta, Did
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -134,21 +134,24 @@ def turns(traces: pd.DataFrame) -> pd.DataFrame:
     rows = _whole(rows).set_index(TURN, drop=False)
     actions = rows[rows["kind"] == "action"]
     actions = actions[~actions.index.duplicated()]
-    shown = rows[(rows["direction"] == "in") & rows["kind"].isin(CONTENT_KINDS)]
-    offers = _content(shown[shown["kind"].isin(dialects.OFFERS)]).map(
-        lambda content: " | ".join(option.label for option in dialects.buttons(content)) or None
-    )
+    shown = rows[(rows["direction"] == "in") & rows["kind"].isin(CONTENT_KINDS) & rows["elapsed_ms"].notna()]
+    offering = _content(shown[shown["kind"].isin(dialects.OFFERS)])
+    offers = offering.map(lambda content: " | ".join(option.label for option in dialects.buttons(content)) or None)
     offers = offers[offers.notna()]
     final = rows[rows["final"]]
     final = final[~final.index.duplicated()]
     did = _content(actions)
-    told = shown[shown["kind"] != "choices"].groupby(level=TURN, observed=True)["text"]
+    words = shown["text"].astype(object).to_numpy(copy=True)
+    there = shown["kind"].isin(dialects.OFFERS).to_numpy()
+    pairs = zip(offering, words[there], strict=True)
+    words[there] = [c.text or None if isinstance(c, Choices) else said for c, said in pairs]
+    told = pd.Series(words, index=shown.index, dtype=object).groupby(level=TURN, observed=True)
     when = pd.concat([shown[["elapsed_ms"]], pieces[["elapsed_ms"]]]) if len(pieces) else shown
     times = when.groupby(level=TURN, observed=True)["elapsed_ms"]
     failed = rows[rows["error"].notna()]
     result = rows[~rows.index.duplicated()][[*TURN, "conversation", "at"]].assign(
         action=did.map(lambda d: d.verb if isinstance(d, Did) else None),
-        user_text=did.map(lambda d: d.text or None if isinstance(d, Did) else None),
+        user_text=actions["text"].where(did.map(lambda d: isinstance(d, Did) and bool(d.text)).astype(bool)),
         reply_text=told.agg(lambda texts: "\n".join(filter(None, texts.dropna()))),
         status=final["kind"].astype(object).where(final["kind"].isin(ENDINGS), final["text"]),
         first_ms=times.min(),
@@ -205,7 +208,7 @@ def _whole(traces: pd.DataFrame) -> pd.DataFrame:
             begun[stream] = place
         first = begun[stream]
         kind, text = found.get(first, ("text", ""))
-        found[first] = ("audio" if delta.sound else kind, text + delta.text)
+        found[first] = ("audio" if delta.sound else kind, text + delta.text or delta.whole)
         if delta.last:
             del begun[stream]
     found = {place: whole for place, whole in found.items() if whole != ("text", "")}

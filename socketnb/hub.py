@@ -24,7 +24,7 @@ from socketnb.recording.columns import Columns
 from socketnb.recording.journal import Journal
 from socketnb.recording.recorder import Recorder
 from socketnb.session import Session
-from socketnb.settings import PLACE, Kept, convert, home, resolve
+from socketnb.settings import Kept, convert, home, resolve
 from socketnb.simulator.server import Simulator
 
 log = logging.getLogger(__name__)
@@ -101,19 +101,18 @@ class Hub:
                 name = self._name(platform, name)
                 if name in self._sessions:
                     self._sessions[name].close()
-                kept = Kept(platform, name) if resume else None
+                kept = Kept(dialect, name) if resume else None
                 given = {name: value for name, value in settings.items() if value is not None}
                 given = {**(simulator.settings if simulator else {}), **given}
                 environment = {} if simulator else os.environ
                 resolved = resolve(dialect, given, environment)
                 if kept:
                     resolved = resolve(dialect, {**kept.read(resolved), **given}, environment)
-                if "user_id" in dialect.SETTINGS and not resolved["user_id"]:
-                    resolved["user_id"] = f"user-{_new_id()}"
+                for made_up in ("user", "session"):
+                    if f"{made_up}_id" in dialect.SETTINGS and not resolved[f"{made_up}_id"]:
+                        resolved[f"{made_up}_id"] = f"{made_up}-{_new_id()}"
                 if kept:
-                    key = resolved["session_key"].reveal() if resolved.get("session_key") else ""
-                    place = {name: resolved.get(name) or "" for name in PLACE}
-                    kept.keep(**place, user_id=resolved["user_id"], session_key=key)
+                    kept.begin(resolved)
                 session = self._build(
                     dialect,
                     name,
@@ -183,7 +182,7 @@ class Hub:
             port: its port; 0: any that is free.
             ping_interval: seconds between the server's pings.
             ping_timeout: seconds until an unanswered ping closes a link.
-            **options: the platform's own; for Voiceflow `idle_timeout=`, seconds after which a session ends.
+            **options: the platform's own, see README.
 
         Raises:
             SettingsError: no such platform or option, or the port cannot be used.

@@ -92,49 +92,58 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A piece of speech, Markdown where the sender is a bot."""
+    """A piece of speech, Markdown where the sender is a bot. A flow's step may be an agent's."""
 
     text: str
+    sender: Sender = "bot"
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Buttons to choose from."""
+    """Buttons to choose from, below a text where the platform sends both at once."""
 
     options: tuple[Choice, ...]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A picture, sound, film or file: at a URL, or its bytes."""
+    """A picture, sound, film or file: at a URL, or its bytes; below it, buttons."""
 
     kind: Literal["image", "audio", "video", "file"]
     url: str | None = None
     text: str = ""
     data: bytes = b""
+    options: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A title, a text, a picture and buttons; any of them may be missing."""
+    """A title, a text, a picture, buttons, and a page that it opens; any of them may be missing."""
 
     title: str = ""
     text: str = ""
     image: str | None = None
     options: tuple[Choice, ...] = ()
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cards:
-    """Several cards, beside each other or in a list."""
+    """Several cards, beside each other or in a list, with a text above and buttons below."""
 
     cards: tuple[Card, ...]
     layout: Literal["carousel", "list"] = "carousel"
+    text: str = ""
+    options: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of a streamed message: of its words, or of its sound. `stream` tells streams apart."""
+    """A piece of a streamed message: of its words, or of its sound. `stream` tells streams apart.
+
+    `whole` is what the message is if no other piece has words.
+    """
 
     stream: str
     text: str = ""
@@ -142,19 +151,21 @@ class Delta:
     encoding: str | None = None
     first: bool = False
     last: bool = False
+    whole: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Did:
-    """What the user did: the verb, and the words a person would read (none for a launch, say)."""
+    """What the user did: the verb, the words a person would read (none for a launch, say), and the data beside."""
 
     verb: str
     text: str = ""
+    data: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """Something we have no picture for: its name and its payload as it came.
+    """Something we have no picture for: its name, its payload as it came, and what words it has.
 
     `options` are the ways on from it, if it names any; `default` is the number (from 0) of the one that is taken when
     nobody chooses.
@@ -164,6 +175,7 @@ class Custom:
     payload: Any = None
     options: tuple[Choice, ...] = ()
     default: int | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +198,30 @@ class Node:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Typing:
+    """A flow shows, or stops showing, that somebody is typing."""
+
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A flow tells the user's place in the line for an agent, and the seconds that it will take."""
+
+    position: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A flow hands the conversation over to an agent, or (without a name) gets it back."""
+
+    agent: str = ""
+
+
 Content = Text | Choices | Media | Card | Cards | Delta | Did | Custom
-Step = Text | Choices | Media | Card | Cards | Delta | Custom | Raw | End | Node
+Step = Text | Choices | Media | Card | Cards | Delta | Custom | Raw | End | Node | Typing | Queue | Handover
 """What a flow can hand to a server machine."""
 
 
@@ -239,13 +273,16 @@ class Setting:
 class Address:
     """Where and how a link is opened, and how a lost one is tried again.
 
-    Times are seconds. `transports` are tried in order.
+    Times are seconds. `transports` are tried in order. `acks` are what to answer to an event whose sender asks for an
+    acknowledgement; every other one is acknowledged with nothing.
     """
 
     url: str
     path: str
     transports: tuple[str, ...] = ("websocket",)
     namespace: str = "/"
+    query: dict[str, str] = field(default_factory=dict)
+    acks: dict[str, Any] = field(default_factory=dict)
     attempts: int = 5
     delay: float = 1.0
     delay_max: float = 5.0
@@ -260,11 +297,15 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """Send an event. A server machine names the link; a client machine has only one."""
+    """Send an event. A server machine names the link; a client machine has only one.
+
+    With an `ack`, a server machine's `acked` is told under that name when the client has acknowledged.
+    """
 
     event: str
     args: tuple[Any, ...] = ()
     link: str = ""
+    ack: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,13 +328,28 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A credential came over the wire: mask it from here on.
-
-    `keep` names the setting that it is worth keeping under, for a later kernel; an empty value is to be forgotten.
-    """
+    """A credential came over the wire: mask it from here on."""
 
     value: str
-    keep: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Keep a setting's value for a later kernel; an empty one is to be forgotten."""
+
+    setting: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Make an HTTP request, with a file as the form's field `file` if there is one; `fetched` is told under `name`."""
+
+    name: str
+    method: Literal["GET", "POST"]
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,8 +412,36 @@ class Close:
     link: str
 
 
-ClientEffect = Emit | Record | Credential | Ready | TurnDone | Reconnect | Failed | Ended
-ServerEffect = Emit | Run | Drop | Close
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Server: refuse the link that is being opened, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Server: an HTTP request to the endpoint, its JSON body or the file of its form read. `base` is the server's."""
+
+    method: str
+    path: str
+    base: str
+    headers: dict[str, str]
+    body: Any = None
+    file: tuple[str, str, bytes] | None = None  # name, media type, bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Server: the answer to an HTTP request: JSON, or a file."""
+
+    status: int
+    body: Any = None
+    file: tuple[str, str, bytes] | None = None
+
+
+ClientEffect = Emit | Record | Credential | Keep | Fetch | Ready | TurnDone | Reconnect | Failed | Ended
+ServerEffect = Emit | Run | Drop | Close | Refuse | Answer
 
 
 # ── Credentials ──────────────────────────────────────────────────────────────────────────────────────────────

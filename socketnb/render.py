@@ -60,14 +60,19 @@ def markdown(text: str) -> str:
 
 
 def safe_url(url: str | None, *kinds: str) -> str | None:
-    """Return an address if a page may load it: http, https, or a data URL of one of these kinds of media."""
+    """Return an address if a page may load it: http, https, or a data URL of one of these kinds of media.
+
+    Without kinds it is a link's: a phone number and a mail address will do too.
+    """
     try:
         scheme = urlsplit(url or "").scheme
     except ValueError:
         return None
     if any(ord(sign) <= ord(" ") for sign in url or ""):
         return None
-    allowed = scheme in ("http", "https") or any(str(url).startswith(f"data:{kind}/") for kind in kinds)
+    allowed = scheme in (("http", "https") if kinds else ("http", "https", "tel", "mailto")) or any(
+        str(url).startswith(f"data:{kind}/") for kind in kinds
+    )
     return url if allowed else None
 
 
@@ -76,29 +81,37 @@ def message_html(shown: Message, *, buttons: bool = True) -> str:
     match shown.content:
         case Text(text):
             return markdown(text)
-        case Choices(options):
-            return _labels(options) if buttons else ""
-        case Media():
-            return _media(shown.content)
+        case Choices(options, text):
+            return (markdown(text) if text else "") + _links(options) + (_labels(options) if buttons else "")
+        case Media(options=options):
+            return _media(shown.content) + _links(options) + (_labels(options) if buttons else "")
         case Card():
             return _card(shown.content, buttons)
-        case Cards(cards, layout):
+        case Cards(cards, layout, text, options):
             beside = ' style="display:flex;gap:12px;overflow-x:auto"' if layout == "carousel" else ""
             width = ' style="flex:0 0 200px"' if layout == "carousel" else ""
             shown_cards = "".join(f'<div class="snb-card"{width}>{_card(card, buttons)}</div>' for card in cards)
-            return f'<div class="snb-{layout}"{beside}>{shown_cards}</div>'
+            above = markdown(text) if text else ""
+            below = _links(options) + (_labels(options) if buttons else "")
+            return f'{above}<div class="snb-{layout}"{beside}>{shown_cards}</div>{below}'
         case Did(verb, text):
             return html.escape(cut(text)) if text else f"<em>{html.escape(verb)}</em>"
         case Delta(_, text):
             return html.escape(cut(text))
-        case Custom(name, payload, options):
+        case Custom(name, payload, options, text=text):
             folded = html.escape(cut(json.dumps(payload, indent=1, ensure_ascii=False)))
-            ways = _labels(options) if buttons else ""
-            return f"<details><summary>{html.escape(name)}</summary><pre>{folded}</pre></details>{ways}"
+            ways = _links(options) + (_labels(options) if buttons else "")
+            said = markdown(text) if text else ""
+            return f"{said}<details><summary>{html.escape(name)}</summary><pre>{folded}</pre></details>{ways}"
+
+
+def _links(options: tuple[Choice, ...]) -> str:
+    """Return the buttons that open a page."""
+    return "".join(f"{_link(url, option.label)} " for option in options if (url := safe_url(option.url)))
 
 
 def _labels(options: tuple[Choice, ...]) -> str:
-    return " ".join(f"<code>{html.escape(option.label)}</code>" for option in options)
+    return " ".join(f"<code>{html.escape(option.label)}</code>" for option in options if option.request is not None)
 
 
 def _media(media: Media) -> str:
@@ -130,26 +143,33 @@ def _link(url: str, words: str) -> str:
 
 def _card(card: Card, buttons: bool) -> str:  # noqa: FBT001 (handed through)
     picture = _media(Media("image", card.image, card.title)) if safe_url(card.image, "image") else ""
-    title = f"<div><strong>{html.escape(cut(card.title))}</strong></div>" if card.title else ""
+    page = safe_url(card.url)
+    words = _link(page, card.title or page) if page else html.escape(cut(card.title))
+    title = f"<div><strong>{words}</strong></div>" if words else ""
     text = markdown(card.text) if card.text else ""
-    links = "".join(f"{_link(url, option.label)} " for option in card.options if (url := safe_url(option.url)))
-    return picture + title + text + links + (_labels(card.options) if buttons else "")
+    return picture + title + text + _links(card.options) + (_labels(card.options) if buttons else "")
 
 
 def message_text(shown: Message) -> str:
     """Return one message's content as plain text."""
     match shown.content:
-        case Choices(options):
-            return "  ".join(f"[{n}] {option.label}" for n, option in enumerate(options, 1))
+        case Choices(options, text):
+            return "  ".join(filter(None, [text, _numbered(options)]))
         case Did(verb, text):
             return text or f"({verb})"
-        case Custom(name, _, options):
-            return "  ".join([f"({name})", *(f"[{n}] {option.label}" for n, option in enumerate(options, 1))])
-        case Media(kind, url, text):
+        case Custom(name, _, options, text=text):
+            return "  ".join(filter(None, [f"({name})", text, _numbered(options)]))
+        case Media(kind, url, text, options=options):
             where = f" {url}" if url and len(url) < SHORT else ""
-            return f"({kind}{where})" + (f" {text}" if text else "")
+            return "  ".join(filter(None, [f"({kind}{where})" + (f" {text}" if text else ""), _numbered(options)]))
         case _:
             return shown.text
+
+
+def _numbered(options: tuple[Choice, ...]) -> str:
+    """Return the buttons that can be pressed, each with its number for `press`."""
+    pressed = [option for option in options if option.request is not None]
+    return "  ".join(f"[{n}] {option.label}" for n, option in enumerate(pressed, 1))
 
 
 def notice(trace: Trace) -> str | None:
@@ -158,10 +178,10 @@ def notice(trace: Trace) -> str | None:
         case "error":
             return trace.error
         case "ended":
-            return f"The conversation ended ({trace.text})" if trace.event == "session.ended" else None
+            return f"The conversation ended ({trace.text})" if trace.event in ("session.ended", "expired") else None
         case "gap":
             return f"Connection lost and back: {trace.text}"
-        case "timeout" | "cancelled":
+        case "timeout" | "cancelled" | "queue" | "handler":
             return trace.text
         case "status" if trace.text == "rejected":
             return "The bot rejected this"

@@ -12,6 +12,7 @@ import json
 import logging
 import threading
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from socketnb import frames, render
@@ -19,7 +20,7 @@ from socketnb.dialects import OFFERS, Message, buttons, message
 from socketnb.engine.driver import Driver, News, Observed, State
 from socketnb.engine.loop import wait
 from socketnb.errors import ActionError, ConnectError, SessionError, unknown
-from socketnb.records import Action, Choice, Credential, Ready, Trace, TurnDone
+from socketnb.records import Action, Choice, Credential, Keep, Ready, Trace, TurnDone
 from socketnb.turn import Turn, choices_of
 
 if TYPE_CHECKING:
@@ -261,10 +262,11 @@ class Session:
                 self._keep(trace)
             case Ready(conversation):
                 self._log.conversation = conversation
-            case Credential(value, keep):
+            case Credential(value):
                 self._log.hide(value)
-                if keep and self._kept:
-                    self._kept.keep(**{keep: value})
+            case Keep(setting, value):
+                if self._kept:
+                    self._kept.keep(**{setting: value})
             case TurnDone(number, status, reason):
                 if turn := self._turns.pop(number, None):
                     turn.finish(status, reason and self._log.mask(reason))
@@ -299,7 +301,9 @@ class Session:
         for name, value in fields.items():
             if name not in known:
                 raise ActionError(unknown(f"field of {verb!r}", name, known))
-            if not isinstance(value, known[name].type):
+            if known[name].type is Path:
+                fields = {**fields, name: _file(verb, value)}
+            elif not isinstance(value, known[name].type):
                 wanted, got = known[name].type.__name__, type(value).__name__
                 raise ActionError(f"{verb}: {name} is a {wanted}, not a {got}; nothing was sent")
         try:
@@ -349,3 +353,18 @@ class Session:
         facts = html.escape(f"{self.platform} · {self.state} · {self._log.turn} turns · {self._log.seq} traces")
         head = f"<strong>{html.escape(self.name)}</strong> <small style='opacity:.65'>{facts}</small>"
         return {"text/plain": repr(self), "text/html": head + render.transcript_html(self.traces(), self.encoding)}
+
+
+def _file(verb: str, value: object) -> str:
+    """Return the path of a file that is there.
+
+    Raises:
+        ActionError: it is not.
+    """
+    try:
+        path = Path(value).expanduser() if isinstance(value, str | Path) else None
+        if path and path.is_file():
+            return str(path.absolute())
+    except (OSError, ValueError, RuntimeError):
+        path = None
+    raise ActionError(f"{verb} needs the path of a file, and {str(value)!r} is none; nothing was sent")

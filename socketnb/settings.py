@@ -34,20 +34,17 @@ def home() -> Path:
     return platformdirs.user_data_path("socketnb", appauthor=False)
 
 
-PLACE = ("url", "project_id", "environment_id")
-"""What must be the same, besides the user, for a kept session to be gone on with."""
-
-
 class Kept:
     """What a session needs to be resumed by a later kernel, in a file that only its user can read.
 
     Args:
-        platform: the platform.
+        dialect: the platform's dialect.
         name: the session's name.
     """
 
-    def __init__(self, platform: str, name: str) -> None:
-        self._path = home() / "sessions" / f"{platform}-{name}.json"
+    def __init__(self, dialect: Dialect, name: str) -> None:
+        self._dialect = dialect
+        self._path = home() / "sessions" / f"{dialect.NAME}-{name}.json"
 
     def read(self, given: Mapping[str, Any]) -> dict[str, str]:
         """Return the user and the session that were kept, if the place, and the user if given, are the same as then.
@@ -55,10 +52,16 @@ class Kept:
         A session's key is for one place, project and user: it is not to be shown to another.
         """
         kept = self._read()
-        same = all((given.get(name) or "") == kept.get(name, "") for name in PLACE)
+        same = all(str(given.get(name) or "") == kept.get(name, "") for name in self._dialect.PLACE)
         if not same or given.get("user_id") not in (None, kept.get("user_id")):
             return {}
-        return {name: value for name, value in kept.items() if name not in PLACE}
+        return {name: value for name, value in kept.items() if name in self._dialect.KEPT}
+
+    def begin(self, settings: Mapping[str, Any]) -> None:
+        """Keep what a session begins with: its place (a credential's fingerprint is enough) and what resumes it."""
+        kept = {name: settings[name] or "" for name in self._dialect.KEPT}
+        clear = {name: value.reveal() if isinstance(value, Secret) else value for name, value in kept.items()}
+        self.keep(**{name: str(settings[name] or "") for name in self._dialect.PLACE}, **clear)
 
     def _read(self) -> dict[str, str]:
         try:
@@ -106,7 +109,7 @@ def resolve(dialect: Dialect, given: Mapping[str, Any], environment: Mapping[str
                 f"or set {variable(dialect.NAME, name)}, or try simulate=True"
             )
         resolved[name] = None if value is None else convert(dialect.NAME, name, setting, value)
-    return resolved
+    return dialect.settled(resolved)
 
 
 def convert(platform: str, name: str, setting: Setting, value: Any) -> Any:
@@ -192,6 +195,6 @@ def _url(platform: str, url: str) -> str:
         good = False
     if good and ("@" in parts.netloc or parts.query):
         raise SettingsError(f"{platform}: url has no credentials in it: give them as settings of their own")
-    if not good:
-        raise SettingsError(f"{platform}: url is like https://host or http://127.0.0.1:8080, not {url!r}")
+    if not good:  # it may have a token in it: it is not repeated
+        raise SettingsError(f"{platform}: url is like https://host or http://127.0.0.1:8080, and this is not")
     return url.strip()

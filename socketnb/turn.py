@@ -60,7 +60,8 @@ class Turn:
     @property
     def text(self) -> str:
         """What the bot said, a line a message."""
-        return "\n".join(m.text for m in self.messages if m.text and not isinstance(m.content, Choices))
+        said = (m.content.text if isinstance(m.content, Choices) else m.text for m in self.messages)
+        return "\n".join(filter(None, said))
 
     @property
     def choices(self) -> list[Choice]:

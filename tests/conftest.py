@@ -1,5 +1,6 @@
 """What tests share: a hub of their own, a flow to talk to, and the browser, if there is one."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -21,8 +22,9 @@ FAST = {"reconnection_delay": 0.02, "reconnection_delay_max": 0.05}
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep every recording of a test in the test's own folder, and users' settings out of it."""
     monkeypatch.setenv("SOCKETNB_HOME", str(tmp_path / "home"))
-    for name in ("PROJECT_ID", "API_KEY", "URL", "SESSION_KEY"):
-        monkeypatch.delenv(f"SOCKETNB_VOICEFLOW_{name}", raising=False)
+    for name in os.environ:
+        if name.startswith("SOCKETNB_") and name != "SOCKETNB_HOME":
+            monkeypatch.delenv(name)
     return tmp_path / "home"
 
 

@@ -379,17 +379,17 @@ def test_a_turn_whose_answer_was_swallowed_long_before_the_link_was_lost_is_comp
     bot = hub.connect("voiceflow", simulate=True, flow=flow, **FAST)
     bot.say("zero")
     simulator = sim(hub)
-    send = simulator._sio.emit
+    send = simulator._eio4._sio.emit
 
     async def swallow(*_: Any, **__: Any) -> None:
         """A link that stalls: what is sent goes nowhere."""
 
-    simulator._sio.emit = swallow
+    simulator._eio4._sio.emit = swallow
     turn = bot.send("hi")
     (session,) = simulator._machine._sessions.values()
     eventually(lambda: session.done[-1].request["payload"] == "hi")
     session.used -= 60
-    simulator._sio.emit = send
+    simulator._eio4._sio.emit = send
     simulator.fault("drop")
     assert turn.wait().text == "You said hi"
     assert list(bot.messages_df()["text"]) == ["zero", "You said zero", "hi", "You said hi"]

@@ -70,7 +70,7 @@ class Pair:
     def connect(self) -> None:
         self.links += 1
         self.client.dial(0.0)
-        self.server.opened(f"link{self.links}", 0.0)
+        self.server.opened(f"link{self.links}", {}, 0.0)
         self.to_client(self.client.opened(0.0))
 
     def disconnect(self) -> None:

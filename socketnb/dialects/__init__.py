@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from socketnb.errors import SettingsError, unknown
 from socketnb.records import (
     CONTENT_KINDS,
+    Answer,
     Card,
     Cards,
     Choice,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         Action,
         Address,
         ClientEffect,
+        Request,
         ServerEffect,
         Setting,
         Step,
@@ -79,6 +81,10 @@ class ClientMachine(Protocol):
     def timer(self, now: float) -> Sequence[ClientEffect]:
         """`deadline` has passed."""
 
+    def fetched(self, name: str, status: int, body: bytes, now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
+        """What was asked for with `Fetch` came; status 0: it failed, and `body` says why."""
+        return []
+
     def closed(self, now: float) -> Sequence[ClientEffect]:
         """The link is gone."""
 
@@ -86,16 +92,43 @@ class ClientMachine(Protocol):
 class ServerMachine(Protocol):
     """A whole endpoint: every link and every conversation.
 
-    `now` is seconds since 1970. `deadline` is when `timer` wants to be called, or None.
+    `now` is seconds since 1970. `deadline` is when `timer` wants to be called, or None. `path` is where Socket.IO
+    is served, and `prefix` what the endpoint's url has after the host.
     """
 
     deadline: float | None
+    path: str
+    prefix: str = ""
 
-    def opened(self, link: str, now: float) -> Sequence[ServerEffect]:
-        """A client has connected."""
+    def opened(self, link: str, query: Mapping[str, str], now: float) -> Sequence[ServerEffect]:
+        """A client connects; `query` is decoded once."""
 
     def received(self, link: str, event: str, payload: Any, now: float) -> Sequence[ServerEffect]:
         """A client sent an event."""
+
+    def acked(self, link: str, name: str, args: Sequence[Any], now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+        """A client has acknowledged an event that was sent under this name."""
+        return []
+
+    def request(self, request: Request, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+        """An HTTP request came; an `Answer` is among the effects."""
+        return [Answer(404, {"error": "there is nothing here"})]
+
+    def conversation(self, to: str | None) -> str:  # noqa: ARG002
+        """Return the conversation of a user's or a session's id, or the one that was used last.
+
+        Raises:
+            SettingsError: there is none, or the platform knows no way to speak up in one.
+        """
+        raise SettingsError("on this platform nobody but the flow can speak up")
+
+    def inject(self, conversation: str, text: str, data: Any, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+        """Let the flow answer as if the user had said this."""
+        return []
+
+    def notify(self, conversation: str, text: str, data: Any, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+        """Send the user a message, past the flow."""
+        return []
 
     def closed(self, link: str, now: float, *, goodbye: bool = False) -> Sequence[ServerEffect]:
         """A client's link is gone, with a goodbye or without; its conversation stays."""
@@ -121,9 +154,17 @@ class Dialect(Protocol):
     SETTINGS: dict[str, Setting]
     VERBS: dict[str, Verb]
     SECRET_FIELDS: frozenset[str]
-    SERVER_PATH: str
+    PLACE: tuple[str, ...]
+    KEPT: tuple[str, ...]
     FAULTS: dict[str, str]
     OPTIONS: dict[str, Setting]
+
+    def settled(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return settings that depend on each other as they belong together.
+
+        Raises:
+            SettingsError: they do not.
+        """
 
     def client(self, settings: Mapping[str, Any], ids: Callable[[], str]) -> ClientMachine:
         """Return the client machine of one conversation; `ids` gives a new unique string at each call."""
@@ -151,17 +192,17 @@ def get(name: object) -> Dialect:
     raise SettingsError(unknown("platform", name, PLATFORMS))
 
 
-OFFERS = frozenset({"choices", "card", "carousel", "list", "custom"})
+OFFERS = frozenset({"choices", "card", "carousel", "list", "image", "audio", "video", "adaptive", "custom"})
 """Kinds of traces that may have buttons."""
 
 
 def buttons(content: Content | None) -> tuple[Choice, ...]:
     """Return the buttons of a content, in order; those that only open a page are not among them."""
     match content:
-        case Choices(options) | Card(options=options) | Custom(options=options):
+        case Choices(options) | Card(options=options) | Media(options=options) | Custom(options=options):
             found = options
-        case Cards(cards):
-            found = tuple(option for card in cards for option in card.options)
+        case Cards(cards, options=below):
+            found = (*(option for card in cards for option in card.options), *below)
         case _:
             found = ()
     return tuple(option for option in found if option.request)
@@ -199,6 +240,8 @@ def message(trace: Trace) -> Message | None:
     if trace.kind not in CONTENT_KINDS and trace.kind not in ("action", "delta"):
         return None
     content = get(trace.platform).content(trace.event, parse(trace.payload))
+    if isinstance(content, Did) and content.text and trace.text:
+        content = replace(content, text=trace.text)  # the label that was pressed, where only its payload travels
     return None if content is None else Message(content, trace)
 
 
@@ -252,7 +295,7 @@ class Streams:
                 return Message(Media("audio", data=wav(encoding, sound)), pieces[0].trace)
             address = f"data:{encoding};base64,{base64.b64encode(sound).decode()}"
             return Message(Media("audio", address), pieces[0].trace)
-        text = "".join(delta.text for delta in deltas)
+        text = "".join(delta.text for delta in deltas) or deltas[-1].whole
         return Message(Text(text), pieces[0].trace) if text else None
 
 

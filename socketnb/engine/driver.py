@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from socketnb.engine.link import Ears, Link, open_link
+from socketnb.engine.link import Ears, Link, fetch, open_link
 from socketnb.engine.loop import wait
 from socketnb.errors import ConnectError, ConnectTimeout, Refused, Unreachable
 from socketnb.records import (
@@ -27,6 +27,8 @@ from socketnb.records import (
     Emit,
     Ended,
     Failed,
+    Fetch,
+    Keep,
     Ready,
     Reconnect,
     Record,
@@ -65,7 +67,7 @@ class State:
     error: ConnectError | None = None
 
 
-News = Observed | State | Ready | TurnDone | Credential
+News = Observed | State | Ready | TurnDone | Credential | Keep
 
 
 class Driver:
@@ -95,6 +97,7 @@ class Driver:
         self._due: dict[int, asyncio.TimerHandle] = {}  # open turns → when they are given up
         self._timer: asyncio.TimerHandle | None = None
         self._dialling: asyncio.Task[None] | None = None
+        self._fetching: set[asyncio.Task[None]] = set()
         self._now = time.monotonic()
         self._task: concurrent.futures.Future[None] = concurrent.futures.Future()
 
@@ -149,8 +152,8 @@ class Driver:
             for timer in [self._timer, *self._due.values()]:
                 if timer:
                     timer.cancel()
-            if self._dialling:
-                self._dialling.cancel()
+            for task in [*self._fetching, *([self._dialling] if self._dialling else [])]:
+                task.cancel()
             if self.link:
                 await self.link.close()
 
@@ -335,8 +338,12 @@ class Driver:
                     if timer := self._due.pop(turn, None):
                         timer.cancel()
                     self._news(effect)
-                case Credential():
+                case Credential() | Keep():
                     self._news(effect)
+                case Fetch():
+                    task = asyncio.create_task(self._fetch(effect))
+                    self._fetching.add(task)
+                    task.add_done_callback(self._fetching.discard)
                 case Failed(reason, how):
                     kind = {"refused": Refused, "timeout": ConnectTimeout}.get(how, ConnectError)
                     await self._failed(kind(f"{self._address and self._address.url}: {reason}"))
@@ -344,6 +351,13 @@ class Driver:
                     await self._reconnect(effect.reason)
                 case Ended():
                     self._enter("ended")
+
+    async def _fetch(self, wanted: Fetch) -> None:
+        status, body = await fetch(wanted, await self._loop.http())
+        self._inbox.put_nowait(partial(self._fetched, wanted.name, status, body))
+
+    async def _fetched(self, name: str, status: int, body: bytes) -> None:
+        await self._do(self._machine.fetched(name, status, body, self._now))
 
     async def _reconnect(self, reason: str) -> None:
         if link := self.link:

@@ -7,7 +7,10 @@ import contextlib
 import functools
 import json
 import logging
+import mimetypes
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
 
 from socketnb.errors import ConnectError, Refused, Unreachable
 
@@ -16,11 +19,13 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from socketnb.records import Address
+    from socketnb.records import Address, Fetch
 
 log = logging.getLogger(__name__)
 wire = logging.getLogger("socketnb.wire")
 wire.setLevel(logging.CRITICAL)  # python-socketio logs addresses and payloads as they are, credentials and all
+LARGEST = 2**20
+"""Bytes of an HTTP answer that are read."""
 
 
 class Ears(NamedTuple):
@@ -110,7 +115,13 @@ async def _connect(
     )
     refusals: list[Any] = []
     namespace = address.namespace
-    client.on("*", lambda event, *args: ears.event(str(event), list(args)), namespace=namespace)
+
+    def came(event: str, *args: Any) -> Any:
+        """Hand an event on; what is returned is its acknowledgement, if its sender asks for one."""
+        ears.event(str(event), list(args))
+        return address.acks.get(event)
+
+    client.on("*", came, namespace=namespace)
     client.on("connect_error", lambda *why: refusals.extend(why), namespace=namespace)
     client.on("disconnect", lambda reason="": ears.closed(str(reason) or "lost"), namespace=namespace)
     dispatch = client.eio.handlers["message"]
@@ -125,7 +136,7 @@ async def _connect(
     client.eio.on("message", guarded)
     try:
         await client.connect(
-            address.url,
+            f"{address.url}?{urlencode(address.query)}" if address.query else address.url,
             transports=[transport],
             namespaces=[namespace],
             socketio_path=address.path,
@@ -188,8 +199,31 @@ def _client_class() -> Any:
     return Client
 
 
+async def fetch(wanted: Fetch, http: aiohttp.ClientSession) -> tuple[int, bytes]:
+    """Make an HTTP request; return its status and body, or 0 and why there is none."""
+    import aiohttp
+
+    try:
+        with contextlib.ExitStack() as stack:
+            form = None
+            if wanted.file:
+                path = Path(wanted.file)
+                kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+                form = aiohttp.FormData()
+                file = stack.enter_context(path.open("rb"))  # noqa: ASYNC230 (aiohttp reads it in a thread)
+                form.add_field("file", file, filename=path.name, content_type=kind)
+            async with http.request(wanted.method, wanted.url, headers=wanted.headers, data=form) as answer:
+                return answer.status, await answer.content.read(LARGEST)
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return 0, (getattr(error, "strerror", None) or type(error).__name__).encode()  # its text may have the address
+
+
 def _unreachable(url: str, cause: BaseException) -> str:
+    import aiohttp
+
     why = str(cause) or type(cause).__name__
+    if isinstance(cause, aiohttp.ClientResponseError):  # its text has the whole address, credentials and all
+        why = f"HTTP {cause.status}"
     return f"no Socket.IO server answers at {url} ({why}): check the url, and that the server runs"
 
 

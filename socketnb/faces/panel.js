@@ -127,7 +127,7 @@ class View {
   }
 
   show(row) {
-    if (row.sender === "user" && row.text !== undefined) return this.mine(row);
+    if (row.text !== undefined) return this.mine(row);
     if (row.notice !== undefined) {
       const notice = make("div", "snb-notice", row.notice);
       notice.dataset.kind = row.kind;

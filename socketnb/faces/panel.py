@@ -58,7 +58,7 @@ def row(trace: Trace, streams: Streams) -> Row | None:
     about: Row = {"seq": trace.seq, "turn": trace.turn, "at": trace.at // 1_000_000, "kind": trace.kind}
     about["sender"] = trace.sender
     shown = message(trace)
-    if shown and trace.sender == "user":
+    if shown and trace.kind == "action":
         about["text"] = render.cut(render.message_text(shown))
     elif shown and isinstance(shown.content, Delta):
         about["delta"], about["stream"] = shown.content.text, shown.content.stream

@@ -1,5 +1,7 @@
 """Serves a flow through a dialect's server machine, on a loopback port and a background loop of its own.
 
+Clients of two generations are served on one path: `eio4.py` and, for those that say `EIO=3`, `eio3.py`.
+
 The loop is not the engine's: a flow that blocks must not stop the sessions that talk to it from answering pings.
 """
 
@@ -9,21 +11,27 @@ import asyncio
 import logging
 import time
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from socketnb.engine.link import wire
 from socketnb.errors import SettingsError, unknown
 from socketnb.flow import Conversation, Flow
-from socketnb.records import Close, Drop, Emit, Run, Secret, ServerEffect
+from socketnb.records import Answer, Close, Drop, Emit, Refuse, Request, Run, Secret, ServerEffect, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from aiohttp import web
 
     from socketnb.dialects import Dialect
     from socketnb.engine.loop import Loop
+    from socketnb.simulator import eio3, eio4
 
 log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
+LARGEST = 16 * 2**20
+"""Bytes of an HTTP request: an uploaded file."""
 DROP = "drop"
 FAULTS = {DROP: "every link is cut"}
 
@@ -78,7 +86,7 @@ class Simulator:
         self._timer: asyncio.TimerHandle | None = None
         self._flows: dict[str, Conversation] = {}
         self._out: asyncio.Queue[Emit | Close] = asyncio.Queue()
-        self.url = loop.run(self._start(dialect.SERVER_PATH, port, ping_interval, ping_timeout))
+        self.url = loop.run(self._start(port, ping_interval, ping_timeout)) + self._machine.prefix
         self._settings = {"url": self.url, **self._settings}
 
     @property
@@ -100,7 +108,28 @@ class Simulator:
             raise SettingsError(unknown("fault", name, self._faults))
         if not self.running:
             raise SettingsError("this simulator has stopped: snb.simulate starts another")
-        self._loop.run(self._cut() if name == DROP else self._fault(name))
+        self._loop.run(self._cut() if name == DROP else self._call(lambda: self._machine.fault(name)))
+
+    def agent_says(self, text: str, *, to: str | None = None) -> None:
+        """Say something as an agent, to the conversation of this user or session id (default: the last used).
+
+        Raises:
+            SettingsError: there is no such conversation, or the platform cannot do this.
+        """
+        self._speak(to, lambda here: self._machine.put(here, Text(str(text), sender="agent"), time.time()))
+
+    def inject(self, text: str, data: Any = None, *, to: str | None = None) -> None:
+        """Let the flow answer as if the user of a conversation had said this; `to` and errors as `agent_says`."""
+        self._speak(to, lambda here: self._machine.inject(here, str(text), data, time.time()))
+
+    def notify(self, text: str, data: Any = None, *, to: str | None = None) -> None:
+        """Send the user of a conversation a message, past the flow; `to` and errors as `agent_says`."""
+        self._speak(to, lambda here: self._machine.notify(here, str(text), data, time.time()))
+
+    def _speak(self, to: str | None, say: Callable[[str], Sequence[ServerEffect]]) -> None:
+        if not self.running:
+            raise SettingsError("this simulator has stopped: snb.simulate starts another")
+        self._loop.run(self._call(lambda: say(self._machine.conversation(to))))
 
     def stop(self) -> None:
         """Stop serving. Stopping again does nothing."""
@@ -124,22 +153,23 @@ class Simulator:
 
     # On the loop
 
-    async def _start(self, path: str, port: int, ping_interval: float, ping_timeout: float) -> str:
-        import socketio
+    async def _start(self, port: int, ping_interval: float, ping_timeout: float) -> str:
         from aiohttp import web
 
-        self._sio = socketio.AsyncServer(
-            async_mode="aiohttp",
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            logger=wire,
-            engineio_logger=wire,
-        )
-        self._sio.on("connect", lambda sid, *_: self._opened(sid))
-        self._sio.on("disconnect", self._closed)
-        self._sio.on("*", self._received)
-        app = web.Application()
-        self._sio.attach(app, socketio_path=path)
+        from socketnb.simulator import eio3, eio4
+
+        @web.middleware
+        async def older_clients(
+            request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+        ) -> web.StreamResponse:
+            older = request.query.get("EIO") == "3" and request.path.strip("/") == self._machine.path
+            return await (self._eio3.handle if older else handler)(request)
+
+        app = web.Application(middlewares=[older_clients], client_max_size=LARGEST)
+        ears = eio4.Ears(self._opened, self._received, self._closed)
+        self._eio3 = eio3.Server(ears, _new_id, ping_interval, ping_timeout)
+        self._eio4 = eio4.Server(app, self._machine.path, ears, ping_interval, ping_timeout)
+        app.router.add_route("*", "/{path:.*}", self._http)
         self._runner = web.AppRunner(app, access_log=None, logger=wire, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, HOST, port)
@@ -157,7 +187,8 @@ class Simulator:
             self._timer.cancel()
         for conversation in self._flows.values():
             conversation.stop()
-        await self._sio.shutdown()
+        await self._eio3.stop()
+        await self._eio4.stop()
         await self._cut()
         await self._runner.cleanup()
 
@@ -169,21 +200,47 @@ class Simulator:
             if connection.transport is not None:
                 connection.transport.abort()
 
-    async def _fault(self, name: str) -> None:
-        self._do(self._machine.fault(name))
+    async def _call(self, call: Callable[[], Sequence[ServerEffect]]) -> None:
+        self._do(call())
 
-    def _opened(self, link: str) -> None:
+    def _opened(self, link: str, query: Mapping[str, str]) -> str | None:
+        effects = self._machine.opened(link, query, time.time())
+        if refused := next((effect.reason for effect in effects if isinstance(effect, Refuse)), None):
+            return refused
         self._links.add(link)
-        self._do(self._machine.opened(link, time.time()))
+        self._do(effects)
+        return None
 
-    def _closed(self, link: str, reason: str) -> None:
+    def _closed(self, link: str, goodbye: bool) -> None:  # noqa: FBT001 (told by both servers)
         self._links.discard(link)
-        goodbye = reason == self._sio.reason.CLIENT_DISCONNECT
         self._do(self._machine.closed(link, time.time(), goodbye=goodbye))
 
-    def _received(self, event: str, sid: str, *args: Any) -> None:
-        payload = args[0] if len(args) == 1 else list(args) or None
-        self._do(self._machine.received(sid, event, payload, time.time()))
+    def _received(self, link: str, event: str, args: list[Any]) -> None:
+        payload = args[0] if len(args) == 1 else args or None
+        self._do(self._machine.received(link, event, payload, time.time()))
+
+    def _acked(self, link: str, name: str, *args: Any) -> None:
+        self._do(self._machine.acked(link, name, args, time.time()))
+
+    async def _http(self, request: web.Request) -> web.StreamResponse:
+        """Answer what is no Socket.IO: the endpoint's own HTTP interface."""
+        from aiohttp import web
+
+        base = f"http://{HOST}:{self._runner.addresses[0][1]}"
+        try:
+            body, file = await _read(request)
+        except ValueError:
+            return web.json_response({"error": "the body is no JSON"}, status=400)
+        headers = {name.casefold(): value for name, value in request.headers.items()}
+        asked = Request(request.method, request.path, base, headers, body, file)
+        effects = self._machine.request(asked, time.time())
+        self._do([effect for effect in effects if not isinstance(effect, Answer)])
+        answer = next(effect for effect in effects if isinstance(effect, Answer))
+        if not answer.file:
+            return web.json_response(answer.body, status=answer.status)
+        _, kind, data = answer.file  # never shown by a browser as a page of this host
+        safe = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=data, content_type=kind, headers=safe, status=answer.status)
 
     def _do(self, effects: Sequence[ServerEffect]) -> None:
         for effect in effects:
@@ -193,7 +250,7 @@ class Simulator:
                 case Drop(conversation):
                     if flow := self._flows.pop(conversation, None):
                         flow.stop()
-                case _:
+                case Emit() | Close():
                     self._out.put_nowait(effect)
         if self._timer:
             self._timer.cancel()
@@ -203,6 +260,9 @@ class Simulator:
 
     def _tick(self) -> None:
         self._do(self._machine.timer(time.time()))
+
+    def _wire(self, link: str) -> eio3.Server | eio4.Server:
+        return self._eio3 if link in self._eio3 else self._eio4
 
     def _conversation(self, name: str) -> Conversation:
         if name not in self._flows:
@@ -219,12 +279,27 @@ class Simulator:
             effect = await self._out.get()
             try:
                 match effect:
-                    case Emit(event, args, link):
-                        await self._sio.emit(event, args or None, to=link)
-                    case Close(link):
-                        await self._sio.disconnect(link)
+                    case Emit(event, args, link, ack) if link in self._links:
+                        acked = partial(self._acked, link, ack) if ack else None
+                        await self._wire(link).emit(link, event, args, acked)
+                    case Close(link) if link in self._links:
+                        await self._wire(link).close(link)
             except Exception:
                 log.exception("%s could not be sent", effect.event if isinstance(effect, Emit) else "a goodbye")
+
+
+async def _read(request: web.Request) -> tuple[Any, tuple[str, str, bytes] | None]:
+    """Return a request's JSON body, or the file of its form.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    from aiohttp.web import FileField
+
+    if request.content_type == "multipart/form-data":
+        file = (await request.post()).get("file")
+        return None, (file.filename, file.content_type, file.file.read()) if isinstance(file, FileField) else None
+    return await request.json() if request.can_read_body else None, None
 
 
 def _is_number(value: object) -> bool:

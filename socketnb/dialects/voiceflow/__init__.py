@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from socketnb.dialects import as_dict, as_text
 from socketnb.dialects.voiceflow.actions import VERBS, did
-from socketnb.dialects.voiceflow.client import PATH, Client
+from socketnb.dialects.voiceflow.client import Client
 from socketnb.dialects.voiceflow.server import FAULTS, OPTIONS, Server
 from socketnb.dialects.voiceflow.traces import read
 from socketnb.records import Content, Secret, Setting
@@ -20,23 +20,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAULTS",
+    "KEPT",
     "NAME",
     "OPTIONS",
+    "PLACE",
     "SECRET_FIELDS",
-    "SERVER_PATH",
     "SETTINGS",
     "TITLE",
     "VERBS",
     "client",
     "content",
     "server",
+    "settled",
     "simulated",
 ]
 
 NAME = "voiceflow"
 TITLE = "Voiceflow"
-SERVER_PATH = PATH
 SECRET_FIELDS = frozenset({"sessionKey", "authorization"})
+PLACE: tuple[str, ...] = ("url", "project_id", "environment_id")
+KEPT: tuple[str, ...] = ("user_id", "session_key")
 TRANSPORTS = ("websocket", "polling")  # the page's order; python-socketio has no webtransport, the page's third
 
 SETTINGS: dict[str, Setting] = {
@@ -70,6 +73,11 @@ def content(event: str, payload: Any) -> Content | None:
     if event == "action.trace" and as_text(trace.get("type")):
         return read(trace, as_text(payload.get("messageID"))).content
     return None
+
+
+def settled(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings as they are: none depends on another."""
+    return settings
 
 
 def client(settings: Mapping[str, Any], ids: Callable[[], str]) -> Client:

@@ -21,7 +21,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from socketnb.dialects import as_dict, as_text, misread
+from socketnb.dialects import ClientMachine, as_dict, as_text, misread
 from socketnb.dialects.voiceflow.actions import did, request_of
 from socketnb.dialects.voiceflow.traces import read, time_of
 from socketnb.records import (
@@ -32,6 +32,7 @@ from socketnb.records import (
     Emit,
     Ended,
     Failed,
+    Keep,
     Ready,
     Reconnect,
     Record,
@@ -70,7 +71,7 @@ class _Sent:
     attended: bool = True  # somebody waits; one that the machine sent by itself keeps nobody waiting
 
 
-class Client:
+class Client(ClientMachine):
     """One conversation. `ids` gives a new unique string at each call."""
 
     def __init__(self, settings: Mapping[str, Any], ids: Callable[[], str]) -> None:
@@ -204,7 +205,7 @@ class Client:
         if not key:
             return [misread("session.created", payload, "sessionKey is missing", self._turn)]
         self._key = Secret(key)
-        return [Credential(key, keep="session_key"), *self._ready("session.created", payload, "ready")]
+        return [Credential(key), Keep("session_key", key), *self._ready("session.created", payload, "ready")]
 
     def _ready(self, event: str, payload: Any, kind: str) -> list[ClientEffect]:
         self._state, self.deadline = "ready", None
@@ -369,7 +370,7 @@ class Client:
         self._take_back()  # sent while the end was on its way
         self.deadline = now + GRACE if self._running else None
         effects: list[ClientEffect] = [
-            Credential("", keep="session_key"),
+            Keep("session_key", ""),
             Ended(reason),
             Record("session.ended", "ended", payload, turn=self._turn, text=reason),
         ]

@@ -15,8 +15,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from socketnb.dialects import as_dict, as_text
+from socketnb.dialects import ServerMachine, as_dict, as_text
 from socketnb.dialects.voiceflow.actions import did
+from socketnb.dialects.voiceflow.client import PATH
 from socketnb.records import (
     Card,
     Cards,
@@ -28,14 +29,17 @@ from socketnb.records import (
     Drop,
     Emit,
     End,
+    Handover,
     Media,
     Node,
+    Queue,
     Raw,
     Run,
     ServerEffect,
     Setting,
     Step,
     Text,
+    Typing,
 )
 from socketnb.sound import tone
 
@@ -95,11 +99,12 @@ class _Session:
     ended: bool = False
 
 
-class Server:
+class Server(ServerMachine):
     """A whole endpoint. `ids` gives a new unique string at each call."""
 
     def __init__(self, settings: Mapping[str, Any], ids: Callable[[], str], options: Mapping[str, Any]) -> None:
         self.deadline: float | None = None
+        self.path = PATH
         self._settings = settings
         self._ids = ids
         self._idle = float(options["idle_timeout"])
@@ -111,7 +116,7 @@ class Server:
         self._sessions: dict[str, _Session] = {}
         self._faults: set[str] = set()
 
-    def opened(self, link: str, now: float) -> list[ServerEffect]:  # noqa: ARG002 (all machines' form)
+    def opened(self, link: str, query: Mapping[str, str], now: float) -> list[ServerEffect]:  # noqa: ARG002 (all machines' form)
         """A client has connected: it speaks first."""
         return []
 
@@ -359,8 +364,9 @@ class Server:
                 return self._stream(session, step)
             case Text(text):
                 return [self._text(text), *self._sound(session, text)]
-            case Choices(options):
-                return [{"type": "choice", "payload": {"buttons": self._buttons(options)}}]
+            case Choices(options, text):
+                above = self._shapes(session, Text(text)) if text else []
+                return [*above, {"type": "choice", "payload": {"buttons": self._buttons(options)}}]
             case Card():
                 return [{"type": "cardV2", "payload": self._card(step)}]
             case Cards(cards, layout):
@@ -376,6 +382,10 @@ class Server:
                 return [self._text(f"[{text or url}]({url})")]
             case Node(name):
                 return [{"type": "block", "payload": {"blockID": name}}]
+            case Typing() | Queue():  # this platform has no word for it
+                return []
+            case Handover(agent):
+                return [{"type": "handover", "payload": {"agent": agent}}]
             case Custom(name, payload, paths):
                 ways = [{"label": way.label, "event": {"type": way.label}} for way in paths]
                 more = {"paths": ways, "defaultPath": 0} if ways else {}
