@@ -283,7 +283,8 @@ class Conversation:
         self._task = asyncio.create_task(self._run(did))
 
     def stop(self) -> None:
-        """Stop the handler that is under way, if any."""
+        """Stop the handler that is under way, if any; one in a thread shows nothing any more."""
+        self._turn = None
         if self._task:
             self._task.cancel()
 

@@ -191,7 +191,8 @@ class Hub:
         for option in options:
             if option not in dialect.OPTIONS:
                 raise SettingsError(unknown(f"option of the {platform} simulator", option, dialect.OPTIONS))
-        chosen = {o: convert(platform, o, how, options.get(o, how.default)) for o, how in dialect.OPTIONS.items()}
+        given = {o: options.get(o, how.default) for o, how in dialect.OPTIONS.items()}
+        chosen = {o: None if v is None else convert(platform, o, dialect.OPTIONS[o], v) for o, v in given.items()}
         simulator = Simulator(
             dialect,
             flow or demo_flow(),

@@ -262,7 +262,7 @@ class Setting:
     """
 
     help: str
-    type: type = str
+    type: Any = str  # a class, or what a value is like: Callable
     default: Any = None
     required: bool = False
     secret: bool = False

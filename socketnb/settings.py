@@ -168,20 +168,28 @@ def _words(value: Any) -> tuple[str, ...]:
     return found
 
 
-CONVERT: dict[type, Callable[[Any], Any]] = {
+def _function(value: Any) -> Any:
+    if not callable(value):
+        raise TypeError
+    return value
+
+
+CONVERT: dict[Any, Callable[[Any], Any]] = {
     str: _text,
     int: _number(int),
     float: _number(float),
     bool: _yes,
     tuple: _words,
     ZoneInfo: lambda value: ZoneInfo(_text(value)).key,
+    Callable: _function,
 }
-A = {
+A: dict[Any, str] = {
     str: "a text",
     int: "a whole number from 0 up",
     float: "a number from 0 up",
     bool: "True or False",
     tuple: "a list of words",
+    Callable: "a function",
     ZoneInfo: "a time zone's IANA name, such as Europe/Berlin",
 }
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         Verb,
     )
 
-PLATFORMS = ("voiceflow",)
+PLATFORMS = ("cognigy", "voiceflow")
 
 
 class ClientMachine(Protocol):
@@ -189,6 +189,10 @@ def get(name: object) -> Dialect:
         from socketnb.dialects import voiceflow
 
         return voiceflow
+    if name == "cognigy":
+        from socketnb.dialects import cognigy
+
+        return cognigy
     raise SettingsError(unknown("platform", name, PLATFORMS))
 
 

@@ -1,0 +1,374 @@
+"""The client machine of one conversation with a Cognigy.AI Socket.IO endpoint.
+
+    opened ──(handshake, if inner)──▶ opening ──endpoint-ready──▶ ready
+                                         └────────GRACE─────────▶ ready      (before Cognigy.AI 4.79)
+
+A conversation is a user id and a session id: reconnecting with the same two goes on with it. Inputs carry no id, so
+one is under way at a time, and its turn ends with `finalPing`; the next waits in line unless it asks to be sent at
+once. What comes while no turn runs (inject, notify, an agent) belongs to none: it is recorded under the last.
+
+After a lost link, an endpoint that keeps undelivered events sends again what was not acknowledged. Events have no id
+either: what is to the letter the next of what came before is recorded as a status, and shown to nobody twice.
+
+Sources: the vendor's Socket.IO endpoint page; `@cognigy/socket-client` 4 and 5 for the order of events. What that
+client gets wrong is not copied: a reset is sent once, and an error that nobody listens for does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from socketnb.dialects import ClientMachine, as_dict, as_text, misread
+from socketnb.dialects.cognigy.actions import did, inputs_of, label
+from socketnb.dialects.cognigy.outputs import read, sender_of
+from socketnb.records import (
+    Action,
+    Address,
+    ClientEffect,
+    Credential,
+    Emit,
+    Ended,
+    Failed,
+    Fetch,
+    Keep,
+    Ready,
+    Reconnect,
+    Record,
+    Status,
+    TurnDone,
+    fingerprint,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+GRACE = 2.0
+"""Seconds that `endpoint-ready` is waited for, and a `finalPing` after an error."""
+QUEUE = 1000
+"""Inputs that may wait in line."""
+HEARD = 200
+"""Events that an endpoint may send again after a lost link."""
+TRANSPORTS = {"websocket": ("websocket",), "polling": ("polling",), "auto": ("websocket", "polling")}
+UNLIMITED = 10**9
+
+
+class Client(ClientMachine):
+    """One conversation. `ids` gives a new unique string at each call."""
+
+    def __init__(self, settings: Mapping[str, Any], ids: Callable[[], str]) -> None:
+        self.deadline: float | None = None
+        self._settings = settings
+        self._ids = ids
+        self._session_id = str(settings["session_id"])
+        self._state = "down"  # down · dialling · opening · ready · expired
+        self._due: dict[str, float] = {}  # step → when it is due
+        self._resumes = False
+        self._waiting: dict[int, Action] = {}  # turns in line, in order
+        self._running: list[int] = []  # turns that were sent, the oldest first
+        self._uploads: dict[int, Action] = {}  # turns whose file is under way
+        self._last = 0
+        self._error = ""  # of the turn under way
+        self._pinged = ""  # how the turn before ended, if nothing came since
+        self._card: dict[str, Any] = {}  # the adaptive card that came last
+        self._heard: deque[str] = deque(maxlen=HEARD)  # fingerprints of what was acknowledged
+        self._again: list[str] = []  # of these, what may come again over the new link
+        self._known = False  # the event before this one came again
+        self._spoke = False  # something was sent over this link
+        self._asked = False  # something was sent, and nothing has come since
+
+    def dial(self, now: float) -> Address:
+        """Begin a link: say where it goes, and start the clock of its handshake."""
+        s = self._settings
+        if self._state == "expired":
+            self._session_id, self._resumes = f"session-{self._ids()}", False
+            self._heard.clear()
+        self._state = "dialling"
+        self._set(connect=now + s["timeout"])
+        where = urlsplit(s["url"])
+        flags = {"testMode": s["test_mode"], "emitWithAck": s["emit_with_ack"]}
+        who = {"userId": s["user_id"], "sessionId": self._session_id, "urlToken": s["token"].reveal()}
+        query = {
+            "sessionId": self._session_id,
+            "urlToken": s["token"].reveal(),
+            "userId": s["user_id"],
+            **{name: str(flag).lower() for name, flag in flags.items()},
+        }
+        return Address(
+            url=f"{where.scheme}://{where.netloc}",
+            path=f"{where.path}/socket.io".strip("/"),
+            transports=TRANSPORTS[s["transport"]],
+            query={"handshake": "true"} if s["inner_handshake"] else query,
+            acks={"handshake": {**who, **flags}},
+            attempts=(s["reconnection_limit"] or UNLIMITED) if s["reconnection"] else 0,
+            delay=s["interval"],
+            delay_max=s["interval"],
+        )
+
+    def opened(self, now: float) -> list[ClientEffect]:
+        """The link is open: the endpoint says when it is ready, or, an old one, does not."""
+        self._state = "opening"
+        self._set(connect=None, ready=now + min(GRACE, self._settings["timeout"]))
+        said = f"user {self._settings['user_id']}, session {self._session_id}"
+        return [
+            Keep("session_id", self._session_id),
+            Record("connect", "session", self._who(), "local", text=said),
+        ]
+
+    def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
+        """The user acts: send it, or let it wait in line."""
+        if action.verb == "typing":
+            return self._typing(turn, on=action.fields.get("on", True))
+        if len(self._waiting) >= QUEUE:
+            return self._over(turn, "failed", f"{QUEUE} messages wait already: wait for the endpoint")
+        if self._state == "ready" and action.at_once:
+            return self._send(turn, action, now)
+        self._waiting[turn] = action
+        if self._state == "expired":
+            return [Reconnect("a new session")]
+        return self._send_next(now)
+
+    def abandon(self, turn: int, now: float) -> list[ClientEffect]:
+        """Nobody waits for this turn any more: the next in line may go."""
+        self._waiting.pop(turn, None)
+        self._uploads.pop(turn, None)
+        if turn in self._running:
+            self._running.remove(turn)
+            self._set(error=None)
+        return self._send_next(now)
+
+    def received(self, event: str, payload: Any, now: float) -> list[ClientEffect]:
+        """An event came."""
+        self._alive(now)
+        match event:
+            case "endpoint-ready":
+                return self._ready(payload, "the endpoint says it is ready", now)
+            case "handshake":
+                ask = Record("handshake", "session", payload, text="the endpoint asks who is there")
+                return [ask, Record("handshake", "ack", self._who(), "out")]
+            case "typingStatus":
+                status = as_text(as_dict(payload).get("status"))
+                if not status:
+                    return [misread(event, payload, "status is missing", self._turn)]
+                return [Record(event, "typing", payload, sender="bot", turn=self._turn, text=status)]
+            case "output" | "finalPing" if self._is_again(event, payload):
+                return [Record(event, "status", payload, turn=self._turn, text="again, after the lost link")]
+            case "output":
+                return self._output(payload, now)
+            case "finalPing":
+                return self._final(event, payload, payload, now)
+            case "exception" | "error":
+                return self._failed(event, payload, payload, now)
+            case _:
+                return [Record(event, "custom", payload, turn=self._turn, text=event)]
+
+    def timer(self, now: float) -> list[ClientEffect]:
+        """A step is due."""
+        due = [name for name, when in self._due.items() if when <= now]
+        self._set(**dict.fromkeys(due))
+        effects: list[ClientEffect] = []
+        for name in due:
+            match name:
+                case "connect":
+                    effects.append(
+                        Failed(f"no Socket.IO connection came within {self._settings['timeout']:g} s", "timeout")
+                    )
+                case "ready":
+                    late = f"no endpoint-ready within {GRACE:g} s: going on without (Cognigy.AI before 4.79 sends none)"
+                    effects += self._ready(None, late, now)
+                case "error" if self._running:
+                    effects += [*self._over(self._running.pop(0), "failed", self._error), *self._send_next(now)]
+                case "expiry" if self._state == "ready":
+                    self._state = "expired"
+                    said = f"idle for {self._settings['expires_in']:g} s: the next message starts a new conversation"
+                    effects += [Ended(said), Record("expired", "ended", None, "local", turn=self._last, text=said)]
+        return effects
+
+    def fetched(self, name: str, status: int, body: bytes, now: float) -> list[ClientEffect]:
+        """A step of an upload is done: the token came, or the file arrived."""
+        step, _, number = name.partition(" ")
+        turn = int(number)
+        if (action := self._uploads.get(turn)) is None:
+            return []
+        try:
+            answer = as_dict(json.loads(body)) if status else {}
+        except ValueError:
+            answer = {}
+        if not 200 <= status < 300 or not answer:  # noqa: PLR2004
+            del self._uploads[turn]
+            why = f"HTTP {status}" if status else body.decode(errors="replace")
+            at = "gave no upload token" if step == "token" else "did not take the file"
+            return [*self._over(turn, "failed", f"the endpoint {at} ({why})"), *self._send_next(now)]
+        if step == "token":
+            token, url = as_text(answer.get("token")), as_text(answer.get("fileUploadUrl"))
+            headers = {"Authorization": f"Bearer {token}"}
+            upload = Fetch(f"file {turn}", "POST", url, headers, str(action.fields["file"]))
+            return [Credential(token), upload] if token else [upload]
+        del self._uploads[turn]
+        sent = Action("upload", {**action.fields, "attachment": answer})
+        if self._state != "ready":
+            self._waiting = {turn: sent, **self._waiting}
+            return []
+        return self._send(turn, sent, now)
+
+    def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002 (all machines' form)
+        """The link is gone. A turn under way goes on: its events may be kept for the next link."""
+        if self._state != "expired":
+            self._state = "down"
+        self._again, self._known, self._spoke = list(self._heard), False, False
+        self._set(connect=None, ready=None, error=None, expiry=None)
+        return []
+
+    # Being ready
+
+    def _ready(self, payload: Any, said: str, now: float) -> list[ClientEffect]:
+        if self._state != "opening":
+            return [Record("endpoint-ready", "session", payload, text=said)]
+        self._state = "ready"
+        self._set(connect=None, ready=None)
+        self._alive(now)
+        kind, self._resumes = "resumed" if self._resumes else "ready", True
+        direction: Any = "in" if "without" not in said else "local"
+        record = Record("endpoint-ready", kind, payload, direction, text=said)
+        return [Ready(self._session_id), record, *self._send_next(now)]
+
+    def _alive(self, now: float) -> None:
+        """Begin the idle time anew, if there is one and nothing runs."""
+        idle = self._settings["expires_in"] and self._state == "ready" and not self._busy
+        self._set(expiry=now + self._settings["expires_in"] if idle else None)
+
+    def _who(self) -> dict[str, Any]:
+        s = self._settings
+        return {
+            "userId": s["user_id"],
+            "sessionId": self._session_id,
+            "urlToken": s["token"].reveal(),
+            "testMode": s["test_mode"],
+            "emitWithAck": s["emit_with_ack"],
+        }
+
+    def _set(self, **due: float | None) -> None:
+        self._due = {name: when for name, when in {**self._due, **due}.items() if when is not None}
+        self.deadline = min(self._due.values(), default=None)
+
+    # Turns
+
+    @property
+    def _turn(self) -> int:
+        return self._running[0] if self._running else self._last
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._running or self._uploads)
+
+    def _send_next(self, now: float) -> list[ClientEffect]:
+        if self._state != "ready" or self._busy or not self._waiting:
+            self._alive(now)
+            return []
+        turn = next(iter(self._waiting))
+        return self._send(turn, self._waiting.pop(turn), now)
+
+    def _send(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
+        s = self._settings
+        self._last = turn
+        if action.verb == "upload" and "attachment" not in action.fields:
+            self._uploads[turn] = action
+            return [Fetch(f"token {turn}", "GET", f"{s['url']}/{quote(s['token'].reveal(), safe='')}/fileuploadtoken")]
+        payload = {
+            "URLToken": s["token"].reveal(),
+            "userId": s["user_id"],
+            "sessionId": self._session_id,
+            "channel": s["channel"],
+            "source": "device",
+            "passthroughIP": s["passthrough_ip"],
+            **inputs_of(action, self._card),
+        }
+        self._running.append(turn)
+        self._error, self._spoke, self._asked = "", True, True
+        self._alive(now)
+        said = label(action, did(payload))
+        return [Record("processInput", "action", payload, "out", "user", turn, said), Emit("processInput", (payload,))]
+
+    def _typing(self, turn: int, *, on: bool) -> list[ClientEffect]:
+        if self._state != "ready":
+            return self._over(turn, "failed", "there is no link to send this over: try again when there is")
+        payload = {"status": "typingOn" if on else "typingOff"}
+        record = Record("typingStatus", "typing", payload, "out", "user", turn, payload["status"])
+        return [record, Emit("typingStatus", (payload,)), *self._over(turn, "completed", None)]
+
+    def _over(self, turn: int, status: Status, reason: str | None) -> list[ClientEffect]:
+        """End a turn that no `finalPing` will end."""
+        kind, error = ("error", reason) if status == "failed" else ("status", None)
+        record = Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)
+        return [record, TurnDone(turn, status, reason)]
+
+    # What comes
+
+    def _is_again(self, event: str, payload: Any) -> bool:
+        """Tell whether this is, to the letter, what came over the link before, and is sent again.
+
+        What comes again is the rest of what came, from some event on: once one comes that is not the next, all is
+        new. Two answers may well be the same: without a traceId, one that comes after something was said is new.
+        """
+        mark = fingerprint(event + json.dumps(payload, sort_keys=True))
+        unique = bool(as_dict(as_dict(payload).get("data")).get("traceId"))
+        found = self._again.index(mark) if mark in self._again else None
+        if found is not None and (found == 0 if self._known else unique or not self._spoke):
+            self._again, self._known = self._again[found + 1 :], True
+            return True
+        self._again, self._known = [], False
+        if self._asked:  # who answers has had our acknowledgements before
+            self._heard.clear()
+            self._asked = False
+        self._heard.append(mark)
+        return False
+
+    def _output(self, payload: Any, now: float) -> list[ClientEffect]:
+        about = as_dict(payload)
+        kind, data = about.get("type"), about.get("data")
+        if not isinstance(kind, str):
+            return [misread("output", payload, "type is missing", self._turn)]
+        if kind == "finalPing":
+            return self._final("output", payload, data, now)
+        if kind == "error":
+            return self._failed("output", payload, as_dict(data).get("error"), now)
+        if kind != "output":
+            return [Record("output", "custom", payload, turn=self._turn, text=f"output of type {kind}")]
+        if not isinstance(data, dict):
+            return [misread("output", payload, "data is missing", self._turn)]
+        self._pinged = ""
+        if self._error:
+            self._set(error=now + GRACE)
+        reading = read(data)
+        if reading.kind == "adaptive":
+            self._card = as_dict(getattr(reading.content, "payload", None))
+        sender = sender_of(data)
+        return [Record("output", reading.kind, payload, sender=sender, turn=self._turn, text=reading.text)]
+
+    def _final(self, event: str, payload: Any, about: Any, now: float) -> list[ClientEffect]:
+        """End the turn, once: an endpoint may say it in either encoding, or in both."""
+        reason = as_text(as_dict(about).get("type"))
+        twin = self._pinged not in ("", event)
+        self._pinged = "" if twin else event
+        if twin or not self._running:
+            return [Record(event, "status", payload, turn=self._last, text=f"finalPing {reason}".strip())]
+        turn = self._running.pop(0)
+        self._set(error=None)
+        self._error = ""
+        record = Record(event, "status", payload, turn=turn, text="completed", final=True)
+        done = TurnDone(turn, "completed", reason if reason != "regular" else None)
+        return [record, done, *self._send_next(now)]
+
+    def _failed(self, event: str, payload: Any, error: Any, now: float) -> list[ClientEffect]:
+        """Record an error. A turn that no `finalPing` ends in a while has failed with it."""
+        about = as_dict(error)
+        said = as_text(about.get("message")) or as_text(error) or json.dumps(error if error is not None else payload)
+        record = Record(event, "error", payload, turn=self._turn, error=said)
+        if self._state == "opening":
+            return [record, Failed(f"the endpoint refuses: {said}", "refused")]
+        if self._running:
+            self._error = said
+            self._set(error=now + GRACE)
+        return [record]
