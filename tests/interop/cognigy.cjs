@@ -1,0 +1,44 @@
+// Cognigy's own client: connect, say something, send data beside a text, reset, press, lose the link and come back.
+// Arguments: the package, the simulator's settings as JSON, the client's options as JSON. Prints what it saw as JSON.
+const { SocketClient } = require(process.argv[2]);
+
+const { url, token, stop_text: last } = JSON.parse(process.argv[3]);
+const options = JSON.parse(process.argv[4]);
+const seen = { outputs: [], typing: [], pings: [], errors: [], locals: [] };
+
+async function main() {
+  const client = new SocketClient(url, token, { userId: 'user 1', sessionId: 'session 1', ...options });
+  let heard = () => {};
+  client.on('output', (output) => seen.outputs.push(output));
+  client.on('typingStatus', (typing) => seen.typing.push(typing.status));
+  client.on('error', (error) => seen.errors.push(error));
+  client.on('exception', (error) => seen.errors.push(error));
+  client.on('socket/connect_error', (error) => seen.locals.push(String(error && error.message || error)));
+  client.on('finalPing', (ping) => {
+    seen.pings.push(ping.type);
+    heard();
+  });
+  const turn = (...message) =>
+    new Promise((resolve) => {
+      heard = resolve;
+      client.sendMessage(...message);
+    });
+  try {
+    await client.connect();
+  } catch (error) {
+    seen.refused = String(error.message);
+    return client.disconnect();
+  }
+  seen.ready = client.isEndpointReady;
+  await turn('GET_STARTED');
+  await turn('Hello from test!');
+  await turn('with data', { key: 'ä→😀 value' });
+  await turn('😀'.repeat(3));
+  await turn(last || 'bye');
+  client.disconnect();
+}
+
+main().then(() => {
+  console.log(JSON.stringify(seen));
+  process.exit(0);
+});

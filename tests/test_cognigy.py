@@ -1,0 +1,792 @@
+"""Cognigy's dialect: its two machines as a pair, and each against a transcript of the vendor's page."""
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_cognigy_outputs import READ
+
+from socketnb.dialects import cognigy
+from socketnb.errors import SettingsError
+from socketnb.records import (
+    Action,
+    Answer,
+    Close,
+    Did,
+    Drop,
+    Emit,
+    End,
+    Ended,
+    Failed,
+    Fetch,
+    Handover,
+    Keep,
+    Ready,
+    Reconnect,
+    Record,
+    Refuse,
+    Request,
+    Run,
+    Secret,
+    Step,
+    Text,
+    TurnDone,
+)
+
+TRANSCRIPT = Path(__file__).parent / "transcripts" / "cognigy.jsonl"
+GIVEN = {
+    "url": "http://127.0.0.1:1",
+    "token": Secret("planted-token"),
+    "user_id": "ana@example.org",
+    "session_id": "session-1",
+    "passthrough_ip": "127.0.0.1",
+}
+LAUNCH = Action("launch")
+REGULAR = {"type": "regular"}
+
+
+def given_(**changed: Any) -> dict[str, Any]:
+    defaults = {name: setting.default for name, setting in cognigy.SETTINGS.items()}
+    return cognigy.settled({**defaults, **GIVEN, **changed})
+
+
+def options(**changed: Any) -> dict[str, Any]:
+    return {**{name: option.default for name, option in cognigy.OPTIONS.items()}, **changed}
+
+
+def say(text: str) -> Action:
+    return Action("text", {"text": text})
+
+
+def ids() -> Callable[[], str]:
+    numbers = count(1)
+    return lambda: f"id{next(numbers)}"
+
+
+def output(text: str, **more: Any) -> dict[str, Any]:
+    return {"type": "output", "data": {"text": text, "data": {}, **more}}
+
+
+class Pair:
+    """A client and a server machine with a list as the network between them."""
+
+    def __init__(
+        self,
+        answer: Callable[[Did], Sequence[Step]] = lambda did: [Text(f"You said {did.text}")],
+        *,
+        client: dict[str, Any] | None = None,
+        **server: Any,
+    ) -> None:
+        self.client = cognigy.client(given_(**(client or {})), ids())
+        self.server = cognigy.server(given_(), ids(), options(**server))
+        self.answer = answer
+        self.links = 0
+        self.now = 0.0
+        self.seen: list[Any] = []  # the client's effects
+        self.inputs: list[Any] = []  # what the client sent
+        self.ran: list[Did] = []
+        self.refused: list[str] = []
+        self.deaf = False  # the network loses what the server sends
+        self.dumb = False  # the network loses acknowledgements
+
+    def connect(self) -> None:
+        self.links += 1
+        self.address = self.client.dial(self.now)
+        effects = self.server.opened(f"link{self.links}", self.address.query, self.now)
+        self.to_client(self.client.opened(self.now))
+        self.to_server(effects)
+
+    def disconnect(self) -> None:
+        self.server.closed(f"link{self.links}", self.now)
+        self.to_client(self.client.closed(self.now))
+
+    def act(self, turn: int, action: Action) -> None:
+        self.to_client(self.client.act(turn, action, self.now))
+
+    def to_client(self, effects: Sequence[Any]) -> None:
+        for effect in effects:
+            self.seen.append(effect)
+            if isinstance(effect, Emit):
+                self.inputs.append(effect.args[0])
+                self.to_server(self.server.received(f"link{self.links}", effect.event, effect.args[0], self.now))
+
+    def to_server(self, effects: Sequence[Any]) -> None:
+        for effect in effects:
+            match effect:
+                case Emit(event, args, link, ack) if link == f"link{self.links}" and not self.deaf:
+                    payload = args[0] if args else None
+                    if ack and not self.dumb:
+                        answer = self.address.acks.get(event)
+                        self.to_server(self.server.acked(link, ack, [] if answer is None else [answer], self.now))
+                    self.to_client(self.client.received(event, payload, self.now))
+                case Run(conversation, did):
+                    self.ran.append(did)
+                    for step in self.answer(did):
+                        self.to_server(self.server.put(conversation, step, self.now))
+                    self.to_server(self.server.done(conversation, None, self.now))
+                case Refuse(reason):
+                    self.refused.append(reason)
+
+    def of(self, kind: type) -> list[Any]:
+        return [effect for effect in self.seen if isinstance(effect, kind)]
+
+    def said(self) -> list[str | None]:
+        """What a person sees."""
+        return [record.text for record in self.of(Record) if record.kind in ("action", "text")]
+
+
+def ready(**changed: Any) -> Any:
+    """Return a client that is ready."""
+    client = cognigy.client(given_(**changed), ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    client.received("endpoint-ready", None, 0.0)
+    return client
+
+
+def kinds(effects: Sequence[Any]) -> list[str]:
+    return [effect.kind for effect in effects if isinstance(effect, Record)]
+
+
+# Connecting
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "server"),
+    [
+        ("https://endpoint.cognigy.ai/abc123", None, "https://endpoint.cognigy.ai"),
+        ("https://endpoint.cognigy.ai/abc123/", None, "https://endpoint.cognigy.ai"),
+        ("https://endpoint.cognigy.ai", "abc123", "https://endpoint.cognigy.ai"),
+        ("https://endpoint.cognigy.ai/abc123", "abc123", "https://endpoint.cognigy.ai"),
+        ("https://host/bots/eu/abc123", None, "https://host/bots/eu"),
+        ("https://host/bots/eu", "abc123", "https://host/bots/eu"),
+    ],
+)
+def test_the_token_is_the_last_part_of_the_url_or_stands_beside_it(url: str, token: str | None, server: str) -> None:
+    settled = given_(url=url, token=token and Secret(token))
+    assert (settled["url"], settled["token"].reveal()) == (server, "abc123")
+
+
+def test_a_url_without_a_token_is_refused_with_the_fix() -> None:
+    with pytest.raises(SettingsError, match="give its whole Endpoint URL, or token="):
+        given_(url="https://endpoint.cognigy.ai", token=None)
+
+
+def test_the_query_is_the_reference_s_key_for_key() -> None:
+    pair = Pair(client={"test_mode": True})
+    pair.connect()
+    assert pair.address.query == {
+        "sessionId": "session-1",
+        "urlToken": "planted-token",
+        "userId": "ana@example.org",
+        "testMode": "true",
+        "emitWithAck": "true",
+    }
+    assert (pair.address.url, pair.address.path) == ("http://127.0.0.1:1", "socket.io")
+
+
+def test_a_path_in_the_url_is_the_prefix_of_socket_io() -> None:
+    client = cognigy.client(given_(url="https://host/bots/eu", token=Secret("t")), ids())
+    address = client.dial(0.0)
+    assert (address.url, address.path) == ("https://host", "bots/eu/socket.io")
+
+
+@pytest.mark.parametrize(
+    ("transport", "tried"),
+    [("websocket", ("websocket",)), ("polling", ("polling",)), ("auto", ("websocket", "polling"))],
+)
+def test_transports(transport: str, tried: tuple[str, ...]) -> None:
+    assert cognigy.client(given_(transport=transport), ids()).dial(0.0).transports == tried
+
+
+def test_lost_links_are_tried_again_every_interval_up_to_the_limit() -> None:
+    address = cognigy.client(given_(interval=3.0, reconnection_limit=7), ids()).dial(0.0)
+    assert (address.attempts, address.pause(0), address.pause(6)) == (7, 3.0, 3.0)
+    assert cognigy.client(given_(reconnection_limit=0), ids()).dial(0.0).attempts > 10**6, "0 is for ever"
+    assert cognigy.client(given_(reconnection=False), ids()).dial(0.0).attempts == 0
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_a_link_is_ready_when_the_endpoint_says_so(inner: Any) -> None:
+    pair = Pair(client={"inner_handshake": inner})
+    pair.connect()
+    (now_ready,) = pair.of(Ready)
+    assert now_ready.conversation == "session-1"
+    assert pair.address.query == {"handshake": "true"} if inner else pair.address.query
+    pair.act(1, say("hi"))
+    assert pair.said() == ["hi", "You said hi"]
+    assert pair.client.deadline is None
+
+
+def test_an_endpoint_that_is_never_ready_is_used_after_a_while_and_that_is_recorded() -> None:
+    client = cognigy.client(given_(), ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    assert not [e for e in client.act(1, say("early"), 0.5) if isinstance(e, Emit)]
+    assert not [e for e in client.act(2, say("second"), 0.6) if isinstance(e, Emit)]
+    assert client.deadline == 2.0
+    effects = client.timer(2.0)
+    record = next(e for e in effects if isinstance(e, Record))
+    assert (record.kind, record.text and record.text[:26]) == ("ready", "no endpoint-ready within 2")
+    assert [e.args[0]["text"] for e in effects if isinstance(e, Emit)] == ["early"], "in order, one at a time"
+    late = client.received("endpoint-ready", None, 3.0)
+    assert kinds(late) == ["session"]
+
+
+def test_the_line_of_what_waits_is_bounded() -> None:
+    client = cognigy.client(given_(), ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    for turn in range(1, 1001):
+        client.act(turn, say("hi"), 0.0)
+    (failed,) = [e for e in client.act(1001, say("too many"), 0.0) if isinstance(e, TurnDone)]
+    assert (failed.turn, failed.status) == (1001, "failed")
+
+
+@pytest.mark.parametrize("how", ["output", "exception"])
+def test_an_endpoint_that_refuses_with_an_event_has_refused(how: str) -> None:
+    pair = Pair(client={"token": Secret("wrong")}, refusal=how)
+    pair.connect()
+    (failed,) = pair.of(Failed)
+    assert failed.how == "refused"
+    assert "unknown URL token" in failed.reason
+
+
+def test_an_endpoint_refuses_an_unknown_token_at_the_door() -> None:
+    pair = Pair(client={"token": Secret("wrong")})
+    pair.connect()
+    assert pair.refused == ["unknown URL token: check the Endpoint URL"]
+    assert not pair.of(Ready)
+
+
+def test_values_that_a_client_encoded_twice_are_decoded_twice() -> None:
+    server = cognigy.server(given_(), ids(), options())
+    query = {"sessionId": "session%201", "urlToken": "planted-token", "userId": "user%40x.org", "emitWithAck": "true"}
+    server.opened("link", query, 0.0)
+    assert server.conversation("session 1") == server.conversation("user@x.org")
+
+
+def test_what_an_input_says_counts_for_more_than_the_query() -> None:
+    server = cognigy.server(given_(), ids(), options())
+    server.opened("link", {"sessionId": "x", "urlToken": "planted-token", "userId": "y"}, 0.0)
+    about = {"URLToken": "planted-token", "sessionId": "100%20", "userId": "z", "text": "hi"}
+    run = [e for e in server.received("link", "processInput", about, 0.0) if isinstance(e, Run)]
+    assert run[0].conversation == server.conversation("100%20")
+
+
+# Turns
+
+
+def test_an_input_is_the_reference_s_key_for_key_and_in_its_order() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.act(1, say("hi"))
+    wanted = {
+        "URLToken": "planted-token",
+        "userId": "ana@example.org",
+        "sessionId": "session-1",
+        "channel": "socket-client",
+        "source": "device",
+        "passthroughIP": "127.0.0.1",
+        "resetFlow": False,
+        "text": "hi",
+    }
+    assert pair.inputs == [wanted]
+    assert list(pair.inputs[0]) == list(wanted)
+
+
+def test_a_reset_is_sent_once() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.act(1, Action("reset"))
+    pair.act(2, say("hi"))
+    assert [about["resetFlow"] for about in pair.inputs] == [True, False]
+    assert "text" not in pair.inputs[0]
+    assert pair.ran == [Did("launch"), Did("text", "hi")]
+
+
+def test_a_reset_drops_the_flow_and_its_text_is_the_first() -> None:
+    server = cognigy.server(given_(), ids(), options())
+    server.opened("link", {"urlToken": "planted-token", "userId": "u", "sessionId": "s"}, 0.0)
+    about = {"URLToken": "planted-token", "userId": "u", "sessionId": "s", "resetFlow": True, "text": "again"}
+    effects = server.received("link", "processInput", about, 0.0)
+    assert [type(e) for e in effects if isinstance(e, Drop | Run)] == [Drop, Run]
+    assert next(e for e in effects if isinstance(e, Run)).did == Did("text", "again")
+
+
+@pytest.mark.parametrize("how", cognigy.OPTIONS["final_ping"].among)
+def test_a_turn_ends_once_in_any_encoding_of_the_final_ping(how: str) -> None:
+    pair = Pair(final_ping=how)
+    pair.connect()
+    for turn in (1, 2, 3):
+        pair.act(turn, say("hi"))
+    pair.act(4, say("waits"))
+    assert [(done.turn, done.status) for done in pair.of(TurnDone)] == [(n, "completed") for n in (1, 2, 3, 4)]
+
+
+def test_the_second_encoding_of_one_final_ping_ends_no_other_turn() -> None:
+    client = ready()
+    client.act(1, say("one"), 0.0)
+    client.act(2, say("two"), 0.0)
+    assert [
+        e.turn
+        for e in client.received("output", {"type": "finalPing", "data": REGULAR}, 0.0)
+        if isinstance(e, TurnDone)
+    ]
+    assert not [e for e in client.received("finalPing", REGULAR, 0.0) if isinstance(e, TurnDone)]
+    client.received("output", output("answer to two"), 0.0)
+    (done,) = [
+        e for e in client.received("output", {"type": "finalPing", "data": REGULAR}, 0.0) if isinstance(e, TurnDone)
+    ]
+    assert done.turn == 2
+
+
+def test_a_stop_shows_in_the_reason_of_the_turn() -> None:
+    pair = Pair(lambda _: [Text("bye"), End()])
+    pair.connect()
+    pair.act(1, say("stop"))
+    (done,) = pair.of(TurnDone)
+    assert (done.status, done.reason) == ("completed", "cognigyStopFlow")
+
+
+def test_the_second_of_two_waits_in_line_unless_it_is_sent_at_once() -> None:
+    client = ready()
+    first = client.act(1, say("one"), 0.0)
+    second = client.act(2, say("two"), 0.0)
+    third = client.act(3, Action("text", {"text": "three"}, at_once=True), 0.0)
+    assert [len([e for e in effects if isinstance(e, Emit)]) for effects in (first, second, third)] == [1, 0, 1]
+    ended = [e.turn for _ in range(2) for e in client.received("finalPing", REGULAR, 0.0) if isinstance(e, TurnDone)]
+    assert ended == [1, 3]
+
+
+def test_a_press_is_recorded_by_its_label_and_sent_by_its_payload() -> None:
+    from socketnb.records import Choice
+
+    client = ready()
+    effects = client.act(1, Action("press", {"choice": Choice("Yes", {"text": "yes-payload", "data": None})}), 0.0)
+    (record,) = [e for e in effects if isinstance(e, Record)]
+    (sent,) = [e for e in effects if isinstance(e, Emit)]
+    assert (record.text, sent.args[0]["text"], sent.args[0]["data"]) == ("Yes", "yes-payload", None)
+
+
+def test_typing_is_no_turn_that_anybody_waits_for() -> None:
+    client = ready()
+    effects = client.act(1, Action("typing"), 0.0)
+    assert [e.args[0] for e in effects if isinstance(e, Emit)] == [{"status": "typingOn"}]
+    assert [e.status for e in effects if isinstance(e, TurnDone)] == ["completed"]
+    off = client.act(2, Action("typing", {"on": False}), 0.0)
+    assert [e.args[0] for e in off if isinstance(e, Emit)] == [{"status": "typingOff"}]
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "said"),
+    [
+        ("output", {"type": "error", "data": {"error": {"message": "too many"}}}, "too many"),
+        ("output", {"type": "error"}, '{"type": "error"}'),
+        ("output", {"type": "error", "data": {"error": "plain"}}, "plain"),
+        ("exception", {"message": "broken", "type": "CognigyError", "code": 1}, "broken"),
+        ("exception", None, "null"),
+        ("error", "gone", "gone"),
+    ],
+)
+def test_an_error_is_recorded_and_fails_its_turn_if_no_final_ping_comes(event: str, payload: Any, said: str) -> None:
+    client = ready()
+    client.act(1, say("hi"), 0.0)
+    (record,) = client.received(event, payload, 1.0)
+    assert (record.kind, record.error, record.turn) == ("error", said, 1)
+    assert client.deadline == 3.0
+    (done,) = [e for e in client.timer(3.0) if isinstance(e, TurnDone)]
+    assert (done.turn, done.status, done.reason) == (1, "failed", said)
+    assert [e for e in client.act(2, say("again"), 4.0) if isinstance(e, Emit)], "the session stays usable"
+
+
+def test_a_turn_that_goes_on_after_an_error_is_completed() -> None:
+    client = ready()
+    client.act(1, say("hi"), 0.0)
+    client.received("exception", {"message": "oops"}, 1.0)
+    client.received("output", output("going on"), 2.5)
+    assert client.deadline == 4.5
+    (done,) = [e for e in client.received("finalPing", REGULAR, 4.0) if isinstance(e, TurnDone)]
+    assert done.status == "completed"
+    assert client.deadline is None
+
+
+def test_an_output_of_an_unknown_type_is_a_custom_event() -> None:
+    client = ready()
+    assert kinds(client.received("output", {"type": "new", "data": 1}, 0.0)) == ["custom"]
+    assert kinds(client.received("unheard-of", [1, 2], 0.0)) == ["custom"]
+
+
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [("output", None), ("output", {}), ("output", {"type": "output"}), ("output", {"type": 3}), ("typingStatus", "on")],
+)
+def test_a_malformed_event_is_an_error_that_names_it(event: str, payload: Any) -> None:
+    (record,) = ready().received(event, payload, 0.0)
+    assert (record.kind, record.error.split(":")[0]) == ("error", f"malformed {event}")
+
+
+@pytest.mark.parametrize("about", [{}, {"text": ""}, {"text": None, "data": None}])
+def test_an_input_needs_a_text_or_data(about: dict[str, Any]) -> None:
+    server = cognigy.server(given_(), ids(), options())
+    who = {"URLToken": "planted-token", "userId": "u", "sessionId": "s"}
+    (error,) = server.received("link", "processInput", {**who, **about}, 0.0)
+    assert isinstance(error, Emit)
+    assert "needs a text or data" in error.args[0]["data"]["error"]["message"]
+
+
+def test_an_input_with_another_token_is_refused() -> None:
+    server = cognigy.server(given_(), ids(), options())
+    (error,) = server.received("link", "processInput", {"URLToken": "x", "userId": "u", "sessionId": "s"}, 0.0)
+    assert isinstance(error, Emit)
+    assert "unknown URL token" in error.args[0]["data"]["error"]["message"]
+
+
+# What comes by itself
+
+
+def test_what_nobody_asked_for_is_recorded_under_the_last_turn() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.act(1, say("hi"))
+    here = pair.server.conversation(None)
+    pair.to_server(pair.server.notify(here, "by the way", {"key": 1}, 0.0))
+    pair.to_server(pair.server.inject(here, "as if", None, 0.0))
+    pair.to_server(pair.server.put(here, Text("I am Ada", "agent"), 0.0))
+    last = pair.of(Record)[-1]
+    assert pair.said() == ["hi", "You said hi", "by the way", "You said as if", "I am Ada"]
+    assert (last.sender, last.turn) == ("agent", 1)
+    assert len(pair.of(TurnDone)) == 1, "an injected finalPing ends nothing that is over"
+
+
+def test_what_the_user_says_to_an_agent_does_not_run_the_flow() -> None:
+    pair = Pair(lambda did: [Handover("Ada")] if did.text == "help" else [Text("flow")])
+    pair.connect()
+    pair.act(1, say("help"))
+    pair.act(2, say("hello Ada"))
+    assert [did.text for did in pair.ran] == ["help"]
+    assert [done.status for done in pair.of(TurnDone)] == ["completed", "completed"]
+    pair.to_server(pair.server.put(pair.server.conversation(None), Handover(), 0.0))
+    pair.act(3, say("back?"))
+    assert pair.said()[-1] == "flow"
+    assert [r.text for r in pair.of(Record) if r.kind == "handler"] == ["Ada has joined", "the agent has left"]
+
+
+def test_an_input_and_an_output_pass_the_transformers() -> None:
+    pair = Pair(
+        input_transformer=lambda about: {**about, "text": about["text"].upper()},
+        output_transformer=lambda data: {**data, "text": data["text"] + "!"} if "SECRET" not in data["text"] else None,
+    )
+    pair.connect()
+    pair.act(1, say("hi"))
+    pair.act(2, say("secret"))
+    assert pair.said() == ["hi", "You said HI!", "secret"]
+
+
+def test_a_transformer_that_breaks_is_an_error_of_its_turn() -> None:
+    def broken(_: dict[str, Any]) -> dict[str, Any]:
+        raise KeyError("text")
+
+    pair = Pair(input_transformer=broken)
+    pair.connect()
+    pair.act(1, say("hi"))
+    assert "the input transformer raised KeyError: 'text'" in [r.error for r in pair.of(Record)]
+
+
+# Lost links
+
+
+def test_what_is_not_acknowledged_comes_again_and_is_shown_once() -> None:
+    pair = Pair(lambda did: [Text(f"{did.text} {n}") for n in range(3)])
+    pair.connect()
+    pair.act(1, say("a"))
+    pair.dumb = True
+    pair.act(2, say("b"))
+    pair.disconnect()
+    pair.dumb = False
+    pair.connect()
+    pair.act(3, say("c"))
+    assert pair.said() == [x for word in "abc" for x in (word, f"{word} 0", f"{word} 1", f"{word} 2")]
+    assert [done.turn for done in pair.of(TurnDone)] == [1, 2, 3]
+    assert [r.text for r in pair.of(Record)].count("again, after the lost link") == 4
+    pair.disconnect()
+    pair.connect()
+    assert [r.text for r in pair.of(Record)].count("again, after the lost link") == 4, "all is acknowledged by now"
+
+
+def test_what_was_never_delivered_comes_after_the_lost_link() -> None:
+    pair = Pair(lambda did: [Text(f"{did.text} {n}") for n in range(3)])
+    pair.connect()
+    pair.deaf = True
+    pair.act(1, say("a"))
+    pair.disconnect()
+    pair.deaf = False
+    pair.connect()
+    assert pair.said() == ["a", "a 0", "a 1", "a 2"]
+    assert [done.turn for done in pair.of(TurnDone)] == [1]
+
+
+def test_without_acknowledgements_what_is_lost_is_lost() -> None:
+    pair = Pair(client={"emit_with_ack": False})
+    pair.connect()
+    pair.deaf = True
+    pair.act(1, say("a"))
+    pair.disconnect()
+    pair.deaf = False
+    pair.connect()
+    assert pair.said() == ["a"]
+
+
+def test_the_same_answer_twice_is_two_answers_also_without_a_trace_id() -> None:
+    client = ready()
+    client.act(1, say("hi"), 0.0)
+    client.received("output", output("Hello"), 0.0)
+    client.received("finalPing", REGULAR, 0.0)
+    client.closed(1.0)
+    client.dial(1.0)
+    client.opened(1.0)
+    client.received("endpoint-ready", None, 1.0)
+    client.act(2, say("hi"), 1.0)
+    assert kinds(client.received("output", output("Hello"), 1.0)) == ["text"]
+    assert [e.turn for e in client.received("finalPing", REGULAR, 1.0) if isinstance(e, TurnDone)] == [2]
+
+
+def test_a_conversation_that_was_idle_too_long_says_so_and_the_next_message_starts_another() -> None:
+    client = ready(expires_in=60.0)
+    assert client.deadline == 60.0
+    client.act(1, say("hi"), 30.0)
+    assert client.deadline is None, "nothing is idle while a turn runs"
+    client.received("finalPing", REGULAR, 31.0)
+    effects = client.timer(91.0)
+    assert [e for e in effects if isinstance(e, Ended)]
+    assert kinds(effects) == ["ended"]
+    assert [type(e) for e in client.act(2, say("still there?"), 100.0)] == [Reconnect]
+    client.closed(100.0)
+    assert client.dial(100.0).query["sessionId"] != "session-1"
+    effects = [*client.opened(100.0), *client.received("endpoint-ready", None, 100.0)]
+    (sent,) = [e for e in effects if isinstance(e, Emit)]
+    assert sent.args[0]["text"] == "still there?"
+    assert [e.value for e in effects if isinstance(e, Keep)] == [sent.args[0]["sessionId"]]
+    assert kinds(effects)[1] == "ready", "a new conversation is not resumed"
+
+
+# Files
+
+
+def uploaded(*answers: tuple[int, bytes]) -> tuple[Any, list[Any]]:
+    client = ready()
+    effects = client.act(1, Action("upload", {"file": "/a.pdf", "text": "look"}), 0.0)
+    for status, body in answers:
+        (fetch,) = [e for e in effects if isinstance(e, Fetch)]
+        effects = client.fetched(fetch.name, status, body, 0.0)
+    return client, effects
+
+
+def test_a_file_goes_by_token_and_form_and_then_as_an_attachment() -> None:
+    where = json.dumps({"fileUploadUrl": "https://files", "token": "t"}).encode()
+    _, effects = uploaded((200, where))
+    (fetch,) = [e for e in effects if isinstance(e, Fetch)]
+    assert (fetch.method, fetch.url, fetch.file) == ("POST", "https://files", "/a.pdf")
+    assert fetch.headers == {"Authorization": "Bearer t"}
+    _, effects = uploaded((200, where), (200, b'{"runtimeFileId": "f"}'))
+    (sent,) = [e for e in effects if isinstance(e, Emit)]
+    assert (sent.args[0]["text"], sent.args[0]["data"]) == ("look", {"attachments": [{"runtimeFileId": "f"}]})
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([(404, b"")], r"gave no upload token \(HTTP 404\)"),
+        ([(0, b"refused")], r"gave no upload token \(refused\)"),
+        ([(200, b"<html>")], "gave no upload token"),
+        ([(200, b'{"fileUploadUrl": "u", "token": "t"}'), (413, b"")], r"did not take the file \(HTTP 413\)"),
+    ],
+)
+def test_a_file_that_cannot_be_sent_fails_its_turn_and_the_next_goes_on(answers: list[Any], said: str) -> None:
+    import re
+
+    client, effects = uploaded(*answers)
+    (done,) = [e for e in effects if isinstance(e, TurnDone)]
+    assert done.status == "failed"
+    assert re.search(said, done.reason)
+    assert [e for e in client.act(2, say("hi"), 0.0) if isinstance(e, Emit)]
+
+
+def request(method: str, path: str, **more: Any) -> Request:
+    return Request(method, path, "http://127.0.0.1:1", more.pop("headers", {}), **more)
+
+
+def answer(effects: Sequence[Any]) -> Answer:
+    return next(effect for effect in effects if isinstance(effect, Answer))
+
+
+@pytest.mark.parametrize("path", ["/v2.0/endpoint/notify", "/notify/planted-token"])
+def test_http_notify_reaches_the_user_s_links(path: str) -> None:
+    server = cognigy.server(given_(), ids(), options())
+    server.opened("link", {"urlToken": "planted-token", "userId": "u", "sessionId": "s"}, 0.0)
+    body = {"URLToken": "planted-token", "userId": "u", "sessionId": "s", "text": "news", "data": {"k": 1}}
+    effects = server.request(request("POST", path, body=body), 0.0)
+    assert answer(effects).status == 200
+    (sent,) = [e for e in effects if isinstance(e, Emit)]
+    assert (sent.args[0]["data"]["text"], sent.args[0]["data"]["data"]) == ("news", {"k": 1})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/inject/planted-token", {}, 405),
+        ("POST", "/inject/other", {}, 401),
+        ("POST", "/v2.0/endpoint/inject", {}, 401),
+        ("POST", "/inject/planted-token", {"userId": "nobody", "sessionId": "s"}, 404),
+        ("POST", "/inject/planted-token", None, 404),
+        ("GET", "/elsewhere", None, 404),
+        ("GET", "/other/fileuploadtoken", None, 404),
+        ("POST", "/fileupload", None, 401),
+        ("GET", "/files/none", None, 404),
+    ],
+)
+def test_http_refusals(method: str, path: str, body: Any, status: int) -> None:
+    server = cognigy.server(given_(), ids(), options())
+    assert answer(server.request(request(method, path, body=body), 0.0)).status == status
+
+
+# The vendor's page
+
+
+def lines() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in TRANSCRIPT.read_text().splitlines()]
+
+
+def test_the_client_speaks_as_the_page_says() -> None:
+    asked, *answers = lines()
+    client = ready()
+    action = Action("data", {"text": asked["payload"]["text"], "data": asked["payload"]["data"]})
+    (sent,) = [e for e in client.act(1, action, 0.0) if isinstance(e, Emit)]
+    assert (sent.event, sent.args[0]) == (asked["event"], asked["payload"])
+    effects = [e for line in answers for e in client.received(line["event"], line["payload"], 0.0)]
+    assert next((e.kind, e.text) for e in effects if isinstance(e, Record)) == ("text", "What is its number?")
+    assert [e.status for e in effects if isinstance(e, TurnDone)] == ["completed"]
+
+
+@pytest.mark.parametrize("reset", [False, "false", "False"])
+def test_the_server_answers_as_the_page_says_with_the_flag_as_a_text_too(reset: Any) -> None:
+    asked, answered, final = lines()
+    server = cognigy.server(
+        given_(), ids(), options(output_transformer=lambda data: {**data, "data": {"key": "value"}})
+    )
+    about = {name: value for name, value in asked["payload"].items() if name not in ("channel", "source")}
+    effects = server.received("link", "processInput", {**about, "resetFlow": reset}, 0.0)
+    assert not [e for e in effects if isinstance(e, Drop)]
+    (run,) = [e for e in effects if isinstance(e, Run)]
+    assert (run.did.text, run.did.data) == (asked["payload"]["text"], {"key": "value"})
+    effects = [
+        *server.put(run.conversation, Text("What is its number?"), 0.0),
+        *server.done(run.conversation, None, 0.0),
+    ]
+    said = [e for e in effects if isinstance(e, Emit) and e.event in ("output", "finalPing")]
+    assert (said[0].event, said[0].args[0]["type"]) == (answered["event"], "output")
+    assert answered["payload"]["data"].items() <= said[0].args[0]["data"].items()
+    assert (said[1].event, said[1].args[0]) == (final["event"], final["payload"])
+
+
+@pytest.mark.parametrize("reset", [True, "true"])
+def test_a_reset_may_be_a_text_too(reset: Any) -> None:
+    server = cognigy.server(given_(), ids(), options())
+    about = {**lines()[0]["payload"], "resetFlow": reset}
+    assert [e for e in server.received("link", "processInput", about, 0.0) if isinstance(e, Drop)]
+
+
+# Malformed events
+
+WIRE: list[tuple[str, Any]] = [
+    *(("output", {"type": "output", "data": message}) for message, *_ in READ.values()),
+    ("output", {"type": "finalPing", "data": REGULAR}),
+    ("output", {"type": "error", "data": {"error": {"message": "m"}}}),
+    ("finalPing", REGULAR),
+    ("typingStatus", {"status": "typingOn"}),
+    ("endpoint-ready", None),
+    ("handshake", None),
+    ("exception", {"message": "m"}),
+    ("error", "e"),
+]
+JUNK: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1e308,
+    "",
+    "null",
+    "\ud800",
+    "x" * 999,
+    [],
+    [None],
+    {},
+    {"": 0},
+    [[]],
+    {"text": []},
+]
+JUNK += [{"type": {}}, {"_cognigy": []}, [{"title": 7, "buttons": {}}], {"payload": [0]}]
+
+
+def spoiled(payload: Any, place: int, junk: Any) -> Any:
+    """Return a payload with one of its parts, counted in the order of reading, replaced."""
+    if place == 0:
+        return junk
+    payload = copy.deepcopy(payload)
+    parts: list[tuple[Any, Any]] = []
+
+    def walk(value: Any) -> None:
+        for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+            parts.append((value, key))
+            walk(value[key])
+
+    walk(payload)
+    if parts:
+        holder, key = parts[(place - 1) % len(parts)]
+        holder[key] = junk
+    return payload
+
+
+EVENT = st.tuples(st.integers(0, len(WIRE) - 1), st.integers(0, 24), st.integers(0, len(JUNK) - 1))
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(st.lists(EVENT, min_size=100, max_size=100))
+def test_a_hundred_thousand_malformed_events_leave_the_session_usable(events: list[tuple[int, int, int]]) -> None:
+    client = ready()
+    for n, (which, place, junk) in enumerate(events, 1):
+        event, payload = WIRE[which]
+        payload = spoiled(payload, place, JUNK[junk])
+        assert client.received(event, payload, 0.0)
+        cognigy.content(event, payload)
+        if n % 7 == 0:
+            client.act(n, say("hi"), 0.0)
+    for turn in range(101):
+        client.abandon(turn, 0.0)
+    client.act(1000, say("hi"), 0.0)
+    client.received("output", output("Hello"), 0.0)
+    assert [e.turn for e in client.received("finalPing", REGULAR, 0.0) if isinstance(e, TurnDone)] == [1000]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, len(JUNK) - 1)), min_size=50, max_size=50))
+def test_malformed_inputs_leave_the_endpoint_usable(inputs: list[tuple[int, int]]) -> None:
+    server = cognigy.server(given_(), ids(), options())
+    good = lines()[0]["payload"]
+    for place, junk in inputs:
+        for effect in server.received("link", "processInput", spoiled(good, place, JUNK[junk]), 0.0):
+            if isinstance(effect, Run):
+                server.done(effect.conversation, None, 0.0)
+    effects = server.received("link", "processInput", good, 0.0)
+    assert [e for e in effects if isinstance(e, Run)]
+    assert not [e for e in effects if isinstance(e, Close)]
