@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from urllib.parse import quote
 
 from socketnb.flow import Flow, FlowTurn, card
@@ -19,6 +20,20 @@ GOODS = {
     "Rain cover": "Fits your backpack · €18",
     "Head lamp": "350 lumen · €32",
 }
+FORM = {
+    "type": "AdaptiveCard",
+    "version": "1.5",
+    "body": [
+        {"type": "TextBlock", "text": "Stay in touch", "weight": "Bolder"},
+        {"type": "Input.Text", "id": "name", "label": "Your name", "value": "Ana"},
+    ],
+    "actions": [{"type": "Action.Submit", "title": "Sign up", "data": {"list": "news"}}],
+}
+THANKS = {
+    "submit": "Thank you, you are on our list.",
+    "rate": "Thank you for rating us.",
+    "upload": "Got it, thank you.",
+}
 CHIME = "data:audio/wav;base64," + base64.b64encode(wav("audio/x-mulaw", tone("audio/x-mulaw", 0.3))).decode()
 
 
@@ -30,6 +45,12 @@ def picture(hue: int) -> str:
         f"<rect width='320' height='120' fill='{sky}'/><path d='M0 120 90 40l60 50 50-30 120 60z' fill='{hill}'/></svg>"
     )
     return "data:image/svg+xml," + quote(svg)
+
+
+def film() -> str:
+    """Return a second of a sunrise that needs no network."""
+    data = Path(__file__).with_name("sunrise.webm").read_bytes()
+    return "data:video/webm;base64," + base64.b64encode(data).decode()
 
 
 def demo_flow() -> Flow:
@@ -79,6 +100,10 @@ def demo_flow() -> Flow:
         turn.image(picture(150), "Our shop in the hills")
         turn.audio(CHIME, "Our doorbell")
         turn.audio(CHIME)
+        turn.video(film(), "Sunrise at our shop")
+        turn.file("https://example.org/price-list.pdf", "Price list.pdf")
+        turn.custom("date-picker", {"eventName": "Book a fitting", "mode": "single", "minDate": "today"})
+        turn.custom("adaptive card", FORM)
         turn.custom("show_map", {"lat": 47.4, "lon": 10.9}, paths=["done"])
         turn.choices(*MENU, "That was all")
 
@@ -93,7 +118,7 @@ def demo_flow() -> Flow:
 
     @flow.otherwise
     def no_match(turn: FlowTurn) -> None:
-        turn.say("I did not understand that. I can help with these:")
+        turn.say(THANKS.get(turn.verb, "I did not understand that. I can help with these:"))
         turn.choices(*MENU)
 
     return flow

@@ -75,6 +75,8 @@ class Link:
                 if engine.state == "connected":
                     await engine.send("1" if self._namespace == "/" else f"1{self._namespace},")
                     await engine.queue.join()
+                if engine.transport() == "polling":  # the library's goodbye waits for the poll that is under way
+                    await _abort(self._client)
                 await self._client.disconnect()
 
 
@@ -113,7 +115,7 @@ async def _connect(
     client = _client_class()(
         reconnection=False, handle_sigint=False, logger=wire, engineio_logger=wire, http_session=sockets
     )
-    refusals: list[Any] = []
+    refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     namespace = address.namespace
 
     def came(event: str, *args: Any) -> Any:
@@ -121,9 +123,19 @@ async def _connect(
         ears.event(str(event), list(args))
         return address.acks.get(event)
 
+    async def closed(reason: Any = "") -> None:
+        """Tell that the link is gone, after what came before: the library hands events on in tasks."""
+        asyncio.get_running_loop().call_soon(ears.closed, str(reason) or "lost")
+        await sockets.close()
+
+    def refuse(*why: Any) -> None:
+        """Take note of a refusal; a link that could not even be opened is told here as well."""
+        if client.eio.state == "connected" and not refused.done():
+            refused.set_result(_refusal(list(why)))
+
     client.on("*", came, namespace=namespace)
-    client.on("connect_error", lambda *why: refusals.extend(why), namespace=namespace)
-    client.on("disconnect", lambda reason="": ears.closed(str(reason) or "lost"), namespace=namespace)
+    client.on("connect_error", refuse, namespace=namespace)
+    client.on("disconnect", closed, namespace=namespace)
     dispatch = client.eio.handlers["message"]
 
     async def guarded(data: Any) -> None:
@@ -134,32 +146,46 @@ async def _connect(
             ears.broken(f"{type(error).__name__}: {error}")
 
     client.eio.on("message", guarded)
-    try:
-        await client.connect(
+    connecting = asyncio.ensure_future(
+        client.connect(
             f"{address.url}?{urlencode(address.query)}" if address.query else address.url,
             transports=[transport],
             namespaces=[namespace],
             socketio_path=address.path,
             wait_timeout=None,  # the machine has a clock of its own, and names the step
         )
+    )
+    try:
+        await asyncio.wait([connecting, refused], return_when=asyncio.FIRST_COMPLETED)
+        if not refused.done():
+            await connecting
     except socketio.exceptions.ConnectionError as error:
-        if client.failed_namespaces:
-            raise Refused(f"{address.url} refused the connection: {_refusal(refusals)}") from error
         raise Unreachable(_unreachable(address.url, _cause(error))) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise Unreachable(_unreachable(address.url, error)) from error
-    except asyncio.CancelledError:
-        await client.eio.disconnect(abort=True)
-        raise
     else:
-        sockets.opened.clear()
+        if refused.done():  # the library would wait until the poll that is under way is over
+            raise Refused(f"{address.url} refused the connection: {refused.result()}")
         return Link(address, client)
     finally:
-        await sockets.close()
+        if client.eio.state != "connected" or refused.done():
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            await _abort(client)
+            await sockets.close()
+
+
+async def _abort(client: Any) -> None:
+    """Leave a connection without a goodbye, and without waiting for a poll that is under way."""
+    if client.eio.read_loop_task:
+        client.eio.read_loop_task.cancel()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            await client.eio.disconnect(abort=True)
 
 
 class _Sockets:
-    """The shared HTTP session; it closes the websockets that python-engineio leaves open when a handshake fails."""
+    """The shared HTTP session; it closes the websockets that python-engineio leaves open when they are lost."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self._http = http
@@ -209,7 +235,7 @@ async def fetch(wanted: Fetch, http: aiohttp.ClientSession) -> tuple[int, bytes]
             if wanted.file:
                 path = Path(wanted.file)
                 kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-                form = aiohttp.FormData()
+                form = aiohttp.FormData(quote_fields=False)  # file names as browsers send them
                 file = stack.enter_context(path.open("rb"))  # noqa: ASYNC230 (aiohttp reads it in a thread)
                 form.add_field("file", file, filename=path.name, content_type=kind)
             async with http.request(wanted.method, wanted.url, headers=wanted.headers, data=form) as answer:

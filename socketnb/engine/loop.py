@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -79,7 +80,9 @@ class Loop:
 
         if self._http is None or self._http.closed:
             self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                ws_response_class=_websocket_class(),
             )
         return self._http
 
@@ -119,6 +122,25 @@ class Loop:
             await self._http.close()
         loop = asyncio.get_running_loop()
         await loop.shutdown_asyncgens()
+
+
+@functools.cache
+def _websocket_class() -> Any:
+    """Return aiohttp's websocket, but for one thing: closing it lets go of its connection when that is lost, too."""
+    import aiohttp
+
+    class WebSocket(aiohttp.ClientWebSocketResponse):
+        def __init__(self, reader: Any, writer: Any, protocol: Any, response: Any, *args: Any, **more: Any) -> None:
+            super().__init__(reader, writer, protocol, response, *args, **more)
+            self._answer = response
+
+        async def close(self, **how: Any) -> bool:
+            try:
+                return await super().close(**how)
+            finally:
+                self._answer.close()
+
+    return WebSocket
 
 
 def wait(future: concurrent.futures.Future[T], timeout: float | None = None) -> T:

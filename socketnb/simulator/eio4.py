@@ -62,6 +62,8 @@ class Server:
         await self._sio.shutdown()
 
     def _opened(self, sid: str, environ: Mapping[str, Any]) -> None:
+        from socketio.exceptions import ConnectionRefusedError  # noqa: A004 (the builtin one would lose the reason)
+
         reason = self._ears.opened(sid, environ["aiohttp.request"].query)
         if reason is not None:
             raise ConnectionRefusedError(reason)

@@ -194,8 +194,8 @@ class Simulator:
 
     async def _cut(self) -> None:
         """Cut every connection as a pulled cable does: without a goodbye."""
-        for link in self._links:
-            self._do(self._machine.closed(link, time.time()))
+        for link in list(self._links):  # what is still on its way from them is lost, too
+            self._closed(link, goodbye=False)
         for connection in self._runner.server.connections if self._runner.server else []:
             if connection.transport is not None:
                 connection.transport.abort()
@@ -211,16 +211,19 @@ class Simulator:
         self._do(effects)
         return None
 
-    def _closed(self, link: str, goodbye: bool) -> None:  # noqa: FBT001 (told by both servers)
-        self._links.discard(link)
-        self._do(self._machine.closed(link, time.time(), goodbye=goodbye))
+    def _closed(self, link: str, goodbye: bool) -> None:  # noqa: FBT001 (both servers tell it so)
+        if link in self._links:
+            self._links.discard(link)
+            self._do(self._machine.closed(link, time.time(), goodbye=goodbye))
 
     def _received(self, link: str, event: str, args: list[Any]) -> None:
-        payload = args[0] if len(args) == 1 else args or None
-        self._do(self._machine.received(link, event, payload, time.time()))
+        if link in self._links:
+            payload = args[0] if len(args) == 1 else args or None
+            self._do(self._machine.received(link, event, payload, time.time()))
 
     def _acked(self, link: str, name: str, *args: Any) -> None:
-        self._do(self._machine.acked(link, name, args, time.time()))
+        if link in self._links:
+            self._do(self._machine.acked(link, name, args, time.time()))
 
     async def _http(self, request: web.Request) -> web.StreamResponse:
         """Answer what is no Socket.IO: the endpoint's own HTTP interface."""

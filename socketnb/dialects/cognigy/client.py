@@ -8,7 +8,8 @@ one is under way at a time, and its turn ends with `finalPing`; the next waits i
 once. What comes while no turn runs (inject, notify, an agent) belongs to none: it is recorded under the last.
 
 After a lost link, an endpoint that keeps undelivered events sends again what was not acknowledged. Events have no id
-either: what is to the letter the next of what came before is recorded as a status, and shown to nobody twice.
+either: what is to the letter the next of what came before is recorded as a status, and shown to nobody twice. An
+endpoint that sends again what was acknowledged before an input was sent has not heard of the input: it is sent again.
 
 Sources: the vendor's Socket.IO endpoint page; `@cognigy/socket-client` 4 and 5 for the order of events. What that
 client gets wrong is not copied: a reset is sent once, and an error that nobody listens for does no harm.
@@ -67,17 +68,18 @@ class Client(ClientMachine):
         self._due: dict[str, float] = {}  # step → when it is due
         self._resumes = False
         self._waiting: dict[int, Action] = {}  # turns in line, in order
-        self._running: list[int] = []  # turns that were sent, the oldest first
+        self._running: dict[int, dict[str, Any]] = {}  # turns that were sent, and their inputs, the oldest first
         self._uploads: dict[int, Action] = {}  # turns whose file is under way
         self._last = 0
         self._error = ""  # of the turn under way
         self._pinged = ""  # how the turn before ended, if nothing came since
         self._card: dict[str, Any] = {}  # the adaptive card that came last
-        self._heard: deque[str] = deque(maxlen=HEARD)  # fingerprints of what was acknowledged
-        self._again: list[str] = []  # of these, what may come again over the new link
+        self._heard: deque[tuple[str, int]] = deque(maxlen=HEARD)  # fingerprint of what came, and after which turn
+        self._again: list[tuple[str, int]] = []  # of these, what may come again over the new link
         self._known = False  # the event before this one came again
         self._spoke = False  # something was sent over this link
-        self._asked = False  # something was sent, and nothing has come since
+        self._unheard = False  # the endpoint has not heard of the turns under way
+        self._answered = True  # something has come since the last input
 
     def dial(self, now: float) -> Address:
         """Begin a link: say where it goes, and start the clock of its handshake."""
@@ -111,7 +113,7 @@ class Client(ClientMachine):
         """The link is open: the endpoint says when it is ready, or, an old one, does not."""
         self._state = "opening"
         self._set(connect=None, ready=now + min(GRACE, self._settings["timeout"]))
-        said = f"user {self._settings['user_id']}, session {self._session_id}"
+        said = None if self._resumes else f"user {self._settings['user_id']}, session {self._session_id}"
         return [
             Keep("session_id", self._session_id),
             Record("connect", "session", self._who(), "local", text=said),
@@ -134,14 +136,14 @@ class Client(ClientMachine):
         """Nobody waits for this turn any more: the next in line may go."""
         self._waiting.pop(turn, None)
         self._uploads.pop(turn, None)
-        if turn in self._running:
-            self._running.remove(turn)
+        if self._running.pop(turn, None):
             self._set(error=None)
         return self._send_next(now)
 
     def received(self, event: str, payload: Any, now: float) -> list[ClientEffect]:
         """An event came."""
         self._alive(now)
+        self._answered |= event in ("output", "finalPing", "typingStatus", "exception") and not self._again
         match event:
             case "endpoint-ready":
                 return self._ready(payload, "the endpoint says it is ready", now)
@@ -154,7 +156,8 @@ class Client(ClientMachine):
                     return [misread(event, payload, "status is missing", self._turn)]
                 return [Record(event, "typing", payload, sender="bot", turn=self._turn, text=status)]
             case "output" | "finalPing" if self._is_again(event, payload):
-                return [Record(event, "status", payload, turn=self._turn, text="again, after the lost link")]
+                again = Record(event, "status", payload, turn=self._turn, text="again, after the lost link")
+                return [again, *self._send_again(now)]
             case "output":
                 return self._output(payload, now)
             case "finalPing":
@@ -179,7 +182,9 @@ class Client(ClientMachine):
                     late = f"no endpoint-ready within {GRACE:g} s: going on without (Cognigy.AI before 4.79 sends none)"
                     effects += self._ready(None, late, now)
                 case "error" if self._running:
-                    effects += [*self._over(self._running.pop(0), "failed", self._error), *self._send_next(now)]
+                    turn = self._turn
+                    del self._running[turn]
+                    effects += [*self._over(turn, "failed", self._error), *self._send_next(now)]
                 case "expiry" if self._state == "ready":
                     self._state = "expired"
                     said = f"idle for {self._settings['expires_in']:g} s: the next message starts a new conversation"
@@ -217,7 +222,7 @@ class Client(ClientMachine):
         """The link is gone. A turn under way goes on: its events may be kept for the next link."""
         if self._state != "expired":
             self._state = "down"
-        self._again, self._known, self._spoke = list(self._heard), False, False
+        self._again, self._known, self._spoke, self._unheard = list(self._heard), False, False, False
         self._set(connect=None, ready=None, error=None, expiry=None)
         return []
 
@@ -232,7 +237,10 @@ class Client(ClientMachine):
         kind, self._resumes = "resumed" if self._resumes else "ready", True
         direction: Any = "in" if "without" not in said else "local"
         record = Record("endpoint-ready", kind, payload, direction, text=said)
-        return [Ready(self._session_id), record, *self._send_next(now)]
+        if self._running and not self._answered and not self._unheard:
+            lost = "the link was lost after this was sent: if nothing comes of it, say it again"
+            return [Ready(self._session_id), record, Record("processInput", "session", None, "local", text=lost)]
+        return [Ready(self._session_id), record, *self._send_again(now), *self._send_next(now)]
 
     def _alive(self, now: float) -> None:
         """Begin the idle time anew, if there is one and nothing runs."""
@@ -257,7 +265,7 @@ class Client(ClientMachine):
 
     @property
     def _turn(self) -> int:
-        return self._running[0] if self._running else self._last
+        return next(iter(self._running), self._last)
 
     @property
     def _busy(self) -> bool:
@@ -285,11 +293,26 @@ class Client(ClientMachine):
             "passthroughIP": s["passthrough_ip"],
             **inputs_of(action, self._card),
         }
-        self._running.append(turn)
-        self._error, self._spoke, self._asked = "", True, True
+        self._running[turn] = payload
+        self._error, self._spoke, self._answered = "", True, False
         self._alive(now)
         said = label(action, did(payload))
         return [Record("processInput", "action", payload, "out", "user", turn, said), Emit("processInput", (payload,))]
+
+    def _send_again(self, now: float) -> list[ClientEffect]:
+        """Send what the endpoint has not heard of, when it is ready."""
+        if not self._unheard or self._state != "ready":
+            return []
+        self._unheard, self._spoke = False, True
+        self._alive(now)
+        return [
+            effect
+            for turn, payload in self._running.items()
+            for effect in (
+                Record("processInput", "status", payload, "out", turn=turn, text="sent again: it was not heard"),
+                Emit("processInput", (payload,)),
+            )
+        ]
 
     def _typing(self, turn: int, *, on: bool) -> list[ClientEffect]:
         if self._state != "ready":
@@ -314,15 +337,13 @@ class Client(ClientMachine):
         """
         mark = fingerprint(event + json.dumps(payload, sort_keys=True))
         unique = bool(as_dict(as_dict(payload).get("data")).get("traceId"))
-        found = self._again.index(mark) if mark in self._again else None
+        found = next((n for n, (before, _) in enumerate(self._again) if before == mark), None)
         if found is not None and (found == 0 if self._known else unique or not self._spoke):
+            self._unheard |= not self._spoke and bool(self._running) and self._again[found][1] < self._turn
             self._again, self._known = self._again[found + 1 :], True
             return True
         self._again, self._known = [], False
-        if self._asked:  # who answers has had our acknowledgements before
-            self._heard.clear()
-            self._asked = False
-        self._heard.append(mark)
+        self._heard.append((mark, self._last))
         return False
 
     def _output(self, payload: Any, now: float) -> list[ClientEffect]:
@@ -354,7 +375,9 @@ class Client(ClientMachine):
         self._pinged = "" if twin else event
         if twin or not self._running:
             return [Record(event, "status", payload, turn=self._last, text=f"finalPing {reason}".strip())]
-        turn = self._running.pop(0)
+        turn = self._turn
+        del self._running[turn]
+        self._heard = deque(((mark, after) for mark, after in self._heard if after >= turn), HEARD)  # the rest arrived
         self._set(error=None)
         self._error = ""
         record = Record(event, "status", payload, turn=turn, text="completed", final=True)
