@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OPEN, CLOSE, PING, PONG, MESSAGE = "01234"
 CONNECT, DISCONNECT, EVENT, ACK, ERROR = "01234"
-EVENT_OR_ACK = re.compile(r"4([23])(\d*)(\[.*)", re.DOTALL)
+EVENT_OR_ACK = re.compile(r"4([23])(\d{0,9})(\[.*)", re.DOTALL)
 LARGEST = 2**20
 """Characters of a packet, or of what a client posts."""
 
