@@ -9,7 +9,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from socketnb.dialects import voiceflow
+from socketnb import dialects
+from socketnb.dialects import PLATFORMS
 from socketnb.hub import hub
 
 ROOT = Path(__file__).parent.parent
@@ -41,14 +42,20 @@ def test_the_tour_runs_cell_by_cell(shell: Any) -> None:
     assert "One L pizza." in shown
 
 
-def test_every_setting_is_in_the_table() -> None:
-    table = README[README.index("| setting of Voiceflow") : README.index("Beside `say`")]
-    assert set(re.findall(r"`(\w+)`", table)) == set(voiceflow.SETTINGS)  # names alone: a value has a sign in it
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_every_setting_is_in_the_table(platform: str) -> None:
+    start = README.index(f"| setting of {platform.capitalize()}")
+    table = README[start : README.index("Beside `say`", start)]
+    names = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert names == set(dialects.get(platform).SETTINGS)
 
 
-def test_every_fault_is_named() -> None:
-    section = README[README.index("## The simulator") : README.index("## The layers")]
-    assert {"drop", *voiceflow.FAULTS} <= set(re.findall(r'"(\w+)"', section))
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_every_fault_and_option_is_named(platform: str) -> None:
+    start = README.index(f"*{platform.capitalize()}'s*")
+    section = README[start : README.index("\n\n", start)]
+    assert set(dialects.get(platform).FAULTS) <= set(re.findall(r'"(\w+)"', section))
+    assert set(dialects.get(platform).OPTIONS) <= set(re.findall(r"`(\w+)=", section))
 
 
 def test_the_map_of_the_layers_shows_every_module() -> None:
@@ -62,6 +69,8 @@ def test_the_make_targets_that_it_names_exist() -> None:
     assert set(re.findall(r"`?make ([a-z]+)", README)) - {"the"} <= targets
 
 
-def test_every_verb_is_named() -> None:
-    section = README[README.index("Beside `say`") : README.index("`connect` also takes")]
-    assert set(voiceflow.VERBS) - {"text"} <= set(re.findall(r"`(\w+)", section))
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_every_verb_is_named(platform: str) -> None:
+    start = README.index("Beside `say`", README.index(f"| setting of {platform.capitalize()}"))
+    section = README[start : README.index("\n\n", start)]
+    assert set(dialects.get(platform).VERBS) - {"text"} <= set(re.findall(r"`(\w+)", section))
