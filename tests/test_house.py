@@ -38,6 +38,7 @@ def test_importing_the_package_starts_no_thread() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [
+        ("dialects/cognigy/client.py", "import socketnb.dialects.voiceflow", "No dialect imports another"),
         ("dialects/voiceflow/client.py", "import pandas", "Dialects, records and errors are pure"),
         ("dialects/voiceflow/client.py", "import asyncio", "Dialects, records and errors are pure"),
         ("dialects/voiceflow/client.py", "def f():\n    import time", "Dialects, records and errors are pure"),
