@@ -132,6 +132,9 @@ def test_an_agent_takes_over_and_gives_back(hub: Hub, bot: Session, eventually: 
     transcript = bot.transcript()
     assert "position 2 in the queue, about 2 min" in transcript
     assert "Ada has joined" in transcript
+    sim(hub).agent_leaves()
+    assert bot.say("hi").text == "You said hi"
+    bot.say("agent please")
     assert bot.act("reset", text="hi").text == "You said hi"
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from socketnb.engine.link import wire
 from socketnb.errors import SettingsError, unknown
 from socketnb.flow import Conversation, Flow
-from socketnb.records import Answer, Close, Drop, Emit, Refuse, Request, Run, Secret, ServerEffect, Text
+from socketnb.records import Answer, Close, Drop, Emit, Handover, Refuse, Request, Run, Secret, ServerEffect, Text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -117,6 +117,10 @@ class Simulator:
             SettingsError: there is no such conversation, or the platform cannot do this.
         """
         self._speak(to, lambda here: self._machine.put(here, Text(str(text), sender="agent"), time.time()))
+
+    def agent_leaves(self, *, to: str | None = None) -> None:
+        """Give a conversation that was handed over back to the flow; `to` and errors as `agent_says`."""
+        self._speak(to, lambda here: self._machine.put(here, Handover(), time.time()))
 
     def inject(self, text: str, data: Any = None, *, to: str | None = None) -> None:
         """Let the flow answer as if the user of a conversation had said this; `to` and errors as `agent_says`."""

@@ -33,7 +33,6 @@ from socketnb.records import (
     ServerEffect,
     Setting,
     Step,
-    Text,
     Typing,
 )
 
@@ -230,8 +229,6 @@ class Server(ServerMachine):
                 return self._typing(here, on=on)
             case Handover(agent):
                 here.agent = agent
-            case Text(sender="agent") if not here.agent:
-                here.agent = "an agent"
         shown = shape(step, FORMATS[self._options["format"]])
         return self._say(here, {"source": "bot", **shown}) if shown else []
 
