@@ -30,15 +30,23 @@ def test_the_demo_talks_prints_frames_and_says_where_things_are(home: Path) -> N
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_a_simulator_serves_until_it_is_told_to_stop(hub: Hub, end: signal.Signals) -> None:
-    command = [*SOCKETNB, "simulate", "voiceflow", "--json"]
+@pytest.mark.parametrize(
+    ("platform", "names", "end"),
+    [
+        ("voiceflow", {"url", "project_id", "api_key"}, signal.SIGINT),
+        ("cognigy", {"url", "token"}, signal.SIGTERM),
+    ],
+)
+def test_a_simulator_serves_until_it_is_told_to_stop(
+    hub: Hub, platform: str, names: set[str], end: signal.Signals
+) -> None:
+    command = [*SOCKETNB, "simulate", platform, "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as served:
         assert served.stdout
         assert served.stderr
         settings = json.loads(served.stdout.readline())
-        assert set(settings) == {"url", "project_id", "api_key"}
-        assert hub.connect("voiceflow", **settings).launch().status == "completed"
+        assert set(settings) == names
+        assert hub.connect(platform, **settings).launch().status == "completed"
         os.kill(served.pid, end)
         assert served.wait(10) == 0
         assert served.stderr.read() == ""

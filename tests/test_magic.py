@@ -43,12 +43,13 @@ def cells(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[
     InteractiveShell.clear_instance()
 
 
-def test_a_session_is_opened_listed_and_closed(cells: Notebook, hub: Hub) -> None:
-    cells.run("%chat connect voiceflow --simulate --name bot")
+@pytest.mark.parametrize("platform", ["cognigy", "voiceflow"])
+def test_a_session_is_opened_listed_and_closed(cells: Notebook, hub: Hub, platform: str) -> None:
+    cells.run(f"%chat connect {platform} --simulate --name bot")
     assert "bot" in cells.html[0]
     assert hub.session("bot").state == "ready"
     cells.run("%chat")
-    assert cells.text == "<session 'bot': voiceflow, ready, 0 turns>\n"
+    assert cells.text == f"<session 'bot': {platform}, ready, 0 turns>\n"
     cells.run("%chat close bot")
     cells.run("%chat list")
     assert cells.text == "no session is open\n"
