@@ -31,6 +31,7 @@ from weakref import WeakValueDictionary
 
 from socketnb.errors import FlowError
 from socketnb.records import (
+    AgentSays,
     Card,
     Cards,
     Choice,
@@ -216,12 +217,14 @@ class FlowTurn:
         """Tell the user's place in the line for an agent, and the seconds that it will take."""
         self._put(Queue(position, seconds))
 
-    def handover(self, agent: str = "") -> None:
-        """Hand the conversation over to an agent, by name; without one, the flow has it back.
+    def handover(self, agent: str = "", greeting: str = "") -> None:
+        """Hand the conversation over to an agent, by name, who may begin with a greeting; without one, take it back.
 
         What the user says then goes to the agent, who answers with the simulator's `agent_says`.
         """
         self._put(Handover(agent))
+        if agent and greeting:
+            self._put(AgentSays(greeting))
 
     def raw(self, event: str, payload: Any = None) -> None:
         """Send an event of the platform exactly as given."""

@@ -92,10 +92,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A piece of speech, Markdown where the sender is a bot. A flow's step may be an agent's."""
+    """A piece of speech, Markdown where the sender is a bot."""
 
     text: str
-    sender: Sender = "bot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +219,16 @@ class Handover:
     agent: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class AgentSays:
+    """An agent says something, with a file's description (`name`, `url` …) or without."""
+
+    text: str
+    attachment: dict[str, Any] | None = None
+
+
 Content = Text | Choices | Media | Card | Cards | Delta | Did | Custom
-Step = Text | Choices | Media | Card | Cards | Delta | Custom | Raw | End | Node | Typing | Queue | Handover
+Step = Text | Choices | Media | Card | Cards | Delta | Custom | Raw | End | Node | Typing | Queue | Handover | AgentSays
 """What a flow can hand to a server machine."""
 
 
@@ -230,11 +237,36 @@ Step = Text | Choices | Media | Card | Cards | Delta | Custom | Raw | End | Node
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing the user does: a verb of the dialect and its fields. `at_once`: without waiting for the turn before."""
+    """One thing the user does: a verb of the dialect and its fields. `at_once`: without waiting for the turn before.
+
+    Where a session holds several conversations, `conversation` is the one that this is for: an id, "" for a new one,
+    or None for the one that was spoken in last.
+    """
 
     verb: str
     fields: dict[str, Any] = field(default_factory=dict)
     at_once: bool = False
+    conversation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """One of the conversations that a session holds.
+
+    Attributes:
+        id: the platform's id of it.
+        handler: who answers: `bot` or `agent`; `agent` is the agent's name.
+        unread: messages that were not marked as read.
+        suggested: the platform suggests to close it.
+        closed: it is over.
+    """
+
+    id: str
+    handler: Literal["bot", "agent"] = "bot"
+    agent: str = ""
+    unread: int = 0
+    suggested: bool = False
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +306,7 @@ class Address:
     """Where and how a link is opened, and how a lost one is tried again.
 
     Times are seconds. `transports` are tried in order. `acks` are what to answer to an event whose sender asks for an
-    acknowledgement; every other one is acknowledged with nothing.
+    acknowledgement; every other one is acknowledged with nothing. `advice` is what to do about a refusal.
     """
 
     url: str
@@ -283,6 +315,7 @@ class Address:
     namespace: str = "/"
     query: dict[str, str] = field(default_factory=dict)
     acks: dict[str, Any] = field(default_factory=dict)
+    advice: str = ""
     attempts: int = 5
     delay: float = 1.0
     delay_max: float = 5.0
@@ -299,7 +332,7 @@ class Address:
 class Emit:
     """Send an event. A server machine names the link; a client machine has only one.
 
-    With an `ack`, a server machine's `acked` is told under that name when the client has acknowledged.
+    With an `ack`, the other side is asked to acknowledge, and the machine's `acked` is told so under that name.
     """
 
     event: str
@@ -324,6 +357,7 @@ class Record:
     server_at: int | None = None
     final: bool = False
     error: str | None = None
+    conversation: str | None = None  # where a session holds several
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +391,33 @@ class Ready:
     """The conversation is open; `conversation` is its id, as a fingerprint where that id is a credential."""
 
     conversation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Talks:
+    """The conversations of the session are now these."""
+
+    talks: tuple[Talk, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """A voice call has begun; times are as the platform gives them."""
+
+    id: str
+    conversation: str
+    room: str
+    token: Secret
+    started: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A voice call is over, of this id, or (without one) whichever there is."""
+
+    id: str
+    ended: str | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +474,13 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """Server: acknowledge the event that was just received with this."""
+
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """Server: refuse the link that is being opened, for this reason."""
 
@@ -440,8 +508,10 @@ class Answer:
     file: tuple[str, str, bytes] | None = None
 
 
-ClientEffect = Emit | Record | Credential | Keep | Fetch | Ready | TurnDone | Reconnect | Failed | Ended
-ServerEffect = Emit | Run | Drop | Close | Refuse | Answer
+About = Ready | Credential | Keep | Talks | CallStarted | CallEnded | TurnDone
+"""What a session is told of itself."""
+ClientEffect = Emit | Record | Fetch | Reconnect | Failed | Ended | About
+ServerEffect = Emit | Run | Drop | Close | Reply | Refuse | Answer
 
 
 # ── Credentials ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from socketnb.dialects import cognigy
 from socketnb.errors import SettingsError
 from socketnb.records import (
     Action,
+    AgentSays,
     Answer,
     Close,
     Did,
@@ -461,7 +462,7 @@ def test_what_nobody_asked_for_is_recorded_under_the_last_turn() -> None:
     here = pair.server.conversation(None)
     pair.to_server(pair.server.notify(here, "by the way", {"key": 1}, 0.0))
     pair.to_server(pair.server.inject(here, "as if", None, 0.0))
-    pair.to_server(pair.server.put(here, Text("I am Ada", "agent"), 0.0))
+    pair.to_server(pair.server.put(here, AgentSays("I am Ada"), 0.0))
     last = pair.of(Record)[-1]
     assert pair.said() == ["hi", "You said hi", "by the way", "You said as if", "I am Ada"]
     assert (last.sender, last.turn) == ("agent", 1)

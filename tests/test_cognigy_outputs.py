@@ -10,6 +10,7 @@ from socketnb.dialects.cognigy.outputs import read, sender_of
 from socketnb.dialects.cognigy.shapes import FORMATS, shape
 from socketnb.records import (
     Action,
+    AgentSays,
     Card,
     Cards,
     Choice,
@@ -58,7 +59,12 @@ DATE = {"eventName": "Your visit", "locale": "de", "mode": "single", "minDate": 
 # What a flow shows, the kind that it has, and its content after the way over the wire (None: the step itself).
 STEPS: dict[str, tuple[Step, str, Any]] = {
     "text": (Text("Hello"), "text", None),
-    "an agent's text": (Text("I am Ada", "agent"), "text", Text("I am Ada")),
+    "an agent's text": (AgentSays("I am Ada"), "text", Text("I am Ada")),
+    "an agent's file": (
+        AgentSays("", {"fileName": "a.pdf", "url": "https://x.org/a"}),
+        "file",
+        Media("file", "https://x.org/a", "a.pdf"),
+    ),
     "quick replies": (Choices((YES, NO), "Well?"), "choices", None),
     "text with buttons": (Choices((YES, PAGE, PHONE), "Well?"), "choices", None),
     "gallery": (Cards((BOTTLE, COVER)), "carousel", None),

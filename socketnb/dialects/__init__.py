@@ -81,6 +81,10 @@ class ClientMachine(Protocol):
     def timer(self, now: float) -> Sequence[ClientEffect]:
         """`deadline` has passed."""
 
+    def acked(self, name: str, args: Sequence[Any], now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
+        """The server has acknowledged an event that was sent under this name."""
+        return []
+
     def fetched(self, name: str, status: int, body: bytes, now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
         """What was asked for with `Fetch` came; status 0: it failed, and `body` says why."""
         return []
@@ -93,12 +97,13 @@ class ServerMachine(Protocol):
     """A whole endpoint: every link and every conversation.
 
     `now` is seconds since 1970. `deadline` is when `timer` wants to be called, or None. `path` is where Socket.IO
-    is served, and `prefix` what the endpoint's url has after the host.
+    is served, in a `namespace`, and `prefix` what the endpoint's url has after the host.
     """
 
     deadline: float | None
     path: str
     prefix: str = ""
+    namespace: str = "/"
 
     def opened(self, link: str, query: Mapping[str, str], now: float) -> Sequence[ServerEffect]:
         """A client connects; `query` is decoded once."""
@@ -129,6 +134,14 @@ class ServerMachine(Protocol):
     def notify(self, conversation: str, text: str, data: Any, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
         """Send the user a message, past the flow."""
         return []
+
+    def close(self, conversation: str, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+        """Close a conversation for the user."""
+        raise SettingsError("on this platform conversations are not closed for the user")
+
+    def leave_call(self, conversation: str, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+        """Let the bot leave the voice call of a conversation."""
+        raise SettingsError("on this platform there are no calls")
 
     def closed(self, link: str, now: float, *, goodbye: bool = False) -> Sequence[ServerEffect]:
         """A client's link is gone, with a goodbye or without; its conversation stays."""

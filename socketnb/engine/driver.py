@@ -22,6 +22,9 @@ from socketnb.engine.loop import wait
 from socketnb.errors import ConnectError, ConnectTimeout, Refused, Unreachable
 from socketnb.records import (
     NO_TIME,
+    About,
+    CallEnded,
+    CallStarted,
     ClientEffect,
     Credential,
     Emit,
@@ -32,6 +35,7 @@ from socketnb.records import (
     Ready,
     Reconnect,
     Record,
+    Talks,
     TurnDone,
 )
 
@@ -67,7 +71,7 @@ class State:
     error: ConnectError | None = None
 
 
-News = Observed | State | Ready | TurnDone | Credential | Keep
+News = Observed | State | About
 
 
 class Driver:
@@ -324,9 +328,9 @@ class Driver:
     async def _do(self, effects: Sequence[ClientEffect], at: int | None = None) -> None:
         for effect in effects:
             match effect:
-                case Emit(event, args):
+                case Emit(event, args, ack=ack):
                     if self.link:
-                        await self.link.emit(event, args)
+                        await self.link.emit(event, args, partial(self._acked, self._number, ack) if ack else None)
                 case Record():
                     self._record(effect, at)
                 case Ready():
@@ -338,7 +342,7 @@ class Driver:
                     if timer := self._due.pop(turn, None):
                         timer.cancel()
                     self._news(effect)
-                case Credential() | Keep():
+                case Credential() | Keep() | Talks() | CallStarted() | CallEnded():
                     self._news(effect)
                 case Fetch():
                     task = asyncio.create_task(self._fetch(effect))
@@ -351,6 +355,13 @@ class Driver:
                     await self._reconnect(effect.reason)
                 case Ended():
                     self._enter("ended")
+
+    def _acked(self, number: int, name: str, *args: Any) -> None:
+        self._inbox.put_nowait(partial(self._acknowledged, number, name, args))
+
+    async def _acknowledged(self, number: int, name: str, args: tuple[Any, ...]) -> None:
+        if number == self._number:
+            await self._do(self._machine.acked(name, args, self._now))
 
     async def _fetch(self, wanted: Fetch) -> None:
         status, body = await fetch(wanted, await self._loop.http())

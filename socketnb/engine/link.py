@@ -58,12 +58,15 @@ class Link:
         """The server's id of this connection; it changes with every connection."""
         return str(self._client.get_sid(self._namespace))
 
-    async def emit(self, event: str, args: tuple[Any, ...]) -> None:
-        """Send an event. On a link that is just being lost this does nothing: its loss is reported anyway."""
+    async def emit(self, event: str, args: tuple[Any, ...], acked: Callable[..., None] | None = None) -> None:
+        """Send an event; `acked` is called with what it is acknowledged with.
+
+        On a link that is just being lost this does nothing: its loss is reported anyway.
+        """
         import socketio.exceptions
 
         try:
-            await self._client.emit(event, args or None, namespace=self._namespace)
+            await self._client.emit(event, args or None, namespace=self._namespace, callback=acked)
         except socketio.exceptions.BadNamespaceError:
             log.debug("%s was not sent: the link is gone", event)
 
@@ -165,7 +168,8 @@ async def _connect(
         raise Unreachable(_unreachable(address.url, error)) from error
     else:
         if refused.done():  # the library would wait until the poll that is under way is over
-            raise Refused(f"{address.url} refused the connection: {refused.result()}")
+            advice = f": {address.advice}" if address.advice else ""
+            raise Refused(f"{address.url} refused the connection: {refused.result()}{advice}")
         return Link(address, client)
     finally:
         if client.eio.state != "connected" or refused.done():

@@ -101,7 +101,7 @@ class Log:
             recording=self._recorder.recording,
             platform=self.platform,
             session=self.session,
-            conversation=self.conversation,
+            conversation=record.conversation or self.conversation,
             seq=self.seq,
             link=link,
             turn=record.turn,

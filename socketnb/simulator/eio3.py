@@ -19,7 +19,6 @@ from aiohttp import WSMsgType, web
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from uuid import UUID
 
     from socketnb.simulator.eio4 import Ears
 
@@ -49,13 +48,13 @@ class Server:
     Args:
         ears: who is told.
         ids: gives a new unique string at each call.
-        ping_interval, ping_timeout: seconds; a client that is silent for longer than both is disconnected.
+        pings: seconds between pings, and of patience; a client that is silent for longer than both is disconnected.
     """
 
-    def __init__(self, ears: Ears, ids: Callable[[], UUID | str], ping_interval: float, ping_timeout: float) -> None:
+    def __init__(self, ears: Ears, ids: Callable[[], str], pings: tuple[float, float]) -> None:
         self._ears = ears
         self._ids = ids
-        self._times = ping_interval, ping_timeout
+        self._times = pings
         self._clients: dict[str, Client] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -98,7 +97,7 @@ class Server:
         return link in self._clients
 
     def _open(self, request: web.Request) -> Client:
-        client = Client(str(self._ids()))
+        client = Client(self._ids())
         self._clients[client.sid] = client
         interval, timeout = (int(seconds * 1000) for seconds in self._times)
         hello = {"sid": client.sid, "upgrades": [], "pingInterval": interval, "pingTimeout": timeout}
@@ -158,9 +157,10 @@ class Server:
             except (ValueError, RecursionError):
                 return
             if kind == EVENT and args and isinstance(args[0], str):
-                self._ears.received(client.sid, args[0], args[1:])
+                reply = self._ears.received(client.sid, args[0], args[1:])
                 if number:
-                    client.out.put_nowait(f"{MESSAGE}{ACK}{number}[]")
+                    acknowledged = json.dumps([] if reply is None else [reply])
+                    client.out.put_nowait(f"{MESSAGE}{ACK}{number}{acknowledged}")
             elif kind == ACK and (acked := client.acks.pop(int(number or -1), None)):
                 acked(*args)
 

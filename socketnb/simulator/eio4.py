@@ -19,7 +19,7 @@ class Ears(NamedTuple):
     """Who is told what clients do, on the loop, in the order of the wire."""
 
     opened: Callable[[str, Mapping[str, str]], str | None]  # link and query; returns why it is refused, if it is
-    received: Callable[[str, str, list[Any]], None]  # link, event, arguments
+    received: Callable[[str, str, list[Any]], Any]  # link, event, arguments; returns its acknowledgement
     closed: Callable[[str, bool], None]  # link, and whether it said goodbye
 
 
@@ -28,34 +28,42 @@ class Server:
 
     Args:
         app: what it serves in.
-        path: where.
+        path, namespace: where.
         ears: who is told.
-        ping_interval, ping_timeout: seconds.
+        pings: seconds between pings, and until an unanswered one closes a link.
     """
 
-    def __init__(self, app: web.Application, path: str, ears: Ears, ping_interval: float, ping_timeout: float) -> None:
+    def __init__(self, app: web.Application, path: str, namespace: str, ears: Ears, pings: tuple[float, float]) -> None:
         import socketio
 
+        self._namespace = namespace
         self._ears = ears
         self._sio = socketio.AsyncServer(
             async_mode="aiohttp",
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
+            ping_interval=pings[0],
+            ping_timeout=pings[1],
             logger=wire,
             engineio_logger=wire,
+            namespaces=[namespace],
         )
-        self._sio.on("connect", self._opened)
-        self._sio.on("disconnect", lambda sid, why: ears.closed(sid, why == self._sio.reason.CLIENT_DISCONNECT))
-        self._sio.on("*", lambda event, sid, *args: ears.received(sid, str(event), list(args)))
+
+        def closed(sid: str, why: str) -> None:
+            ears.closed(sid, why == self._sio.reason.CLIENT_DISCONNECT)
+
+        def received(event: str, sid: str, *args: Any) -> Any:
+            return ears.received(sid, str(event), list(args))
+
+        for event, handler in {"connect": self._opened, "disconnect": closed, "*": received}.items():
+            self._sio.on(event, handler, namespace=namespace)
         self._sio.attach(app, socketio_path=path)
 
     async def emit(self, link: str, event: str, args: tuple[Any, ...], acked: Callable[..., None] | None) -> None:
         """Send an event; `acked` is called with what the client acknowledges it with."""
-        await self._sio.emit(event, args or None, to=link, callback=acked)
+        await self._sio.emit(event, args or None, to=link, namespace=self._namespace, callback=acked)
 
     async def close(self, link: str) -> None:
         """Disconnect a client."""
-        await self._sio.disconnect(link)
+        await self._sio.disconnect(link, namespace=self._namespace)
 
     async def stop(self) -> None:
         """Stop all tasks."""

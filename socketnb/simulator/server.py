@@ -17,7 +17,20 @@ from typing import TYPE_CHECKING, Any, Self
 from socketnb.engine.link import wire
 from socketnb.errors import SettingsError, unknown
 from socketnb.flow import Conversation, Flow
-from socketnb.records import Answer, Close, Drop, Emit, Handover, Refuse, Request, Run, Secret, ServerEffect, Text
+from socketnb.records import (
+    AgentSays,
+    Answer,
+    Close,
+    Drop,
+    Emit,
+    Handover,
+    Refuse,
+    Reply,
+    Request,
+    Run,
+    Secret,
+    ServerEffect,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -110,25 +123,37 @@ class Simulator:
             raise SettingsError("this simulator has stopped: snb.simulate starts another")
         self._loop.run(self._cut() if name == DROP else self._call(lambda: self._machine.fault(name)))
 
-    def agent_says(self, text: str, *, to: str | None = None) -> None:
-        """Say something as an agent, to the conversation of this user or session id (default: the last used).
+    def agent_joins(self, name: str = "Ada", *, to: str | None = None) -> None:
+        """Let an agent take over the conversation of this id, a user's or a session's (default: the last used).
 
         Raises:
             SettingsError: there is no such conversation, or the platform cannot do this.
         """
-        self._speak(to, lambda here: self._machine.put(here, Text(str(text), sender="agent"), time.time()))
+        self._speak(to, lambda here: self._machine.put(here, Handover(str(name)), time.time()))
+
+    def agent_says(self, text: str, *, attachment: dict[str, Any] | None = None, to: str | None = None) -> None:
+        """Say something as an agent, with a file's description or without; `to` and errors as `agent_joins`."""
+        self._speak(to, lambda here: self._machine.put(here, AgentSays(str(text), attachment), time.time()))
 
     def agent_leaves(self, *, to: str | None = None) -> None:
-        """Give a conversation that was handed over back to the flow; `to` and errors as `agent_says`."""
+        """Give a conversation that was handed over back to the flow; `to` and errors as `agent_joins`."""
         self._speak(to, lambda here: self._machine.put(here, Handover(), time.time()))
 
     def inject(self, text: str, data: Any = None, *, to: str | None = None) -> None:
-        """Let the flow answer as if the user of a conversation had said this; `to` and errors as `agent_says`."""
+        """Let the flow answer as if the user of a conversation had said this; `to` and errors as `agent_joins`."""
         self._speak(to, lambda here: self._machine.inject(here, str(text), data, time.time()))
 
     def notify(self, text: str, data: Any = None, *, to: str | None = None) -> None:
-        """Send the user of a conversation a message, past the flow; `to` and errors as `agent_says`."""
+        """Send the user of a conversation a message, past the flow; `to` and errors as `agent_joins`."""
         self._speak(to, lambda here: self._machine.notify(here, str(text), data, time.time()))
+
+    def close(self, *, to: str | None = None) -> None:
+        """Close a conversation for the user; `to` and errors as `agent_joins`."""
+        self._speak(to, lambda here: self._machine.close(here, time.time()))
+
+    def leave_call(self, *, to: str | None = None) -> None:
+        """Let the bot leave the voice call of a conversation; `to` and errors as `agent_joins`."""
+        self._speak(to, lambda here: self._machine.leave_call(here, time.time()))
 
     def _speak(self, to: str | None, say: Callable[[str], Sequence[ServerEffect]]) -> None:
         if not self.running:
@@ -171,8 +196,9 @@ class Simulator:
 
         app = web.Application(middlewares=[older_clients], client_max_size=LARGEST)
         ears = eio4.Ears(self._opened, self._received, self._closed)
-        self._eio3 = eio3.Server(ears, _new_id, ping_interval, ping_timeout)
-        self._eio4 = eio4.Server(app, self._machine.path, ears, ping_interval, ping_timeout)
+        self._eio3 = eio3.Server(ears, _new_id, (ping_interval, ping_timeout))
+        where = self._machine.path, self._machine.namespace
+        self._eio4 = eio4.Server(app, *where, ears, (ping_interval, ping_timeout))
         app.router.add_route("*", "/{path:.*}", self._http)
         self._runner = web.AppRunner(app, access_log=None, logger=wire, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -220,10 +246,13 @@ class Simulator:
             self._links.discard(link)
             self._do(self._machine.closed(link, time.time(), goodbye=goodbye))
 
-    def _received(self, link: str, event: str, args: list[Any]) -> None:
-        if link in self._links:
-            payload = args[0] if len(args) == 1 else args or None
-            self._do(self._machine.received(link, event, payload, time.time()))
+    def _received(self, link: str, event: str, args: list[Any]) -> Any:
+        if link not in self._links:
+            return None
+        payload = args[0] if len(args) == 1 else args or None
+        effects = self._machine.received(link, event, payload, time.time())
+        self._do(effects)
+        return next((effect.payload for effect in effects if isinstance(effect, Reply)), None)
 
     def _acked(self, link: str, name: str, *args: Any) -> None:
         if link in self._links:

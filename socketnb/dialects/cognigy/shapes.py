@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from socketnb.records import Card, Cards, Choice, Choices, Custom, Delta, Handover, Media, Queue, Step, Text
+from socketnb.records import AgentSays, Card, Cards, Choice, Choices, Custom, Delta, Handover, Media, Queue, Step, Text
 
 FORMATS = {"default": "_default", "webchat": "_webchat", "facebook": "_facebook", "preview": "_defaultPreview"}
 """Option → key. The first is the AI default channel's format, the others are Messenger templates."""
@@ -13,8 +13,11 @@ FORMATS = {"default": "_default", "webchat": "_webchat", "facebook": "_facebook"
 def shape(step: Step, channel: str) -> dict[str, Any] | None:
     """Return `{text, data}` of the output for a step, in a channel's format, or None if nothing is shown of it."""
     match step:
-        case Text(text, sender):
-            return {"text": text, "data": {}, "source": sender}
+        case Text(text):
+            return {"text": text, "data": {}}
+        case AgentSays(text, attachment):
+            data = {"attachments": [attachment]} if attachment else {}
+            return {"text": text, "data": data, "source": "agent"}
         case Delta(stream, text, last=last):
             about = {"_messageId": stream, **({"_finishReason": "stop"} if last else {})}
             return {"text": text, "data": {"_cognigy": about}} if text or last else None

@@ -19,6 +19,7 @@ from socketnb.dialects import ServerMachine, as_dict, as_text
 from socketnb.dialects.voiceflow.actions import did
 from socketnb.dialects.voiceflow.client import PATH
 from socketnb.records import (
+    AgentSays,
     Card,
     Cards,
     Choice,
@@ -386,6 +387,8 @@ class Server(ServerMachine):
                 return []
             case Handover(agent):
                 return [{"type": "handover", "payload": {"agent": agent}}]
+            case AgentSays(text):
+                return self._shapes(session, Text(text))
             case Custom(name, payload, paths):
                 ways = [{"label": way.label, "event": {"type": way.label}} for way in paths]
                 more = {"paths": ways, "defaultPath": 0} if ways else {}
