@@ -497,6 +497,7 @@ class Request:
     headers: dict[str, str]
     body: Any = None
     file: tuple[str, str, bytes] | None = None  # name, media type, bytes
+    query: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

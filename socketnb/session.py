@@ -12,15 +12,29 @@ import json
 import logging
 import threading
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from socketnb import frames, render
+from socketnb.call import Call
 from socketnb.dialects import OFFERS, Message, buttons, message
 from socketnb.engine.driver import Driver, News, Observed, State
 from socketnb.engine.loop import wait
-from socketnb.errors import ActionError, ConnectError, SessionError, unknown
-from socketnb.records import Action, Choice, Credential, Keep, Ready, Trace, TurnDone
+from socketnb.errors import ActionError, ConnectError, SessionError, TurnFailed, unknown
+from socketnb.records import (
+    Action,
+    CallEnded,
+    CallStarted,
+    Choice,
+    Credential,
+    Keep,
+    Ready,
+    Talk,
+    Talks,
+    Trace,
+    TurnDone,
+)
 from socketnb.turn import Turn, choices_of
 
 if TYPE_CHECKING:
@@ -82,6 +96,9 @@ class Session:
         self._closing = False
         self._listeners: list[Callable[[Trace], None]] = []
         self._panel: Panel | None = None
+        self._talks: tuple[Talk, ...] = ()
+        self._chosen: str | None = None  # the conversation that the next turn is for
+        self._call: Call | None = None
         self._opened: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._driver = drive(self._news)
 
@@ -145,6 +162,47 @@ class Session:
         """
         return self._start(Action(verb, self._checked(verb, fields)))
 
+    # Several conversations, where the platform has them
+
+    def conversations(self) -> list[Talk]:
+        """Return the conversations that this session holds, each with its handler, what is unread, and its state."""
+        return list(self._talks)
+
+    def conversation(self, talk: str | Talk) -> Self:
+        """Let the next turn speak in this conversation, by its id.
+
+        Raises:
+            ActionError: there is no such conversation.
+        """
+        wanted = talk.id if isinstance(talk, Talk) else talk
+        if wanted not in [known.id for known in self._talks]:
+            raise ActionError(unknown("conversation", wanted, [known.id for known in self._talks]))
+        self._chosen = wanted
+        return self
+
+    def new_conversation(self) -> Self:
+        """Let the next turn begin another conversation.
+
+        Raises:
+            ActionError: the platform has one conversation a session.
+        """
+        if "close" not in self._dialect.VERBS:
+            raise ActionError(f"{self.platform} has one conversation a session: connect() opens another session")
+        self._chosen = ""
+        return self
+
+    def call(self) -> Call:
+        """Begin a voice call and return it: where it is, and the token to join it with.
+
+        Raises:
+            ActionError: the platform has no calls.
+            TurnFailed: an agent answers, or a call runs already; nothing was sent.
+        """
+        turn = self.start("call").wait()
+        if turn.status != "completed" or self._call is None:
+            raise TurnFailed(f"{self.name}: no call was begun ({turn.reason or turn.status})", turn)
+        return self._call
+
     def _start(self, action: Action) -> Turn:
         if action.verb == "text" and self._settings.get("press_typed"):
             typed = action.fields["text"].strip().casefold()
@@ -156,6 +214,7 @@ class Session:
         with self._lock:
             if self._closing:
                 raise SessionError(f"session {self.name!r} is closed: open a new one with connect()")
+            action, self._chosen = replace(action, conversation=self._chosen), None
             self._log.turn += 1
             turn = self._turns[self._log.turn] = Turn(
                 self._log.turn,
@@ -264,6 +323,13 @@ class Session:
                 self._log.conversation = conversation
             case Credential(value):
                 self._log.hide(value)
+            case Talks(talks):
+                self._talks = talks
+            case CallStarted(conversation=conversation):
+                self._call = Call(news, lambda: self.conversation(conversation).act("hang_up"), self._loop)
+            case CallEnded(call, ended, reason):
+                if self._call and call in ("", self._call.id):
+                    self._call.finish(ended, reason)
             case Keep(setting, value):
                 if self._kept:
                     self._kept.keep(**{setting: value})

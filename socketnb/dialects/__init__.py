@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         Verb,
     )
 
-PLATFORMS = ("cognigy", "voiceflow")
+PLATFORMS = ("cognigy", "eusate", "voiceflow")
 
 
 class ClientMachine(Protocol):
@@ -206,6 +206,10 @@ def get(name: object) -> Dialect:
         from socketnb.dialects import cognigy
 
         return cognigy
+    if name == "eusate":
+        from socketnb.dialects import eusate
+
+        return eusate
     raise SettingsError(unknown("platform", name, PLATFORMS))
 
 

@@ -268,7 +268,7 @@ class Simulator:
         except ValueError:
             return web.json_response({"error": "the body is no JSON"}, status=400)
         headers = {name.casefold(): value for name, value in request.headers.items()}
-        asked = Request(request.method, request.path, base, headers, body, file)
+        asked = Request(request.method, request.path, base, headers, body, file, dict(request.query))
         effects = self._machine.request(asked, time.time())
         self._do([effect for effect in effects if not isinstance(effect, Answer)])
         answer = next(effect for effect in effects if isinstance(effect, Answer))

@@ -8,9 +8,6 @@ events of its last turns, and a client that lost its link, and sends messageIDs,
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
-import json
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -43,6 +40,7 @@ from socketnb.records import (
     Typing,
 )
 from socketnb.sound import tone
+from socketnb.tokens import jwt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -244,7 +242,7 @@ class Server(ServerMachine):
         if old := self._links.get(link):
             old.link = None
         start, sid = self._starts[link], self._ids()
-        key = _jwt({"sub": start["userID"], "sid": sid, "iat": int(now)}, self._signing_key)
+        key = jwt({"sub": start["userID"], "sid": sid, "iat": int(now)}, self._signing_key)
         session = _Session(sid, key, link, as_dict(start.get("config")), now)
         self._sessions[sid] = self._keys[key] = self._links[link] = session
         self._set_timer()
@@ -445,13 +443,3 @@ def _problem(action: dict[str, Any]) -> str | None:
     if action["type"] == "text" and not isinstance(action.get("payload"), str):
         return "the payload of a text action is a string"
     return None
-
-
-def _jwt(claims: dict[str, Any], key: bytes) -> str:
-    """Return a signed JSON Web Token (RFC 7519, HS256)."""
-
-    def part(data: bytes) -> bytes:
-        return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-    body = part(b'{"alg":"HS256","typ":"JWT"}') + b"." + part(json.dumps(claims).encode())
-    return (body + b"." + part(hmac.digest(key, body, hashlib.sha256))).decode()
