@@ -296,7 +296,7 @@ class Conversation:
         if self._asked:
             raise FlowError("one question at a time: await the answer before turn.ask asks again")
         self._asked = self._loop.create_future()
-        self._loop.call_soon(self._done, None)
+        self._loop.call_soon(self._over, turn, None)
         try:
             did = await self._asked
         finally:
@@ -320,7 +320,12 @@ class Conversation:
             if task and task.cancelling():
                 raise
             error = _where(self._flow.name, handler, raised)
-        self._loop.call_soon(self._done, error)
+        self._loop.call_soon(self._over, turn, error)
+
+    def _over(self, turn: FlowTurn, error: str | None) -> None:
+        """Tell that a turn is over, unless it was left behind."""
+        if turn is self._turn:
+            self._done(error)
 
 
 def _lost(turn: FlowTurn) -> None:

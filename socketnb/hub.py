@@ -84,7 +84,7 @@ class Hub:
             ConnectError: the platform cannot be reached, refuses, or does not get ready within its `timeout`.
         """
         dialect = dialects.get(platform)
-        own = ("url", *(name for name, how in dialect.SETTINGS.items() if how.required or how.secret))
+        own = [name for name, how in dialect.SETTINGS.items() if name == "url" or how.required or how.secret]
         if simulate and (both := [name for name in own if settings.get(name) is not None]):
             raise SettingsError(f"simulate=True has its own {', '.join(both)}: leave that out, or leave simulate out")
         if flow is not None and not simulate:
@@ -191,7 +191,7 @@ class Hub:
         for option in options:
             if option not in dialect.OPTIONS:
                 raise SettingsError(unknown(f"option of the {platform} simulator", option, dialect.OPTIONS))
-        given = {o: options.get(o, how.default) for o, how in dialect.OPTIONS.items()}
+        given = {o: how.default if options.get(o) is None else options[o] for o, how in dialect.OPTIONS.items()}
         chosen = {o: None if v is None else convert(platform, o, dialect.OPTIONS[o], v) for o, v in given.items()}
         simulator = Simulator(
             dialect,

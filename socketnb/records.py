@@ -316,7 +316,7 @@ class Address:
     query: dict[str, str] = field(default_factory=dict)
     acks: dict[str, Any] = field(default_factory=dict)
     advice: str = ""
-    attempts: int = 5
+    attempts: float = 5
     delay: float = 1.0
     delay_max: float = 5.0
 
@@ -431,9 +431,10 @@ class TurnDone:
 
 @dataclass(frozen=True, slots=True)
 class Reconnect:
-    """Leave this link and open the next at once."""
+    """Leave this link and open the next at once; one that the server wants too often is made to wait."""
 
     reason: str
+    wanted: bool = False  # by the user's side
 
 
 @dataclass(frozen=True, slots=True)

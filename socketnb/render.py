@@ -106,8 +106,10 @@ def message_html(shown: Message, *, buttons: bool = True) -> str:
 
 
 def _links(options: tuple[Choice, ...]) -> str:
-    """Return the buttons that open a page."""
-    return "".join(f"{_link(url, option.label)} " for option in options if (url := safe_url(option.url)))
+    """Return the buttons that open a page, and the labels of those that do nothing."""
+    dead = (option for option in options if option.request is None and not safe_url(option.url))
+    links = (f"{_link(url, option.label)} " for option in options if (url := safe_url(option.url)))
+    return "".join([*links, *(f"<span>{html.escape(option.label)}</span> " for option in dead)])
 
 
 def _labels(options: tuple[Choice, ...]) -> str:
@@ -167,9 +169,11 @@ def message_text(shown: Message) -> str:
 
 
 def _numbered(options: tuple[Choice, ...]) -> str:
-    """Return the buttons that can be pressed, each with its number for `press`."""
+    """Return the buttons, those that can be pressed each with its number for `press`."""
     pressed = [option for option in options if option.request is not None]
-    return "  ".join(f"[{n}] {option.label}" for n, option in enumerate(pressed, 1))
+    others = [option for option in options if option.request is None]
+    links = (f"{o.label} ({o.url})" if safe_url(o.url) and len(str(o.url)) < SHORT else o.label for o in others)
+    return "  ".join([*(f"[{n}] {option.label}" for n, option in enumerate(pressed, 1)), *links])
 
 
 def notice(trace: Trace) -> str | None:

@@ -369,7 +369,7 @@ class Session:
                 raise ActionError(unknown(f"field of {verb!r}", name, known))
             if known[name].type is Path:
                 fields = {**fields, name: _file(verb, value)}
-            elif not isinstance(value, known[name].type):
+            elif not isinstance(value, known[name].type) or (known[name].type is int and isinstance(value, bool)):
                 wanted, got = known[name].type.__name__, type(value).__name__
                 raise ActionError(f"{verb}: {name} is a {wanted}, not a {got}; nothing was sent")
         try:

@@ -127,7 +127,8 @@ def convert(platform: str, name: str, setting: Setting, value: Any) -> Any:
     try:
         converted = CONVERT[setting.type](value)
     except (TypeError, ValueError, KeyError, OSError, OverflowError):
-        raise SettingsError(f"{platform}: {name} is {A[setting.type]}, not {value!r}") from None
+        what = "" if name == "url" else f", not {value!r}"  # a url may have a token in it: it is not repeated
+        raise SettingsError(f"{platform}: {name} is {A[setting.type]}{what}") from None
     for word in (converted if setting.type is tuple else (converted,)) if setting.among else ():
         if word not in setting.among:
             raise SettingsError(f"{platform}: {name}: {unknown('choice', str(word), setting.among)}")
@@ -151,6 +152,7 @@ def _number(kind: type[int | float]) -> Callable[[Any], Any]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
+    value.encode()  # half a character cannot be sent
     return value
 
 
@@ -201,8 +203,8 @@ def _url(platform: str, url: str) -> str:
         _ = parts.port  # raises where it is no number
     except ValueError:
         good = False
-    if good and ("@" in parts.netloc or parts.query):
-        raise SettingsError(f"{platform}: url has no credentials in it: give them as settings of their own")
+    if good and ("@" in parts.netloc or parts.query or parts.fragment):
+        raise SettingsError(f"{platform}: url ends with its path, without a user, a query or a #: leave that out")
     if not good:  # it may have a token in it: it is not repeated
         raise SettingsError(f"{platform}: url is like https://host or http://127.0.0.1:8080, and this is not")
     return url.strip()

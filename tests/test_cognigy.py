@@ -2,6 +2,7 @@
 
 import copy
 import json
+import sys
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
@@ -185,7 +186,7 @@ def test_the_query_is_the_reference_s_key_for_key() -> None:
     assert pair.address.query == {
         "sessionId": "session-1",
         "urlToken": "planted-token",
-        "userId": "ana@example.org",
+        "userId": "ana%40example.org",
         "testMode": "true",
         "emitWithAck": "true",
     }
@@ -234,7 +235,7 @@ def test_an_endpoint_that_is_never_ready_is_used_after_a_while_and_that_is_recor
     assert client.deadline == 2.0
     effects = client.timer(2.0)
     record = next(e for e in effects if isinstance(e, Record))
-    assert (record.kind, record.text and record.text[:26]) == ("ready", "no endpoint-ready within 2")
+    assert (record.kind, record.text and record.text[:26]) == ("ready", "no endpoint-ready has come")
     assert [e.args[0]["text"] for e in effects if isinstance(e, Emit)] == ["early"], "in order, one at a time"
     late = client.received("endpoint-ready", None, 3.0)
     assert kinds(late) == ["session"]
@@ -404,10 +405,10 @@ def test_an_error_is_recorded_and_fails_its_turn_if_no_final_ping_comes(event: s
     client.act(1, say("hi"), 0.0)
     (record,) = client.received(event, payload, 1.0)
     assert (record.kind, record.error, record.turn) == ("error", said, 1)
-    assert client.deadline == 3.0
-    (done,) = [e for e in client.timer(3.0) if isinstance(e, TurnDone)]
+    assert client.deadline == 6.0
+    (done,) = [e for e in client.timer(6.0) if isinstance(e, TurnDone)]
     assert (done.turn, done.status, done.reason) == (1, "failed", said)
-    assert [e for e in client.act(2, say("again"), 4.0) if isinstance(e, Emit)], "the session stays usable"
+    assert [e for e in client.act(2, say("again"), 7.0) if isinstance(e, Emit)], "the session stays usable"
 
 
 def test_a_turn_that_goes_on_after_an_error_is_completed() -> None:
@@ -415,7 +416,7 @@ def test_a_turn_that_goes_on_after_an_error_is_completed() -> None:
     client.act(1, say("hi"), 0.0)
     client.received("exception", {"message": "oops"}, 1.0)
     client.received("output", output("going on"), 2.5)
-    assert client.deadline == 4.5
+    assert client.deadline == 7.5
     (done,) = [e for e in client.received("finalPing", REGULAR, 4.0) if isinstance(e, TurnDone)]
     assert done.status == "completed"
     assert client.deadline is None
@@ -774,6 +775,7 @@ def test_a_hundred_thousand_malformed_events_leave_the_session_usable(events: li
             client.act(n, say("hi"), 0.0)
     for turn in range(101):
         client.abandon(turn, 0.0)
+    client.timer(100.0)
     client.act(1000, say("hi"), 0.0)
     client.received("output", output("Hello"), 0.0)
     assert [e.turn for e in client.received("finalPing", REGULAR, 0.0) if isinstance(e, TurnDone)] == [1000]
@@ -791,3 +793,181 @@ def test_malformed_inputs_leave_the_endpoint_usable(inputs: list[tuple[int, int]
     effects = server.received("link", "processInput", good, 0.0)
     assert [e for e in effects if isinstance(e, Run)]
     assert not [e for e in effects if isinstance(e, Close)]
+
+
+# What a review found
+
+
+def again(client: Any, now: float = 1.0) -> None:
+    """Lose the link and open the next."""
+    client.closed(now)
+    client.dial(now)
+    client.opened(now)
+
+
+PING = ("finalPing", REGULAR)
+
+
+def test_the_final_ping_of_a_turn_under_way_is_not_taken_for_the_one_before() -> None:
+    client = ready()
+    client.act(1, say("a"), 0.0)
+    client.received("output", output("re a", traceId="t1"), 0.0)
+    client.received(*PING, 0.0)
+    client.act(2, say("b"), 0.0)
+    client.received("typingStatus", {"status": "typingOn"}, 0.0)
+    again(client)
+    effects = [*client.received(*PING, 1.0), *client.received("endpoint-ready", None, 1.0)]
+    assert [e.turn for e in effects if isinstance(e, TurnDone)] == [2]
+    assert not [e for e in effects if isinstance(e, Emit)], "the input is not sent again"
+
+
+def test_answers_without_a_trace_id_are_neither_swallowed_nor_a_proof() -> None:
+    client = ready()
+    for turn in (1, 2):
+        client.act(turn, say("?"), 0.0)
+        client.received("typingStatus", {"status": "typingOn"}, 0.0)
+        if turn == 2:
+            again(client)
+        effects = [*client.received("output", output("Sorry?"), 1.0), *client.received("endpoint-ready", None, 1.0)]
+        assert kinds(effects)[0] == "text"
+        assert not [e for e in effects if isinstance(e, Emit)]
+        client.received(*PING, 1.0)
+
+
+def test_an_input_that_was_not_heard_is_sent_again_once() -> None:
+    client = ready()
+    client.act(1, say("a"), 0.0)
+    client.received("output", output("re a", traceId="t1"), 0.0)
+    client.received(*PING, 0.0)
+    (lost,) = [e for e in client.act(2, say("b"), 0.0) if isinstance(e, Emit)]
+    again(client)
+    effects = [
+        *client.received("output", output("re a", traceId="t1"), 1.0),
+        *client.received(*PING, 1.0),
+        *client.received("endpoint-ready", None, 1.0),
+    ]
+    assert [e.args for e in effects if isinstance(e, Emit)] == [lost.args]
+    assert not [e for e in effects if isinstance(e, TurnDone)]
+    again(client, 2.0)
+    assert not [e for e in client.received("endpoint-ready", None, 2.0) if isinstance(e, Emit)]
+
+
+def test_an_error_that_comes_again_while_the_next_link_opens_is_no_refusal() -> None:
+    client = ready()
+    again(client)
+    effects = client.received("output", {"type": "error", "data": {"error": {"message": "kept"}}}, 1.0)
+    assert kinds(effects) == ["error"]
+    assert not [e for e in effects if isinstance(e, Failed)]
+
+
+def test_a_turn_that_was_given_up_keeps_its_answer() -> None:
+    client = ready()
+    client.act(1, say("slow"), 0.0)
+    assert not client.abandon(1, 0.5)
+    assert not [e for e in client.act(2, say("one"), 1.0) if isinstance(e, Emit)], "held"
+    late = client.received("output", output("answer to slow"), 2.0)
+    assert [e.turn for e in late if isinstance(e, Record)] == [1]
+    sent = [e for e in client.received(*PING, 2.0) if isinstance(e, Emit)]
+    assert [e.args[0]["text"] for e in sent] == ["one"]
+    assert [e.turn for e in client.received(*PING, 3.0) if isinstance(e, TurnDone)] == [2]
+
+
+def test_a_turn_that_was_given_up_holds_the_next_for_a_while_only() -> None:
+    client = ready()
+    client.act(1, say("never"), 0.0)
+    client.abandon(1, 1.0)
+    client.act(2, say("one"), 1.0)
+    assert client.deadline == 6.0
+    assert [e.args[0]["text"] for e in client.timer(6.0) if isinstance(e, Emit)] == ["one"]
+
+
+def test_typing_puts_off_the_end_of_a_turn_with_an_error() -> None:
+    client = ready()
+    client.act(1, say("hi"), 0.0)
+    client.received("exception", {"message": "soft"}, 1.0)
+    client.received("typingStatus", {"status": "typingOn"}, 4.0)
+    assert client.deadline == 9.0
+
+
+def test_an_idle_time_does_not_run_while_a_file_is_under_way() -> None:
+    client = ready(expires_in=1.0)
+    client.act(1, Action("upload", {"file": "/a.pdf"}), 0.5)
+    assert client.deadline is None
+
+
+@pytest.mark.parametrize(("title", "said"), [("nope", "has no button 'nope': Send"), (None, "no adaptive card")])
+def test_a_card_that_cannot_be_submitted_is_refused(title: str | None, said: str) -> None:
+    client = ready()
+    if title:
+        card = {"actions": [{"type": "Action.Submit", "title": "Send"}]}
+        data = {"text": "", "data": {"_cognigy": {"_webchat": {"adaptiveCard": card}}}}
+        client.received("output", {"type": "output", "data": data}, 0.0)
+    (done,) = [
+        e for e in client.act(1, Action("submit", {"values": {}, "title": title}), 0.0) if isinstance(e, TurnDone)
+    ]
+    assert said in str(done.reason)
+
+
+def test_bytes_are_recorded_like_anything_else() -> None:
+    client = ready()
+    assert kinds(client.received("output", {"type": "output", "data": {"text": "hi", "data": {"b": b"x"}}}, 0.0)) == [
+        "text"
+    ]
+    assert kinds(client.received("exception", b"x", 0.0)) == ["error"]
+
+
+async def _coroutine(about: dict[str, Any]) -> dict[str, Any]:
+    return about
+
+
+@pytest.mark.parametrize(
+    ("returns", "said"),
+    [
+        (lambda _: [1], "it returned a list: return the payload, a dict, or None"),
+        (lambda _: {"text": {1}}, "set is not JSON serializable"),
+        (_coroutine, "write it with def, not async def"),
+        (lambda _: sys.exit(3), "SystemExit: 3"),
+    ],
+)
+@pytest.mark.parametrize("which", ["input", "output"])
+def test_a_transformer_that_returns_what_it_should_not_is_one_sentence(which: str, returns: Any, said: str) -> None:
+    pair = Pair(**{f"{which}_transformer": returns})
+    pair.connect()
+    pair.act(1, say("hi"))
+    (error,) = [r.error for r in pair.of(Record) if r.error]
+    assert f"the {which} transformer raised" in error
+    assert said in error
+    assert [done.turn for done in pair.of(TurnDone)] == [1]
+
+
+def test_users_whose_ids_run_together_are_two() -> None:
+    server = cognigy.server(given_(), ids(), options())
+    server.opened("one", {"urlToken": "planted-token", "userId": "a b", "sessionId": "c"}, 0.0)
+    server.opened("two", {"urlToken": "planted-token", "userId": "a", "sessionId": "b c"}, 0.0)
+    assert server.conversation("a b") != server.conversation("a")
+
+
+@pytest.mark.parametrize("user", ["u%41", "ä b/c?d=e&f", "100%"])
+def test_any_id_arrives_as_it_is(user: str) -> None:
+    pair = Pair(client={"user_id": user})
+    pair.connect()
+    assert pair.server.conversation(user)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"url": "https://h/" + "0a" * 32, "token": Secret("f" * 64)}, "give one of them"),
+        ({"interval": 0.0}, "interval is a number of seconds above 0"),
+        ({"expires_in": 0.0}, "expires_in is a number of seconds above 0"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        given_(**changed)
+
+
+@pytest.mark.parametrize("prefix", ["/x/../y", "a%20b", "a b", ".."])
+def test_a_prefix_that_no_url_has_is_refused(prefix: str) -> None:
+    with pytest.raises(SettingsError, match="prefix is a path"):
+        cognigy.server(given_(), ids(), options(prefix=prefix))

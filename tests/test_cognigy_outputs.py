@@ -31,7 +31,7 @@ def press(payload: str) -> dict[str, Any]:
 
 
 YES, NO = Choice("Yes", press("yes-payload")), Choice("No", press("No"))
-PAGE, PHONE = Choice("Site", url="https://example.org"), Choice("Call", url="tel:+49 1")
+PAGE, PHONE = Choice("Site", url="https://example.org"), Choice("Call", url="tel:+491")
 BOTTLE = Card("Bottle", "24 hours cold", "https://example.org/b.png", (YES, PAGE))
 COVER = Card("Cover", "fits")
 FORM = {

@@ -102,7 +102,7 @@ def test_an_endpoint_that_is_never_ready_can_be_used(hub: Hub, flow: Flow) -> No
     simulator.fault("unready")
     bot = hub.connect("cognigy", **simulator.settings, timeout=0.3)
     assert bot.say("hi").text == "You said hi"
-    assert "no endpoint-ready" in bot.traces_df()["text"][2]
+    assert "no endpoint-ready has come" in bot.traces_df()["text"][2]
 
 
 def test_what_is_shown_of_buttons_below_a_text(bot: Session) -> None:
@@ -357,3 +357,122 @@ def test_a_session_that_cannot_connect_in_time_says_so(hub: Hub, flow: Flow) -> 
             hub.connect("cognigy", **simulator.settings, timeout=0.2)
     finally:
         gate.set()
+
+
+def test_closing_sends_nothing_that_waits(hub: Hub, flow: Flow) -> None:
+    ran: list[str] = []
+    go = threading.Event()
+
+    @flow.otherwise
+    def slow(turn: FlowTurn) -> None:
+        ran.append(turn.text)
+        go.wait(5)
+
+    simulator = hub.simulate("cognigy", flow)
+    bot = hub.connect("cognigy", **simulator.settings)
+    turns = [bot.send(text) for text in "abc"]
+    while not ran:
+        threading.Event().wait(0.01)
+    bot.close()
+    go.set()
+    assert {turn.status for turn in turns} == {"cancelled"}
+    simulator.stop()
+    assert ran == ["a"]
+
+
+def test_conversations_expire_as_often_as_they_like(hub: Hub, flow: Flow, eventually: Eventually) -> None:
+    bot = hub.connect("cognigy", simulate=True, flow=flow, expires_in=0.05, reconnection=False)
+    for _ in range(3):
+        eventually(lambda: bot.state == "ended")
+        turns = [bot.send(word) for word in "ab"]
+        assert [turn.wait(5).text for turn in turns] == ["You said a", "You said b"]
+
+
+def test_an_answer_that_comes_in_pieces_is_read_whole(hub: Hub, flow: Flow, tmp_path: Path) -> None:
+    from aiohttp import web
+
+    async def in_pieces(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            answer = web.StreamResponse()
+            await answer.prepare(request)
+            await answer.write(b'{"fileUploadUrl": "http://' + request.host.encode())
+            await answer.write(b'/up", "token": "t"}')
+            return answer
+        return web.json_response({"runtimeFileId": "f", "fileName": "a"})
+
+    async def serve() -> tuple[web.AppRunner, str]:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", in_pieces)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    bot = hub.connect("cognigy", simulate=True, flow=flow)
+    runner, url = hub._stage.run(serve())
+    machine: Any = bot._driver._machine
+    machine._settings = {**machine._settings, "url": url}
+    (tmp_path / "a").write_text("a")
+    assert bot.act("upload", file=tmp_path / "a").text == "You said a"
+    hub._stage.run(runner.cleanup())
+
+
+@pytest.mark.parametrize("name", [b"\xff.txt", b"two\nlines.txt", b'quo"te.txt'])
+def test_a_file_of_any_name_is_sent_or_refused_at_once(hub: Hub, flow: Flow, tmp_path: Path, name: bytes) -> None:
+    import os
+
+    path = tmp_path / os.fsdecode(name)
+    path.write_text("north")
+    bot = hub.connect("cognigy", simulate=True, flow=flow)
+    try:
+        assert bot.act("upload", file=path).status == "completed"
+    except TurnFailed as error:
+        assert "did not take the file" in str(error)  # noqa: PT017 (either will do)
+    assert bot.say("hi").text == "You said hi"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content-Type": "application/json; charset=foo"}, b"{}"),
+        ({"Content-Type": "application/json"}, b"[" * 100_000),
+        ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, b"no gzip"),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"no form"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_a_bad_request(
+    hub: Hub, flow: Flow, headers: dict[str, str], body: bytes
+) -> None:
+    simulator = hub.simulate("cognigy", flow)
+    asked = urllib.request.Request(f"{simulator.url}/inject/x", body, headers)
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(asked, timeout=5)
+    with raised.value:
+        assert raised.value.code in (400, 401)
+
+
+def test_buttons_of_every_kind_can_be_read(hub: Hub, flow: Flow) -> None:
+    buttons = [
+        {"title": "Alpha", "type": "postback", "payload": ""},
+        {"title": 5, "type": "postback", "payload": 7},
+        {"title": "Call", "type": "phone_number", "payload": "+49 30 1234"},
+        {"title": "Site", "type": "web_url", "url": "https://example.org/a b"},
+        {"title": "Evil", "type": "web_url", "url": "javascript:alert(1)"},
+    ]
+
+    @flow.on("buttons")
+    def show(turn: FlowTurn) -> None:
+        rich = {"_default": {"_buttons": {"type": "buttons", "text": "Well?", "buttons": buttons}}}
+        turn.raw("output", {"type": "output", "data": {"text": None, "data": {"_cognigy": rich}}})
+
+    bot = hub.connect("cognigy", simulate=True, flow=flow)
+    turn = bot.say("buttons")
+    html = turn._repr_mimebundle_()["text/html"]
+    assert 'href="tel:+49301234"' in html
+    assert 'href="https://example.org/a%20b"' in html
+    assert "javascript" not in html
+    for label in ("Alpha", "5", "Call", "Site", "Evil"):
+        assert label in html
+        assert label in bot.transcript()
+    assert [choice.label for choice in turn.choices] == ["5"]
+    assert bot.press("5").text == "You said 7"

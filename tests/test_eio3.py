@@ -1,6 +1,7 @@
 """Engine.IO 3, byte by byte: what older clients send and expect, over a real port."""
 
 import asyncio
+import io
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -170,3 +171,40 @@ def test_what_is_framed_is_unframed_as_it_was(packets: list[str]) -> None:
 
 def test_a_length_counts_as_javascript_counts() -> None:
     assert _frame("😀a") == "3:😀a"
+
+
+@pytest.mark.parametrize(("method", "extra"), [("PUT", {}), ("GET", {"transport": "webtransport"})])
+def test_what_is_no_transport_is_refused(talk: Any, method: str, extra: dict[str, str]) -> None:
+    async def conversation(http: aiohttp.ClientSession, url: str, query: dict[str, str]) -> int:
+        async with http.request(method, url, params={**query, "transport": "polling", **extra}) as answer:
+            return answer.status
+
+    assert talk(conversation) == 400
+
+
+def test_many_packets_are_unframed_in_no_time() -> None:
+    assert len(_unframed("1:2" * 300_000)) == 300_000
+
+
+def test_a_post_that_is_too_large_is_refused(talk: Any) -> None:
+    async def conversation(http: aiohttp.ClientSession, url: str, query: dict[str, str]) -> int:
+        query = {**query, "transport": "polling"}
+        async with http.get(url, params=query) as answer:
+            query["sid"] = json.loads(_unframed(await answer.text())[0][1:])["sid"]
+        async with http.post(url, params=query, data=io.BytesIO(b"2" * (2**20 + 1))) as answer:
+            return answer.status
+
+    assert talk(conversation) == 400
+
+
+def test_a_client_that_takes_nothing_is_disconnected(talk: Any) -> None:
+    async def conversation(http: aiohttp.ClientSession, url: str, query: dict[str, str]) -> int:
+        query = {**query, "transport": "polling"}
+        async with http.get(url, params=query) as answer:
+            query["sid"] = json.loads(_unframed(await answer.text())[0][1:])["sid"]
+        async with http.post(url, params=query, data="1:2" * 6000) as answer:
+            assert answer.status == 200
+        async with http.get(url, params=query) as answer:
+            return len(_unframed(await answer.text()))
+
+    assert talk(conversation) < 5100

@@ -94,10 +94,13 @@ def test_a_simulator_is_reached_with_its_own_settings(hub: Hub, flow: Flow) -> N
         ({"platform": "voiceflow", "project_id": "x", "user_timezone": "Europe/Berlim"}, "a time zone's IANA name"),
         ({"platform": "voiceflow", "project_id": "x", "audio_encoding": "audio/mp3"}, "there is: audio/pcm"),
         ({"platform": "voiceflow", "project_id": "x", "transports": "websocket,pigeon"}, "no choice 'pigeon'"),
-        ({"platform": "voiceflow", "project_id": "x", "url": "http://me:hunter2@h"}, "url has no credentials in it"),
+        (
+            {"platform": "voiceflow", "project_id": "x", "url": "http://me:hunter2@h"},
+            "url ends with its path",
+        ),
         (
             {"platform": "voiceflow", "project_id": "x", "url": "http://h/?token=hunter2"},
-            "url has no credentials in it",
+            "url ends with its path",
         ),
         ({"platform": "voiceflow", "simulate": True, "url": "http://h"}, "has its own url"),
         ({"platform": "voiceflow", "simulate": True, "turn_timeout": float("nan")}, "turn_timeout is a number"),

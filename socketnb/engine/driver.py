@@ -12,6 +12,7 @@ import concurrent.futures
 import contextlib
 import itertools
 import logging
+import math
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -295,7 +296,7 @@ class Driver:
         self._attempt += 1
         if self._state != "reconnecting":
             self._enter("reconnecting")
-        said = f"attempt {self._attempt} of {attempts} in {delay:g} s"
+        said = f"attempt {self._attempt}{f' of {attempts:g}' if math.isfinite(attempts) else ''} in {delay:g} s"
         self._local("reconnecting", "reconnecting", text=said)
         again = partial(self._again, self._number)
         asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, again)
@@ -314,7 +315,7 @@ class Driver:
             await self._fail(turn, said)
 
     async def _close(self) -> None:
-        for turn in list(self._sent_at):
+        for turn in reversed(list(self._sent_at)):  # the newest first: none of them is to be sent now
             await self._abandon(turn, "cancelled")
         self._enter("closed")
         self._local("disconnected", "disconnected", text="closed")
@@ -351,8 +352,8 @@ class Driver:
                 case Failed(reason, how):
                     kind = {"refused": Refused, "timeout": ConnectTimeout}.get(how, ConnectError)
                     await self._failed(kind(f"{self._address and self._address.url}: {reason}"))
-                case Reconnect():
-                    await self._reconnect(effect.reason)
+                case Reconnect(reason, wanted):
+                    await self._reconnect(reason, wanted=wanted)
                 case Ended():
                     self._enter("ended")
 
@@ -370,15 +371,19 @@ class Driver:
     async def _fetched(self, name: str, status: int, body: bytes) -> None:
         await self._do(self._machine.fetched(name, status, body, self._now))
 
-    async def _reconnect(self, reason: str) -> None:
+    async def _reconnect(self, reason: str, *, wanted: bool) -> None:
         if link := self.link:
             self.link = None
             self._local("disconnected", "disconnected", text=reason)
             await link.close()
             await self._do(self._machine.closed(self._now))
         self._enter("reconnecting")
-        before, self._reconnected = self._reconnected, self._now
-        if self._now - before < HURRY:  # a server that sends everybody away at once is not to be hammered
+        before = self._reconnected
+        if not wanted:
+            self._reconnected = self._now
+        if (
+            self._now - before < HURRY and not wanted
+        ):  # a server that sends everybody away at once is not to be hammered
             await self._retry(ConnectError(f"the server sends every link away ({reason})"))
         else:
             self._attempt = 0

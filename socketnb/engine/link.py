@@ -243,9 +243,16 @@ async def fetch(wanted: Fetch, http: aiohttp.ClientSession) -> tuple[int, bytes]
                 file = stack.enter_context(path.open("rb"))  # noqa: ASYNC230 (aiohttp reads it in a thread)
                 form.add_field("file", file, filename=path.name, content_type=kind)
             async with http.request(wanted.method, wanted.url, headers=wanted.headers, data=form) as answer:
-                return answer.status, await answer.content.read(LARGEST)
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        return 0, (getattr(error, "strerror", None) or type(error).__name__).encode()  # its text may have the address
+                body = b""
+                async for chunk in answer.content.iter_chunked(2**16):
+                    body += chunk
+                    if len(body) > LARGEST:
+                        break
+                return answer.status, body
+    except Exception as error:  # noqa: BLE001 (a file's name and a server's answer can make the library raise anything)
+        # The text of the library's errors may have the address in it, credentials and all.
+        mine = isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError)
+        return 0, ((mine and getattr(error, "strerror", None)) or type(error).__name__).encode()
 
 
 def _unreachable(url: str, cause: BaseException) -> str:

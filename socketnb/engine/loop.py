@@ -98,7 +98,7 @@ class Loop:
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None:
+            if self._loop is None or not (self._thread and self._thread.is_alive()):
                 self._loop = asyncio.new_event_loop()
                 self._loop.set_exception_handler(_log_exception)
                 self._thread = threading.Thread(target=self._serve, args=(self._loop,), name=self.name, daemon=True)

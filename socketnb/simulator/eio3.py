@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 OPEN, CLOSE, PING, PONG, MESSAGE = "01234"
 CONNECT, DISCONNECT, EVENT, ACK, ERROR = "01234"
 EVENT_OR_ACK = re.compile(r"4([23])(\d{0,9})(\[.*)", re.DOTALL)
+LENGTH = re.compile(rb"((?:[0-9]\0){1,9}):\0")
 LARGEST = 2**20
-"""Characters of a packet, or of what a client posts."""
+"""Bytes of a packet, or of what a client posts."""
+BACKLOG = 5000
+"""Packets that wait for a client that does not take them."""
 
 
 class Client:
@@ -40,6 +43,11 @@ class Client:
         self.acks: dict[int, Callable[..., None]] = {}
         self.sent = 0
         self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether too much waits for it."""
+        return self.out.qsize() > BACKLOG or len(self.acks) > BACKLOG
 
 
 class Server:
@@ -64,6 +72,8 @@ class Server:
             return _refused(3, "origin not allowed")
         if request.query.get("transport") == "websocket":
             return await self._websocket(request)
+        if request.query.get("transport") != "polling" or request.method not in ("GET", "POST"):
+            return _refused(0, "Transport unknown")
         if "sid" not in request.query:
             client = self._open(request)
             client.polls = True
@@ -137,8 +147,11 @@ class Server:
         return web.Response(text=body, content_type="text/plain", charset="UTF-8")
 
     async def _posted(self, client: Client, request: web.Request) -> web.Response:
+        body = await request.read()
+        if len(body) > LARGEST:
+            return _refused(3, "Payload too large")
         try:
-            for packet in _unframed((await request.read()).decode()):
+            for packet in _unframed(body.decode()):
                 self._packet(client, packet)
         except (ValueError, IndexError):
             return _refused(3, "Bad request")
@@ -146,8 +159,10 @@ class Server:
 
     def _packet(self, client: Client, packet: str) -> None:
         self._alive(client)
-        if packet[:1] == PING:
-            client.out.put_nowait(PONG + packet[1:])
+        if client.stuck:
+            self._closed(client, goodbye=False)
+        elif packet[:1] == PING:
+            client.out.put_nowait(PONG + packet[1:6])  # "probe" is all that is said so
         elif packet == CLOSE or packet == MESSAGE + DISCONNECT:
             self._closed(client, goodbye=True)
         elif found := EVENT_OR_ACK.fullmatch(packet):
@@ -213,12 +228,12 @@ def _unframed(body: str) -> list[str]:
     Raises:
         ValueError: it is not framed as it should be.
     """
-    data, packets = body.encode("utf-16-le"), []
-    while data:
-        length, _, rest = data.partition(":".encode("utf-16-le"))
-        end = 2 * int(length.decode("utf-16-le"))
-        if not 0 < end <= len(rest):
+    data, packets, at = body.encode("utf-16-le"), [], 0
+    while at < len(data):
+        found = LENGTH.match(data, at)
+        end = found.end() + 2 * int(found[1].replace(b"\0", b"")) if found else 0
+        if not found or not found.end() < end <= len(data):
             raise ValueError("a packet is cut short")
-        packets.append(rest[:end].decode("utf-16-le"))
-        data = rest[end:]
+        packets.append(data[found.end() : end].decode("utf-16-le"))
+        at = end
     return packets

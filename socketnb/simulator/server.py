@@ -8,7 +8,9 @@ The loop is not the engine's: a flow that blocks must not stop the sessions that
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import re
 import time
 import uuid
 from functools import partial
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
+MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 LARGEST = 16 * 2**20
 """Bytes of an HTTP request: an uploaded file."""
 DROP = "drop"
@@ -141,10 +144,12 @@ class Simulator:
 
     def inject(self, text: str, data: Any = None, *, to: str | None = None) -> None:
         """Let the flow answer as if the user of a conversation had said this; `to` and errors as `agent_joins`."""
+        _checked(data)
         self._speak(to, lambda here: self._machine.inject(here, str(text), data, time.time()))
 
     def notify(self, text: str, data: Any = None, *, to: str | None = None) -> None:
         """Send the user of a conversation a message, past the flow; `to` and errors as `agent_joins`."""
+        _checked(data)
         self._speak(to, lambda here: self._machine.notify(here, str(text), data, time.time()))
 
     def close(self, *, to: str | None = None) -> None:
@@ -265,8 +270,8 @@ class Simulator:
         base = f"http://{HOST}:{self._runner.addresses[0][1]}"
         try:
             body, file = await _read(request)
-        except ValueError:
-            return web.json_response({"error": "the body is no JSON"}, status=400)
+        except (ValueError, LookupError, RecursionError, web.RequestPayloadError):
+            return web.json_response({"error": "the body cannot be read: send JSON"}, status=400)
         headers = {name.casefold(): value for name, value in request.headers.items()}
         asked = Request(request.method, request.path, base, headers, body, file, dict(request.query))
         effects = self._machine.request(asked, time.time())
@@ -276,7 +281,9 @@ class Simulator:
             return web.json_response(answer.body, status=answer.status)
         _, kind, data = answer.file  # never shown by a browser as a page of this host
         safe = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
-        return web.Response(body=data, content_type=kind, headers=safe, status=answer.status)
+        kind = kind.partition(";")[0].strip()
+        safe["Content-Type"] = kind if MEDIA_TYPE.fullmatch(kind) else "application/octet-stream"
+        return web.Response(body=data, headers=safe, status=answer.status)
 
     def _do(self, effects: Sequence[ServerEffect]) -> None:
         for effect in effects:
@@ -336,6 +343,13 @@ async def _read(request: web.Request) -> tuple[Any, tuple[str, str, bytes] | Non
         file = (await request.post()).get("file")
         return None, (file.filename, file.content_type, file.file.read()) if isinstance(file, FileField) else None
     return await request.json() if request.can_read_body else None, None
+
+
+def _checked(data: Any) -> None:
+    try:
+        json.dumps(data, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SettingsError(f"data is what JSON can hold, and this it cannot: {error}") from None
 
 
 def _is_number(value: object) -> bool:

@@ -6,6 +6,7 @@ and `shapes.py` puts what a flow shows into the vendor's formats.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from socketnb.dialects import as_dict
@@ -42,6 +43,9 @@ SECRET_FIELDS = frozenset({"URLToken", "urlToken"})
 PLACE: tuple[str, ...] = ("url", "token")
 KEPT: tuple[str, ...] = ("user_id", "session_id")
 
+TOKEN = re.compile(r"[0-9a-fA-F]{32,}")
+"""What an endpoint's token looks like."""
+
 SETTINGS: dict[str, Setting] = {
     "url": Setting("the Endpoint URL as its editor shows it, or without its last part, the token", required=True),
     "token": Setting("the URL token, where the url has none", secret=True),
@@ -65,10 +69,15 @@ def settled(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings with server and token apart: an Endpoint URL has the token as its last part.
 
     Raises:
-        SettingsError: there is no token.
+        SettingsError: there is no token, or there are two, or a time is none.
     """
     url, token = settings["url"].rstrip("/"), settings["token"]
     server, _, last = url.rpartition("/")
+    for name in ("interval", "expires_in"):
+        if settings[name] is not None and settings[name] <= 0:
+            raise SettingsError(f"cognigy: {name} is a number of seconds above 0")
+    if token is not None and token != Secret(last) and TOKEN.fullmatch(last):
+        raise SettingsError("cognigy: the url ends with a token, and token= is another: give one of them")
     if token is None and server.count("/") < 2:  # noqa: PLR2004 (of https://)
         raise SettingsError("cognigy needs the endpoint's token: give its whole Endpoint URL, or token=… beside url")
     if token is None or token == Secret(last):

@@ -7,9 +7,12 @@ A conversation is a user id and a session id: reconnecting with the same two goe
 one is under way at a time, and its turn ends with `finalPing`; the next waits in line unless it asks to be sent at
 once. What comes while no turn runs (inject, notify, an agent) belongs to none: it is recorded under the last.
 
-After a lost link, an endpoint that keeps undelivered events sends again what was not acknowledged. Events have no id
-either: what is to the letter the next of what came before is recorded as a status, and shown to nobody twice. An
-endpoint that sends again what was acknowledged before an input was sent has not heard of the input: it is sent again.
+After a lost link, an endpoint that keeps undelivered events sends again what was not acknowledged; `heard.py` knows
+it, and it is recorded as a status. An endpoint that sends again what was acknowledged before an input was sent has not
+heard of the input: it is sent again.
+
+A turn that nobody waits for any more still owes its `finalPing`: the next is held for a while, so that it does not
+take the answer of the one before for its own.
 
 Sources: the vendor's Socket.IO endpoint page; `@cognigy/socket-client` 4 and 5 for the order of events. What that
 client gets wrong is not copied: a reset is sent once, and an error that nobody listens for does no harm.
@@ -18,13 +21,15 @@ client gets wrong is not copied: a reset is sent once, and an error that nobody 
 from __future__ import annotations
 
 import json
-from collections import deque
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from socketnb.dialects import ClientMachine, as_dict, as_text, misread
 from socketnb.dialects.cognigy.actions import did, inputs_of, label
-from socketnb.dialects.cognigy.outputs import read, sender_of
+from socketnb.dialects.cognigy.heard import Heard
+from socketnb.dialects.cognigy.outputs import read, sender_of, submits
 from socketnb.records import (
     Action,
     Address,
@@ -40,20 +45,18 @@ from socketnb.records import (
     Record,
     Status,
     TurnDone,
-    fingerprint,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 GRACE = 2.0
-"""Seconds that `endpoint-ready` is waited for, and a `finalPing` after an error."""
+"""Seconds that `endpoint-ready` is waited for."""
 QUEUE = 1000
 """Inputs that may wait in line."""
-HEARD = 200
-"""Events that an endpoint may send again after a lost link."""
+OWED = 5.0
+"""Seconds that a `finalPing` is waited for: after an error, and of a turn that was given up, which holds the next."""
 TRANSPORTS = {"websocket": ("websocket",), "polling": ("polling",), "auto": ("websocket", "polling")}
-UNLIMITED = 10**9
 
 
 class Client(ClientMachine):
@@ -74,9 +77,8 @@ class Client(ClientMachine):
         self._error = ""  # of the turn under way
         self._pinged = ""  # how the turn before ended, if nothing came since
         self._card: dict[str, Any] = {}  # the adaptive card that came last
-        self._heard: deque[tuple[str, int]] = deque(maxlen=HEARD)  # fingerprint of what came, and after which turn
-        self._again: list[tuple[str, int]] = []  # of these, what may come again over the new link
-        self._known = False  # the event before this one came again
+        self._heard = Heard()
+        self._owed = 0  # the turn that was given up, while its finalPing may still come
         self._spoke = False  # something was sent over this link
         self._unheard = False  # the endpoint has not heard of the turns under way
         self._answered = True  # something has come since the last input
@@ -85,17 +87,16 @@ class Client(ClientMachine):
         """Begin a link: say where it goes, and start the clock of its handshake."""
         s = self._settings
         if self._state == "expired":
-            self._session_id, self._resumes = f"session-{self._ids()}", False
-            self._heard.clear()
+            self._session_id, self._resumes, self._heard = f"session-{self._ids()}", False, Heard()
         self._state = "dialling"
         self._set(connect=now + s["timeout"])
         where = urlsplit(s["url"])
         flags = {"testMode": s["test_mode"], "emitWithAck": s["emit_with_ack"]}
         who = {"userId": s["user_id"], "sessionId": self._session_id, "urlToken": s["token"].reveal()}
         query = {
-            "sessionId": self._session_id,
-            "urlToken": s["token"].reveal(),
-            "userId": s["user_id"],
+            "sessionId": quote(self._session_id, safe=""),  # encoded twice in all, as Cognigy's own client does
+            "urlToken": quote(s["token"].reveal(), safe=""),
+            "userId": quote(s["user_id"], safe=""),
             **{name: str(flag).lower() for name, flag in flags.items()},
         }
         return Address(
@@ -104,9 +105,10 @@ class Client(ClientMachine):
             transports=TRANSPORTS[s["transport"]],
             query={"handshake": "true"} if s["inner_handshake"] else query,
             acks={"handshake": {**who, **flags}},
-            attempts=(s["reconnection_limit"] or UNLIMITED) if s["reconnection"] else 0,
+            attempts=(s["reconnection_limit"] or math.inf) if s["reconnection"] else 0,
             delay=s["interval"],
             delay_max=s["interval"],
+            advice="check the Endpoint URL and its token",
         )
 
     def opened(self, now: float) -> list[ClientEffect]:
@@ -129,7 +131,7 @@ class Client(ClientMachine):
             return self._send(turn, action, now)
         self._waiting[turn] = action
         if self._state == "expired":
-            return [Reconnect("a new session")]
+            return [Reconnect("a new session", wanted=True)]
         return self._send_next(now)
 
     def abandon(self, turn: int, now: float) -> list[ClientEffect]:
@@ -137,16 +139,16 @@ class Client(ClientMachine):
         self._waiting.pop(turn, None)
         self._uploads.pop(turn, None)
         if self._running.pop(turn, None):
-            self._set(error=None)
+            self._owe(turn, now)
         return self._send_next(now)
 
     def received(self, event: str, payload: Any, now: float) -> list[ClientEffect]:
         """An event came."""
         self._alive(now)
-        self._answered |= event in ("output", "finalPing", "typingStatus", "exception") and not self._again
         match event:
             case "endpoint-ready":
-                return self._ready(payload, "the endpoint says it is ready", now)
+                ready = Record(event, "ready", payload, text="the endpoint says it is ready")
+                return self._ready(ready, now)
             case "handshake":
                 ask = Record("handshake", "session", payload, text="the endpoint asks who is there")
                 return [ask, Record("handshake", "ack", self._who(), "out")]
@@ -154,14 +156,18 @@ class Client(ClientMachine):
                 status = as_text(as_dict(payload).get("status"))
                 if not status:
                     return [misread(event, payload, "status is missing", self._turn)]
+                self._goes_on(now)
                 return [Record(event, "typing", payload, sender="bot", turn=self._turn, text=status)]
-            case "output" | "finalPing" if self._is_again(event, payload):
-                again = Record(event, "status", payload, turn=self._turn, text="again, after the lost link")
-                return [again, *self._send_again(now)]
-            case "output":
-                return self._output(payload, now)
-            case "finalPing":
-                return self._final(event, payload, payload, now)
+            case "output" | "finalPing":
+                ping = event == "finalPing" or as_dict(payload).get("type") == "finalPing"
+                quiet = bool(self._running) and not self._answered and not self._spoke
+                after = self._heard.again(payload, self._last, ping=ping, quiet=quiet)
+                if after is not None:
+                    self._unheard |= quiet and not ping and after < self._turn
+                    again = Record(event, "status", payload, turn=self._turn, text="again, after the lost link")
+                    return [again, *self._send_again(now)]
+                self._goes_on(now)
+                return self._output(payload, now) if event == "output" else self._final(event, payload, payload, now)
             case "exception" | "error":
                 return self._failed(event, payload, payload, now)
             case _:
@@ -179,12 +185,15 @@ class Client(ClientMachine):
                         Failed(f"no Socket.IO connection came within {self._settings['timeout']:g} s", "timeout")
                     )
                 case "ready":
-                    late = f"no endpoint-ready within {GRACE:g} s: going on without (Cognigy.AI before 4.79 sends none)"
-                    effects += self._ready(None, late, now)
+                    said = "no endpoint-ready has come: going on without (Cognigy.AI before 4.79 sends none)"
+                    effects += self._ready(Record("endpoint-ready", "ready", None, "local", text=said), now)
                 case "error" if self._running:
                     turn = self._turn
                     del self._running[turn]
                     effects += [*self._over(turn, "failed", self._error), *self._send_next(now)]
+                case "owed":
+                    self._owed = 0
+                    effects += self._send_next(now)
                 case "expiry" if self._state == "ready":
                     self._state = "expired"
                     said = f"idle for {self._settings['expires_in']:g} s: the next message starts a new conversation"
@@ -215,28 +224,27 @@ class Client(ClientMachine):
         sent = Action("upload", {**action.fields, "attachment": answer})
         if self._state != "ready":
             self._waiting = {turn: sent, **self._waiting}
-            return []
+            return [Reconnect("a new session", wanted=True)] if self._state == "expired" else []
         return self._send(turn, sent, now)
 
     def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002 (all machines' form)
         """The link is gone. A turn under way goes on: its events may be kept for the next link."""
         if self._state != "expired":
             self._state = "down"
-        self._again, self._known, self._spoke, self._unheard = list(self._heard), False, False, False
+        self._spoke = self._unheard = False
+        self._heard.lost()
         self._set(connect=None, ready=None, error=None, expiry=None)
         return []
 
     # Being ready
 
-    def _ready(self, payload: Any, said: str, now: float) -> list[ClientEffect]:
+    def _ready(self, record: Record, now: float) -> list[ClientEffect]:
         if self._state != "opening":
-            return [Record("endpoint-ready", "session", payload, text=said)]
+            return [replace(record, kind="session")]
         self._state = "ready"
-        self._set(connect=None, ready=None)
+        self._set(connect=None, ready=None, error=now + OWED if self._error else None)
         self._alive(now)
-        kind, self._resumes = "resumed" if self._resumes else "ready", True
-        direction: Any = "in" if "without" not in said else "local"
-        record = Record("endpoint-ready", kind, payload, direction, text=said)
+        record, self._resumes = replace(record, kind="resumed") if self._resumes else record, True
         if self._running and not self._answered and not self._unheard:
             lost = "the link was lost after this was sent: if nothing comes of it, say it again"
             return [Ready(self._session_id), record, Record("processInput", "session", None, "local", text=lost)]
@@ -265,11 +273,22 @@ class Client(ClientMachine):
 
     @property
     def _turn(self) -> int:
-        return next(iter(self._running), self._last)
+        return next(iter(self._running), self._owed or self._last)
 
     @property
     def _busy(self) -> bool:
-        return bool(self._running or self._uploads)
+        return bool(self._running or self._uploads or self._owed)
+
+    def _owe(self, turn: int, now: float) -> None:
+        """Hold the next turn until this one's `finalPing` has come, for a while."""
+        self._owed, self._error = turn, ""
+        self._set(error=None, owed=now + OWED)
+
+    def _goes_on(self, now: float) -> None:
+        """Something came that may be of the turn under way."""
+        self._answered = True
+        if self._error:
+            self._set(error=now + OWED)
 
     def _send_next(self, now: float) -> list[ClientEffect]:
         if self._state != "ready" or self._busy or not self._waiting:
@@ -281,8 +300,11 @@ class Client(ClientMachine):
     def _send(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
         s = self._settings
         self._last = turn
+        if problem := self._problem(action):
+            return [*self._over(turn, "failed", f"{problem}; nothing was sent"), *self._send_next(now)]
         if action.verb == "upload" and "attachment" not in action.fields:
             self._uploads[turn] = action
+            self._alive(now)
             return [Fetch(f"token {turn}", "GET", f"{s['url']}/{quote(s['token'].reveal(), safe='')}/fileuploadtoken")]
         payload = {
             "URLToken": s["token"].reveal(),
@@ -298,6 +320,16 @@ class Client(ClientMachine):
         self._alive(now)
         said = label(action, did(payload))
         return [Record("processInput", "action", payload, "out", "user", turn, said), Emit("processInput", (payload,))]
+
+    def _problem(self, action: Action) -> str | None:
+        """Return why this cannot be sent, if so."""
+        if action.verb != "submit":
+            return None
+        titles = submits(self._card)
+        if not titles:
+            return "no adaptive card with a button to submit it has come yet"
+        title = action.fields.get("title")
+        return None if title in (None, *titles) else f"the card has no button {title!r}: {' or '.join(titles)}"
 
     def _send_again(self, now: float) -> list[ClientEffect]:
         """Send what the endpoint has not heard of, when it is ready."""
@@ -329,23 +361,6 @@ class Client(ClientMachine):
 
     # What comes
 
-    def _is_again(self, event: str, payload: Any) -> bool:
-        """Tell whether this is, to the letter, what came over the link before, and is sent again.
-
-        What comes again is the rest of what came, from some event on: once one comes that is not the next, all is
-        new. Two answers may well be the same: without a traceId, one that comes after something was said is new.
-        """
-        mark = fingerprint(event + json.dumps(payload, sort_keys=True))
-        unique = bool(as_dict(as_dict(payload).get("data")).get("traceId"))
-        found = next((n for n, (before, _) in enumerate(self._again) if before == mark), None)
-        if found is not None and (found == 0 if self._known else unique or not self._spoke):
-            self._unheard |= not self._spoke and bool(self._running) and self._again[found][1] < self._turn
-            self._again, self._known = self._again[found + 1 :], True
-            return True
-        self._again, self._known = [], False
-        self._heard.append((mark, self._last))
-        return False
-
     def _output(self, payload: Any, now: float) -> list[ClientEffect]:
         about = as_dict(payload)
         kind, data = about.get("type"), about.get("data")
@@ -360,8 +375,6 @@ class Client(ClientMachine):
         if not isinstance(data, dict):
             return [misread("output", payload, "data is missing", self._turn)]
         self._pinged = ""
-        if self._error:
-            self._set(error=now + GRACE)
         reading = read(data)
         if reading.kind == "adaptive":
             self._card = as_dict(getattr(reading.content, "payload", None))
@@ -373,11 +386,15 @@ class Client(ClientMachine):
         reason = as_text(as_dict(about).get("type"))
         twin = self._pinged not in ("", event)
         self._pinged = "" if twin else event
+        said = Record(event, "status", payload, turn=self._turn, text=f"finalPing {reason}".strip())
+        if self._owed and not twin:
+            self._owed = 0
+            self._set(owed=None)
+            return [said, *self._send_next(now)]
         if twin or not self._running:
-            return [Record(event, "status", payload, turn=self._last, text=f"finalPing {reason}".strip())]
+            return [said]
         turn = self._turn
         del self._running[turn]
-        self._heard = deque(((mark, after) for mark, after in self._heard if after >= turn), HEARD)  # the rest arrived
         self._set(error=None)
         self._error = ""
         record = Record(event, "status", payload, turn=turn, text="completed", final=True)
@@ -387,11 +404,12 @@ class Client(ClientMachine):
     def _failed(self, event: str, payload: Any, error: Any, now: float) -> list[ClientEffect]:
         """Record an error. A turn that no `finalPing` ends in a while has failed with it."""
         about = as_dict(error)
-        said = as_text(about.get("message")) or as_text(error) or json.dumps(error if error is not None else payload)
+        said = as_text(about.get("message")) or as_text(error)
+        said = said or json.dumps(payload if error is None else error, default=str)
         record = Record(event, "error", payload, turn=self._turn, error=said)
-        if self._state == "opening":
+        if self._state == "opening" and not self._resumes:
             return [record, Failed(f"the endpoint refuses: {said}", "refused")]
         if self._running:
             self._error = said
-            self._set(error=now + GRACE)
+            self._set(error=now + OWED)
         return [record]

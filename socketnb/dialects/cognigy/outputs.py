@@ -6,6 +6,7 @@ Messenger templates (`_webchat`, `_facebook`, `_defaultPreview`). Nothing here r
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from socketnb.dialects import as_dict, as_list
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 SENDERS: dict[Any, Sender] = {"agent": "agent", "user": "user"}
 MEDIA: tuple[Literal["image", "audio", "video"], ...] = ("image", "audio", "video")
+NOT_DIALLED = re.compile(r"[^\d+*#]")
 NOTHING = ("", "undefined", "null")
 """What Cognigy's editor leaves in an address that nobody filled in."""
 
@@ -44,8 +46,12 @@ def sender_of(message: dict[str, Any]) -> Sender:
 
 
 def as_text(value: Any) -> str:
-    """Return a text, a list of them a line each, or an empty one."""
-    return "\n".join(map(only_text, value)) if isinstance(value, list) else only_text(value)
+    """Return a text, a number as one, a list of them a line each, or an empty one."""
+    return "\n".join(map(_word, value)) if isinstance(value, list) else _word(value)
+
+
+def _word(value: Any) -> str:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else only_text(value)
 
 
 def words(content: Content) -> str:
@@ -142,14 +148,14 @@ def _of(item: dict[str, Any], *names: str) -> str:
     """Return the first of these fields that has a text, in either spelling."""
     for name in names:
         snake = "".join(f"_{sign.lower()}" if sign.isupper() else sign for sign in name)
-        if found := only_text(item.get(name)) or only_text(item.get(snake)):
+        if found := _word(item.get(name)) or _word(item.get(snake)):
             return found
     return ""
 
 
 def _address(value: Any) -> str | None:
     address = only_text(value).strip()
-    return None if address in NOTHING else address
+    return None if address in NOTHING else address.replace(" ", "%20")
 
 
 def _buttons(offered: Any) -> tuple[Choice, ...]:
@@ -160,12 +166,12 @@ def _buttons(offered: Any) -> tuple[Choice, ...]:
 
 def _button(title: str, item: dict[str, Any]) -> Choice:
     """Read a button: Webchat sends the payload as a text; the label is for the eye only."""
-    payload = only_text(item.get("payload"))
+    payload = _word(item.get("payload"))
     match _of(item, "type", "contentType"):
         case "web_url":
             return Choice(title, url=_address(item.get("url")))
         case "phone_number" | "user_phone_number":
-            return Choice(title, url=f"tel:{payload}" if payload else None)
+            return Choice(title, url=f"tel:{NOT_DIALLED.sub('', payload)}" if payload else None)
         case "openXApp":
             return Choice(title, url=_address(payload))
         case "trigger_intent":
@@ -324,6 +330,8 @@ def _file(item: dict[str, Any]) -> Media:
 
 # Adaptive cards
 
+SUBMITS = ("Action.Submit", "Action.Execute")
+
 
 def adaptive(card: Any) -> Reading | None:
     """Read an adaptive card: its words, and its actions as buttons."""
@@ -335,9 +343,15 @@ def adaptive(card: Any) -> Reading | None:
         title = only_text(action.get("title")) or "Submit"
         if action.get("type") == "Action.OpenUrl":
             options.append(Choice(title, url=_address(action.get("url"))))
-        elif action.get("type") in ("Action.Submit", "Action.Execute"):
+        elif action.get("type") in SUBMITS:
             options.append(Choice(title, submission(card, {}, title)))
     return _reading("adaptive", Custom("adaptive card", card, tuple(options), text=text))
+
+
+def submits(card: dict[str, Any]) -> list[str]:
+    """Return the titles of the buttons that submit a card."""
+    actions = (a for a in _parts(card, "actions") if a.get("type") in SUBMITS)
+    return [only_text(action.get("title")) or "Submit" for action in actions]
 
 
 def submission(card: dict[str, Any], values: dict[str, Any], title: str | None = None) -> dict[str, Any]:
@@ -345,8 +359,8 @@ def submission(card: dict[str, Any], values: dict[str, Any], title: str | None =
 
     `title` names the action; without it, it is the first.
     """
-    submits = [a for a in _parts(card, "actions") if a.get("type") in ("Action.Submit", "Action.Execute")]
-    action = next((a for a in submits if title in (None, only_text(a.get("title")) or "Submit")), {})
+    offered = [a for a in _parts(card, "actions") if a.get("type") in SUBMITS]
+    action = next((a for a in offered if title in (None, only_text(a.get("title")) or "Submit")), {})
     inputs = {
         item["id"]: item["value"]
         for item in _parts(card, "body")

@@ -6,6 +6,8 @@ traceId of its own, and that a user's message during a handover goes to the agen
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 from collections import deque
 from collections.abc import Callable
@@ -63,6 +65,7 @@ UNACKED = 1000
 """Events that a conversation without a link keeps."""
 FILES = 16
 """Uploaded files that are kept."""
+PREFIX = re.compile(r"\w[\w-]*(/\w[\w-]*)*")
 UNKNOWN = "unknown URL token: check the Endpoint URL"
 
 
@@ -88,6 +91,8 @@ class Server(ServerMachine):
     def __init__(self, settings: Mapping[str, Any], ids: Callable[[], str], options: Mapping[str, Any]) -> None:
         self.deadline: float | None = None
         prefix = options["prefix"].strip("/")
+        if prefix and not PREFIX.fullmatch(prefix):
+            raise SettingsError(f"prefix is a path such as /bots/eu, not {options['prefix']!r}")
         self.prefix = f"/{prefix}" if prefix else ""
         self.path = f"{prefix}/socket.io".strip("/")
         self._token = settings["token"].reveal()
@@ -130,7 +135,7 @@ class Server(ServerMachine):
 
     def _move(self, link: str, user: str, session: str) -> _Conversation:
         """Put a link to its conversation: what an input says counts for more than the query."""
-        name = f"{user} {session}"
+        name = _name_of(user, session)
         here = self._there.pop(name, None) or _Conversation(name, user, session)
         self._there[name] = here
         if (before := self._links.get(link)) is not here:
@@ -166,8 +171,8 @@ class Server(ServerMachine):
     def _input(self, here: _Conversation, about: dict[str, Any]) -> list[ServerEffect]:
         try:
             transformed = self._transformed("input_transformer", about)
-        except Exception as error:  # noqa: BLE001 (a user's function may raise anything)
-            return self._tell(here, "output", _error_of(f"the input transformer raised {_name(error)}"))
+        except BaseException as error:  # noqa: BLE001 (a user's function may raise anything)
+            return [*self._tell(here, "output", _error_of(_broke("input", error))), *self._final(here)]
         if transformed is None:
             return self._final(here)
         effects: list[ServerEffect] = []
@@ -199,7 +204,9 @@ class Server(ServerMachine):
 
     def notify(self, conversation: str, text: str, data: Any, now: float) -> list[ServerEffect]:  # noqa: ARG002
         """Send the user a message, past the flow."""
-        return self._say(self._there[conversation], {"text": text, "data": as_dict(data), "source": "bot"})
+        return self._say(
+            self._there[conversation], {"text": text, "data": {} if data is None else data, "source": "bot"}
+        )
 
     def conversation(self, to: str | None) -> str:
         """Return the conversation of a user's or a session's id, or the one that was used last.
@@ -260,13 +267,22 @@ class Server(ServerMachine):
         data = {**data, "traceId": f"endpoint-realtimeClient-{self._ids()}", "disableSensitiveLogging": False}
         try:
             transformed = self._transformed("output_transformer", data)
-        except Exception as error:  # noqa: BLE001 (a user's function may raise anything)
-            return self._tell(here, "output", _error_of(f"the output transformer raised {_name(error)}"))
+        except BaseException as error:  # noqa: BLE001 (a user's function may raise anything)
+            return self._tell(here, "output", _error_of(_broke("output", error)))
         return [] if transformed is None else self._tell(here, "output", {"type": "output", "data": transformed})
 
     def _transformed(self, name: str, value: dict[str, Any]) -> dict[str, Any] | None:
         transformer: Transformer | None = self._options[name]
-        return transformer(value) if transformer else value
+        if transformer is None:
+            return value
+        result: Any = transformer(value)
+        if inspect.iscoroutine(result):
+            result.close()
+            raise TypeError("it is a coroutine: write it with def, not async def")
+        if result is not None and not isinstance(result, dict):
+            raise TypeError(f"it returned a {type(result).__name__}: return the payload, a dict, or None")
+        json.dumps(result)
+        return dict(result) if result is not None else None
 
     def _tell(self, here: _Conversation, event: str, payload: Any) -> list[ServerEffect]:
         """Send an event to every link of a conversation, and keep it until one has acknowledged it."""
@@ -322,9 +338,11 @@ class Server(ServerMachine):
             return [Answer(405, {"error": "POST it"})]
         if token != self._token:
             return [Answer(401, {"error": UNKNOWN})]
-        name = f"{as_text(body.get('userId'))} {as_text(body.get('sessionId'))}"
+        name = _name_of(as_text(body.get("userId")), as_text(body.get("sessionId")))
         if name not in self._there:
             return [Answer(404, {"error": "there is no such userId and sessionId here"})]
+        if not lines(body.get("text")) and not body.get("data"):
+            return [Answer(400, {"error": "there is neither text nor data"})]
         say = self.inject if how == "inject" else self.notify
         return [Answer(200, {}), *say(name, lines(body.get("text")), body.get("data"), now)]
 
@@ -348,5 +366,9 @@ def _error_of(said: str) -> dict[str, Any]:
     return {"type": "error", "data": {"error": {"message": said}}}
 
 
-def _name(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def _broke(which: str, error: BaseException) -> str:
+    return f"the {which} transformer raised {type(error).__name__}: {error}"
+
+
+def _name_of(user: str, session: str) -> str:
+    return json.dumps([user, session])
