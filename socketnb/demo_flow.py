@@ -14,7 +14,7 @@ ORDERS = {
     "4568": "is being packed and leaves us **tonight**",
     "4569": "was delivered on **Friday at 14:20**; your neighbour signed for it",
 }
-MENU = ("Track order", "Return an item", "Opening hours", "Show me around")
+MENU = ("Track order", "Return an item", "Opening hours", "Show me around", "Talk to a person")
 GOODS = {
     "Trail bottle": "Keeps cold for 24 hours · €24",
     "Rain cover": "Fits your backpack · €18",
@@ -53,7 +53,7 @@ def film() -> str:
     return "data:video/webm;base64," + base64.b64encode(data).decode()
 
 
-def demo_flow() -> Flow:
+def demo_flow() -> Flow:  # noqa: PLR0915 (one short handler after another)
     """Return the demo bot."""
     flow = Flow("demo shop")
 
@@ -106,6 +106,12 @@ def demo_flow() -> Flow:
         turn.custom("adaptive card", FORM)
         turn.custom("show_map", {"lat": 47.4, "lon": 10.9}, paths=["done"])
         turn.choices(*MENU, "That was all")
+
+    @flow.on("Talk to a person", "agent", "human", "person")
+    def talk_to_a_person(turn: FlowTurn) -> None:
+        turn.say("I am handing you over to my colleague.")
+        turn.queue(1, 30)
+        turn.handover("Ada", "Hello, this is Ada. What can I do for you?")
 
     @flow.on("done")
     def map_shown(turn: FlowTurn) -> None:

@@ -182,10 +182,11 @@ def notice(trace: Trace) -> str | None:
         case "error":
             return trace.error
         case "ended":
-            return f"The conversation ended ({trace.text})" if trace.event in ("session.ended", "expired") else None
+            # Voiceflow's flow says in a trace of its own that it has come to its end, before the session ends
+            return f"The conversation ended ({trace.text})" if trace.event != "action.trace" else None
         case "gap":
             return f"Connection lost and back: {trace.text}"
-        case "timeout" | "cancelled" | "queue" | "handler":
+        case "timeout" | "cancelled" | "queue" | "handler" | "call" if trace.direction != "out":
             return trace.text
         case "status" if trace.text == "rejected":
             return "The bot rejected this"

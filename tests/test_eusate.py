@@ -276,7 +276,8 @@ def test_the_whole_story(answers: str, echo: str) -> None:
     assert begun.room == begun.conversation == talk.id
     assert ended.id == begun.id
     assert begun.token.reveal() in [credential.value for credential in pair.of(Credential)]
-    assert {record.conversation for record in pair.of(Record) if record.turn > 1} == {talk.id}
+    shown = [record for record in pair.of(Record) if record.turn > 1 and record.kind not in ("read", "session", "ack")]
+    assert {record.conversation for record in shown} == {talk.id}
     assert not [record for record in pair.of(Record) if record.kind in ("error", "custom")]
 
 

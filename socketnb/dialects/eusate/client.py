@@ -316,7 +316,8 @@ class Client(ClientMachine):
         kind = {"mark_conversation_read": "read", "review_support": "review"}.get(event, "session")
         found = self._under_way(event, conversation)
         if not found:
-            return [Record(event, kind if event == "mark_conversation_read" else "status", payload, turn=self._last)]
+            kind = kind if event == "mark_conversation_read" else "status"
+            return [Record(event, kind, payload, turn=self._last, conversation=conversation or None)]
         key, sent = found
         self._running[key].remove(sent)
         effects = self._update(key, unread=0) if event == "mark_conversation_read" else []

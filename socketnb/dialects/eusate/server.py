@@ -63,6 +63,7 @@ FAULTS = {
     "refuse": "every message is refused",
 }
 TOKEN_HOURS = 6
+NO_FILES = "attachments are for agents only"
 CONVERSATIONS = re.compile(r"/api/v1/helpdesk/customer/([^/]+)/conversations/(?:([^/]+)/messages/)?")
 TAKE_OVER = re.compile(r"/api/v1/helpdesk/[^/]+/tickets/([^/]+)/take-over/")
 
@@ -193,8 +194,6 @@ class Server(ServerMachine):
         talk, problem, code = self._talk_for(about, "support", at)
         if "refuse" in self._faults:
             problem = "refused on request"
-        if talk and about.get("attachment") is True and not (problem or talk.agent):
-            problem = "attachments are for agents only"
         if problem or talk is None:
             return self._answer(link, "support", problem, code=code)
         self._talks[talk.id] = self._talks.pop(talk.id, talk)
@@ -224,7 +223,11 @@ class Server(ServerMachine):
             talk = self._talks.get(as_text(chat))
             if talk is None or talk.session != session:
                 return None, "there is no such ticket_chat_id", 404
-            return (None, "the conversation is closed", 400) if talk.closed else (talk, "", 200)
+            if talk.closed:
+                return None, "the conversation is closed", 400
+            return (None, NO_FILES, 400) if about.get("attachment") is True and not talk.agent else (talk, "", 200)
+        if about.get("attachment") is True:
+            return None, NO_FILES, 400
         if sum(not talk.closed and talk.session == session for talk in self._talks.values()) >= OPEN_AT_MOST:
             return None, f"a customer has at most {OPEN_AT_MOST} open conversations", 400
         talk = _Talk(f"conv_{self._ids()}", session, f"ticket_{self._ids()}", at)
