@@ -139,7 +139,7 @@ class Client(ClientMachine):
 
     def _fetch(self, name: str, path: str) -> list[ClientEffect]:
         s = self._settings
-        url = f"{s['url'].rstrip('/')}/api/v1/helpdesk/customer/{quote(s['session_id'], safe='')}/{path}"
+        url = f"{s['url'].rstrip('/')}/api/v1/helpdesk/customer/{quote(s['session_id'], safe='', errors='replace')}/{path}"
         return [Fetch(name, "GET", url, {"Authorization": f"Bearer {s['api_key'].reveal()}"})]
 
     # Turns
@@ -362,7 +362,7 @@ class Client(ClientMachine):
             server_at=time_of(data),
             conversation=conversation,
         )
-        effects = [record, *effects, *self._after(conversation, who, data)]
+        effects = [record, *effects, *self._after(conversation, who, data, live=event != "messages")]
         return effects + (self._finish(*found, "completed", rule) if found and rule else [])
 
     def _is_again(self, conversation: str, who: str, data: dict[str, Any], words: str) -> bool:
@@ -377,14 +377,14 @@ class Client(ClientMachine):
         self._latest[conversation] = max(time_of(data) or 0, self._latest.get(conversation, 0))
         return False
 
-    def _after(self, conversation: str, who: str, data: dict[str, Any]) -> list[ClientEffect]:
+    def _after(self, conversation: str, who: str, data: dict[str, Any], *, live: bool) -> list[ClientEffect]:
         """Note what a message changes: who answers, whether it is read, whether the conversation may be closed."""
         reads = self._settings["mark_read"] and who != "customer"
         unread = 0 if reads or who == "customer" else self._talks[conversation].unread + 1
         closed = data.get("closed_support") is True
         suggested = data.get("close_support") is True and not closed
         effects = self._update(conversation, unread=unread, suggested=suggested, closed=closed)
-        if who == "agent":
+        if who == "agent" and live:
             effects += self._update(conversation, handler="agent")
         if not reads or not self._open:
             return effects
@@ -507,7 +507,7 @@ class Client(ClientMachine):
             effects += self._enter(conversation)
         if conversation in self._latest:
             effects += self._fetch(
-                f"messages {conversation}", f"conversations/{quote(conversation, safe='')}/messages/"
+                f"messages {conversation}", f"conversations/{quote(conversation, safe='', errors='replace')}/messages/"
             )
         return effects
 
