@@ -70,7 +70,7 @@ class Hub:
         """Open a conversation, wait until it is ready, return its session; its socket lives in the background.
 
         Args:
-            platform: `cognigy` or `voiceflow`.
+            platform: `cognigy`, `eusate` or `voiceflow`.
             name: its name in the kernel; a session that has this name already is closed first.
             simulate: talk to a simulator of its own instead of the real platform.
             flow: the bot that the simulator runs (default: the demo shop).
@@ -177,7 +177,7 @@ class Hub:
         """Start a simulator of a platform on this machine: `connect(platform, **simulator.settings)`.
 
         Args:
-            platform: `cognigy` or `voiceflow`.
+            platform: `cognigy`, `eusate` or `voiceflow`.
             flow: the bot (default: the demo shop).
             port: its port; 0: any that is free.
             ping_interval: seconds between the server's pings.

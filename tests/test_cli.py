@@ -35,6 +35,7 @@ def test_the_demo_talks_prints_frames_and_says_where_things_are(home: Path) -> N
     [
         ("voiceflow", {"url", "project_id", "api_key"}, signal.SIGINT),
         ("cognigy", {"url", "token"}, signal.SIGTERM),
+        ("eusate", {"url", "api_key"}, signal.SIGTERM),
     ],
 )
 def test_a_simulator_serves_until_it_is_told_to_stop(
@@ -46,7 +47,7 @@ def test_a_simulator_serves_until_it_is_told_to_stop(
         assert served.stderr
         settings = json.loads(served.stdout.readline())
         assert set(settings) == names
-        assert hub.connect(platform, **settings).launch().status == "completed"
+        assert hub.connect(platform, **settings).say("hello").status == "completed"
         os.kill(served.pid, end)
         assert served.wait(10) == 0
         assert served.stderr.read() == ""

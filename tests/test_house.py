@@ -39,6 +39,7 @@ def test_importing_the_package_starts_no_thread() -> None:
     ("file", "line", "contract"),
     [
         ("dialects/cognigy/client.py", "import socketnb.dialects.voiceflow", "No dialect imports another"),
+        ("dialects/eusate/client.py", "import uuid", "Dialects, records and errors are pure"),
         ("dialects/voiceflow/client.py", "import pandas", "Dialects, records and errors are pure"),
         ("dialects/voiceflow/client.py", "import asyncio", "Dialects, records and errors are pure"),
         ("dialects/voiceflow/client.py", "def f():\n    import time", "Dialects, records and errors are pure"),

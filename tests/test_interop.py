@@ -152,3 +152,48 @@ def test_cognigy_s_own_client_is_sent_what_it_missed(hub: Hub, release: str) -> 
     seen = node("cognigy.cjs", release, simulator.revealed(), {"interval": 50})
     assert [output["text"] for output in seen["outputs"]][1] == "You said Hello from test!"
     assert len(seen["outputs"]) == len(seen["pings"]) == 5
+
+
+def test_a_customer_after_eusate_s_complete_example_talks_to_the_simulator(hub: Hub) -> None:
+    flow = Flow("interop desk")
+    simulator = hub.simulate("eusate", flow)
+
+    @flow.on("agent please")
+    def hand_over(turn: FlowTurn) -> None:
+        turn.say("One moment.")
+        turn.handover("Ada", "Hello, this is Ada.")
+
+    @flow.on("thanks")
+    def thanks(turn: FlowTurn) -> None:
+        turn.say("Was that all?")
+        turn.end()
+
+    @flow.otherwise
+    def otherwise(turn: FlowTurn) -> None:
+        turn.say(f"You said {turn.text}")
+
+    say = simulator._machine._support  # type: ignore[attr-defined]
+
+    def support(link: str, about: dict[str, Any], at: str) -> Any:
+        """The agent goes once the photo is there."""
+        effects = say(link, about, at)
+        if about.get("attachment"):
+            here = simulator._machine.conversation(None)
+            effects += simulator._machine._agent_joins(simulator._machine._talks[here], "")  # type: ignore[attr-defined]
+        return effects
+
+    simulator._machine._support = support  # type: ignore[attr-defined]
+    seen = node("eusate.mjs", simulator.revealed())
+    assert seen["shown"] == [
+        ["sate", "You said I need help"],
+        ["sate", "One moment."],
+        ["agent", "Hello, this is Ada."],
+        ["sate", "Was that all?"],
+    ]
+    assert seen["banners"] == [["agent", "Ada"], ["sate", None]]
+    assert seen["echoes"] == 5
+    assert seen["call"]["room"] == seen["asked"] == seen["conversation"] == seen["closed"]["ticket_chat_id"]
+    assert seen["call"]["token"].count(".") == 2
+    assert all(seen["summary"])
+    assert (seen["closed"]["close_support"], seen["closed"]["closed_support"]) == (True, True)
+    assert seen["review"] == {"rating": "5", "review": "Great", "ticket_chat_id": seen["conversation"]}

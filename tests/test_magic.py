@@ -43,7 +43,7 @@ def cells(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[
     InteractiveShell.clear_instance()
 
 
-@pytest.mark.parametrize("platform", ["cognigy", "voiceflow"])
+@pytest.mark.parametrize("platform", ["cognigy", "eusate", "voiceflow"])
 def test_a_session_is_opened_listed_and_closed(cells: Notebook, hub: Hub, platform: str) -> None:
     cells.run(f"%chat connect {platform} --simulate --name bot")
     assert "bot" in cells.html[0]

@@ -139,7 +139,7 @@ class Client(ClientMachine):
 
     def _fetch(self, name: str, path: str) -> list[ClientEffect]:
         s = self._settings
-        url = f"{s['url'].rstrip('/')}/api/v1/helpdesk/customer/{quote(s['session_id'], safe='', errors='replace')}/{path}"
+        url = f"{s['url'].rstrip('/')}/api/v1/helpdesk/customer/{quote(s['session_id'], safe='')}/{path}"
         return [Fetch(name, "GET", url, {"Authorization": f"Bearer {s['api_key'].reveal()}"})]
 
     # Turns
