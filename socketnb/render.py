@@ -95,7 +95,7 @@ def message_html(shown: Message, *, buttons: bool = True) -> str:
             below = _links(options) + (_labels(options) if buttons else "")
             return f'{above}<div class="snb-{layout}"{beside}>{shown_cards}</div>{below}'
         case Did(verb, text):
-            return html.escape(cut(text)) if text else f"<em>{html.escape(verb)}</em>"
+            return html.escape(cut(text)) if text else f"<em>{html.escape(verb.replace('_', ' '))}</em>"
         case Delta(_, text):
             return html.escape(cut(text))
         case Custom(name, payload, options, text=text):
@@ -158,7 +158,7 @@ def message_text(shown: Message) -> str:
         case Choices(options, text):
             return "  ".join(filter(None, [text, _numbered(options)]))
         case Did(verb, text):
-            return text or f"({verb})"
+            return text or f"({verb.replace('_', ' ')})"
         case Custom(name, _, options, text=text):
             return "  ".join(filter(None, [f"({name})", text, _numbered(options)]))
         case Media(kind, url, text, options=options):

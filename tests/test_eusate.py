@@ -742,7 +742,7 @@ def test_what_is_said_is_read(data: dict[str, Any], kind: str, text: str, conten
             Did("attach", "see (a.pdf)", PDF),
         ),
         ("review_support", {"rating": "5", "review": "nice"}, Did("review", "5 nice")),
-        ("close_support", {"ticket_chat_id": "c"}, Did("close")),
+        ("close_support", {"ticket_chat_id": "c"}, Did("close", CLOSE)),
         ("call_support", {"ticket_chat_id": None}, Did("call")),
     ],
 )

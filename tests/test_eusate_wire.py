@@ -29,7 +29,7 @@ def test_a_conversation(hub: Hub, flow: Flow, transport: str, answers: str) -> N
     simulator = hub.simulate("eusate", flow, answers=answers)
     bot = hub.connect("eusate", **simulator.settings, transport=transport)
     assert bot.say("hi").text == "You said hi"
-    assert bot.say("Order").text == "Which size?\n- S\n- L"
+    assert bot.say("Order").text == "Which size?\n• S\n• L"
     turn = bot.say("L")
     assert (turn.text, turn.reason) == ("One L pizza.", "support")
     assert [choice.label for choice in turn.choices] == ["Close conversation"], "the flow has ended"

@@ -83,6 +83,8 @@ def did(event: str, payload: dict[str, Any]) -> Did:
             return Did("attach", f"{text} ({', '.join(files)})" if text else ", ".join(files), data)
         case "review_support":
             return Did("review", " ".join(filter(None, (str(payload.get("rating")), as_text(payload.get("review"))))))
+        case "close_support":
+            return Did("close", CLOSE)
         case _:
             return Did(next((verb for verb, name in EVENTS.items() if name == event), event))
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from socketnb.dialects import ClientMachine, as_dict, as_list, as_text, misread
-from socketnb.dialects.eusate.actions import CLOSE, EVENTS, SENDERS, did, payload_of, said, time_of
+from socketnb.dialects.eusate.actions import EVENTS, SENDERS, did, payload_of, said, time_of
 from socketnb.records import (
     Action,
     Address,
@@ -194,9 +194,8 @@ class Client(ClientMachine):
         self._running.setdefault(key, []).append(_Sent(turn, event))
         if event in ("support", "call_support"):
             self._current = key
-        did_ = did(event, payload)
-        words = CLOSE if action.verb == "close" else did_.text or did_.verb
-        return self._emit(event, payload, "action", key, turn=turn, text=words)
+        what = did(event, payload)
+        return self._emit(event, payload, "action", key, turn=turn, text=what.text or what.verb)
 
     def _problem(self, action: Action, key: str) -> str | None:
         """Return why this cannot be sent, if so."""

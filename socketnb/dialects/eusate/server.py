@@ -491,7 +491,7 @@ def _words(step: Step) -> str:
 
 
 def _option(option: Choice) -> str:
-    return f"- [{option.label}]({option.url})" if option.url else f"- {option.label}"
+    return f"• [{option.label}]({option.url})" if option.url else f"• {option.label}"
 
 
 def _card(card: Card) -> str:
