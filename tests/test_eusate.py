@@ -541,6 +541,54 @@ def test_an_error_in_the_envelope_rejects_its_turn(event: str) -> None:
     assert (done.status, done.reason) == ("rejected", "not today")
 
 
+def test_a_turn_that_was_given_up_keeps_its_answer() -> None:
+    client = eusate.client(given_(), ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    client.fetched("conversations", 200, b'[{"id": "a"}]', 0.0)
+    client.act(1, say("slow", "a"), 0.0)
+    client.abandon(1, 1.0)
+    assert not client.act(2, say("one", "a"), 1.0), "held"
+    reply = {"data": {"message": "answer to slow", "ticket_chat_id": "a", "sender": "sate"}}
+    effects = client.received("support", reply, 2.0)
+    assert not [e for e in effects if isinstance(e, TurnDone)]
+    assert [e.args[0]["message"] for e in effects if isinstance(e, Emit) and e.event == "support"] == ["one"]
+    assert [e.turn for e in effects if isinstance(e, Record) and e.kind == "text"] == [1]
+
+
+def test_a_turn_that_was_given_up_holds_the_next_for_a_while_only() -> None:
+    client = eusate.client(given_(), ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    client.fetched("conversations", 200, b'[{"id": "a"}]', 0.0)
+    client.act(1, say("never", "a"), 0.0)
+    client.abandon(1, 1.0)
+    client.act(2, say("one", "a"), 1.0)
+    assert client.deadline == 6.0
+    assert [e.args[0]["message"] for e in client.timer(6.0) if isinstance(e, Emit)] == ["one"]
+
+
+def test_what_names_no_conversation_follows_the_one_before() -> None:
+    client = eusate.client(given_(), ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    client.fetched("conversations", 200, b'[{"id": "a"}, {"id": "b"}]', 0.0)
+    client.act(1, say("to a", "a"), 0.0)
+    client.act(2, say("to b", "b"), 0.0)
+    assert not client.act(3, say("to a again", "a"), 0.0)
+    assert not client.act(4, say("and again"), 0.0)
+    reply = {"data": {"message": "hi", "ticket_chat_id": "b", "sender": "sate"}}
+    assert not [e for e in client.received("support", reply, 0.0) if isinstance(e, Emit) and e.event == "support"]
+    sent = []
+    for _ in range(2):
+        reply = {"data": {"message": "hi", "ticket_chat_id": "a", "sender": "sate"}}
+        sent += [e for e in client.received("support", reply, 0.0) if isinstance(e, Emit) and e.event == "support"]
+    assert [(e.args[0]["message"], e.args[0]["ticket_chat_id"]) for e in sent] == [
+        ("to a again", "a"),
+        ("and again", "a"),
+    ]
+
+
 # Lost links
 
 
@@ -787,6 +835,7 @@ def test_a_hundred_thousand_malformed_events_leave_the_session_usable(events: li
             client.fetched("conversations", 200, json.dumps([payload, {"id": payload}]).encode(), 0.0)
     for turn in range(101):
         client.abandon(turn, 0.0)
+    client.timer(100.0)
     (talk, *_) = [talk.id for talk in client._talks.values() if not talk.closed] or [""]
     client.act(1000, say("hi", talk), 0.0)
     answer = {"status_code": 200, "data": {"message": "usable", "ticket_chat_id": talk or "new", "sender": "sate"}}

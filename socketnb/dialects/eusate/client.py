@@ -50,6 +50,8 @@ NAMESPACE = "/helpdesk"
 TRANSPORTS = {"auto": ("websocket", "polling"), "websocket": ("websocket",), "polling": ("polling",)}
 GRACE = 2.0
 """Seconds that the list of conversations is waited for."""
+OWED = 5.0
+"""Seconds that the answer to a turn that was given up holds the next of its conversation."""
 OPEN_AT_MOST = 3
 QUEUE = 1000
 """Messages that may wait in line."""
@@ -65,6 +67,7 @@ class _Sent:
     turn: int
     event: str
     heard: bool = False  # its echo, or an acknowledgement, has come
+    given_up: bool = False  # nobody waits for it; its answer may still come
 
 
 class Client(ClientMachine):
@@ -72,6 +75,7 @@ class Client(ClientMachine):
 
     def __init__(self, settings: Mapping[str, Any], ids: Callable[[], str]) -> None:  # noqa: ARG002 (all machines' form)
         self.deadline: float | None = None
+        self._due: dict[str, float] = {}  # step → when it is due
         self._settings = settings
         self._open = self._ready = False  # the link; and whether the conversations are known
         self._talks: dict[str, Talk] = {}
@@ -90,7 +94,7 @@ class Client(ClientMachine):
     def dial(self, now: float) -> Address:
         """Begin a link: say where it goes, and start its clock."""
         s = self._settings
-        self.deadline = now + s["timeout"]
+        self._set(connect=now + s["timeout"])
         return Address(
             url=s["url"],
             path="socket.io",
@@ -105,7 +109,8 @@ class Client(ClientMachine):
 
     def opened(self, now: float) -> list[ClientEffect]:
         """The link is open: enter the customer's room and those of the conversations, and ask which there are."""
-        self._open, self.deadline = True, now + GRACE
+        self._open = True
+        self._set(connect=None, talks=now + GRACE)
         enter = self._emit("enter_customer_support", {"session_id": self._settings["session_id"]}, "session")
         rooms = [effect for talk in self._talks.values() if not talk.closed for effect in self._enter(talk.id)]
         talks = self._fetch("conversations", "conversations/?closed=false")
@@ -113,25 +118,37 @@ class Client(ClientMachine):
 
     def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002
         """The link is gone: what was not heard of has failed, the rest is waited for."""
-        self._open, self._ready, self.deadline = False, False, None
+        self._open = self._ready = False
+        self._set(connect=None, talks=None)
         effects: list[ClientEffect] = []
         for key, turns in list(self._running.items()):
             for sent in [sent for sent in turns if not (sent.heard and sent.event == "support")]:
                 effects += self._finish(key, sent, "failed", LOST)
         return effects
 
-    def timer(self, now: float) -> list[ClientEffect]:  # noqa: ARG002
-        """No connection came in time, or no list of conversations: then it goes on without."""
-        self.deadline = None
-        if self._open:
-            return self._go_on("the helpdesk has not told its conversations yet: going on without")
-        return [Failed(f"no Socket.IO connection came within {self._settings['timeout']:g} s", "timeout")]
+    def timer(self, now: float) -> list[ClientEffect]:
+        """No connection came in time, or no list of conversations, or no late answer: then it goes on without."""
+        due = [name for name, when in self._due.items() if when <= now]
+        self._set(**dict.fromkeys(due))
+        effects: list[ClientEffect] = []
+        if "connect" in due:
+            effects += [Failed(f"no Socket.IO connection came within {self._settings['timeout']:g} s", "timeout")]
+        if "talks" in due:
+            effects += self._go_on("the helpdesk has not told its conversations yet: going on without")
+        for turns in self._running.values():
+            turns[:] = [sent for sent in turns if not (sent.given_up and f"owed {sent.turn}" in due)]
+        return effects + self._send_next()
+
+    def _set(self, **due: float | None) -> None:
+        self._due = {name: when for name, when in {**self._due, **due}.items() if when is not None}
+        self.deadline = min(self._due.values(), default=None)
 
     def _go_on(self, said: str) -> list[ClientEffect]:
         """Be ready, if that is not so already."""
         if self._ready or not self._open:
             return []
-        self._ready, self.deadline = True, None
+        self._ready = True
+        self._set(talks=None)
         return [Ready(None), Record("ready", "ready", None, "local", text=said), *self._send_next()]
 
     def _enter(self, conversation: str) -> list[ClientEffect]:
@@ -155,11 +172,12 @@ class Client(ClientMachine):
         self._waiting[turn] = action
         return self._send_next()
 
-    def abandon(self, turn: int, now: float) -> list[ClientEffect]:  # noqa: ARG002
-        """Nobody waits for this turn any more: the next in line may go."""
+    def abandon(self, turn: int, now: float) -> list[ClientEffect]:
+        """Nobody waits for this turn any more: its answer holds the next for a while, which else would take it."""
         self._waiting.pop(turn, None)
-        for turns in self._running.values():
-            turns[:] = [sent for sent in turns if sent.turn != turn]
+        for sent in (sent for turns in self._running.values() for sent in turns if sent.turn == turn):
+            sent.given_up = True
+            self._set(**{f"owed {turn}": now + OWED})
         return self._send_next()
 
     def _key(self, action: Action) -> str:
@@ -176,9 +194,13 @@ class Client(ClientMachine):
     def _send_next(self) -> list[ClientEffect]:
         effects: list[ClientEffect] = []
         blocked: set[str] = set()
+        held = False  # what names no conversation is for that of the one before, and waits behind it
         for turn, action in list(self._waiting.items()) if self._ready else ():
+            if held and action.conversation is None:
+                continue
             key = self._key(action)
-            if self._running.get(key) or key in blocked:
+            held = bool(self._running.get(key)) or key in blocked
+            if held:
                 blocked.add(key)
             else:
                 del self._waiting[turn]
@@ -237,6 +259,9 @@ class Client(ClientMachine):
     def _finish(self, key: str, sent: _Sent, status: Status, reason: str) -> list[ClientEffect]:
         """End a turn with no event of its own."""
         self._running[key].remove(sent)
+        if sent.given_up:
+            self._set(**{f"owed {sent.turn}": None})
+            return self._send_next()
         kind, error = ("error", reason) if status == "failed" else ("status", None)
         record = Record(
             "turn", kind, None, "local", turn=sent.turn, text=status, final=True, error=error, conversation=key or None
@@ -305,10 +330,8 @@ class Client(ClientMachine):
         if not found:
             return [Record(event, "error", payload, turn=self._last, error=why)]
         key, sent = found
-        self._running[key].remove(sent)
         record = Record(event, "error", payload, turn=sent.turn, text="rejected", error=why, conversation=key or None)
-        ended = Record("turn", "status", None, "local", "system", sent.turn, "rejected", final=True)
-        return [record, ended, TurnDone(sent.turn, "rejected", why), *self._send_next()]
+        return [record, *self._finish(key, sent, "rejected", why)]
 
     def _done(self, event: str, payload: Any, conversation: str) -> list[ClientEffect]:
         """Record the answer to a request, and end its turn."""
@@ -318,10 +341,9 @@ class Client(ClientMachine):
             kind = kind if event == "mark_conversation_read" else "status"
             return [Record(event, kind, payload, turn=self._last, conversation=conversation or None)]
         key, sent = found
-        self._running[key].remove(sent)
         effects = self._update(key, unread=0) if event == "mark_conversation_read" else []
-        record = Record(event, kind, payload, turn=sent.turn, text="completed", final=True, conversation=key or None)
-        return [record, *effects, TurnDone(sent.turn, "completed", event), *self._send_next()]
+        record = Record(event, kind, payload, turn=sent.turn, conversation=key or None)
+        return [record, *effects, *self._finish(key, sent, "completed", event)]
 
     def _known(self, conversation: str) -> list[ClientEffect]:
         """Take note of a conversation: one that is new is the one that was being begun, and its room is entered."""
