@@ -55,9 +55,9 @@ class Call:
     @property
     def expires(self) -> dt.datetime | None:
         """When the token expires, as the token itself says; None: it does not say."""
-        seconds = claims_of(self.token.reveal()).get("exp")
+        seconds: Any = claims_of(self.token.reveal()).get("exp")
         try:
-            return dt.datetime.fromtimestamp(seconds, dt.UTC) if isinstance(seconds, int | float) else None
+            return dt.datetime.fromtimestamp(seconds, dt.UTC) if type(seconds) in (int, float) else None
         except (ValueError, OverflowError, OSError):
             return None
 

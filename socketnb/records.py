@@ -409,11 +409,12 @@ class CallStarted:
     room: str
     token: Secret
     started: str
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A voice call is over, of this id, or (without one) whichever there is."""
+    """The voice call of this id is over."""
 
     id: str
     ended: str | None

@@ -1,4 +1,4 @@
-"""The conversation API: a `Session` is one conversation with one bot.
+"""The conversation API: a `Session` is one user's conversation with one bot, or, on a helpdesk, several.
 
 One class serves all platforms: what differs is data, the dialect's verbs. Sessions may be used from any thread;
 news come on the background loop's thread, and are recorded before anybody is told.
@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 class Session:
-    """One conversation with one bot, alive in the background of the kernel.
+    """One user's conversation with one bot, alive in the background of the kernel.
 
     Attributes:
         name: its name in the kernel.
@@ -97,8 +97,8 @@ class Session:
         self._listeners: list[Callable[[Trace], None]] = []
         self._panel: Panel | None = None
         self._talks: tuple[Talk, ...] = ()
-        self._chosen: str | None = None  # the conversation that the next turn is for
-        self._call: Call | None = None
+        self._chosen = threading.local()  # .talk: the conversation that this thread's next turn is for
+        self._calls: dict[int, Call] = {}  # turn that began it → call
         self._opened: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._driver = drive(self._news)
 
@@ -177,7 +177,7 @@ class Session:
         wanted = talk.id if isinstance(talk, Talk) else talk
         if wanted not in [known.id for known in self._talks]:
             raise ActionError(unknown("conversation", wanted, [known.id for known in self._talks]))
-        self._chosen = wanted
+        self._chosen.talk = wanted
         return self
 
     def new_conversation(self) -> Self:
@@ -186,9 +186,9 @@ class Session:
         Raises:
             ActionError: the platform has one conversation a session.
         """
-        if "close" not in self._dialect.VERBS:
+        if self._dialect.TALKS == 1:
             raise ActionError(f"{self.platform} has one conversation a session: connect() opens another session")
-        self._chosen = ""
+        self._chosen.talk = ""
         return self
 
     def call(self) -> Call:
@@ -196,12 +196,17 @@ class Session:
 
         Raises:
             ActionError: the platform has no calls.
-            TurnFailed: an agent answers, or a call runs already; nothing was sent.
+            TurnFailed: an agent answers, or a call runs already, or the helpdesk refuses.
         """
         turn = self.start("call").wait()
-        if turn.status != "completed" or self._call is None:
+        if turn.number not in self._calls:
             raise TurnFailed(f"{self.name}: no call was begun ({turn.reason or turn.status})", turn)
-        return self._call
+        return self._calls[turn.number]
+
+    def _hang_up(self, talk: str) -> None:
+        turn = self._start(Action("hang_up", conversation=talk))
+        if not self._loop.here:  # a listener cannot wait
+            turn.wait()
 
     def _start(self, action: Action) -> Turn:
         if action.verb == "text" and self._settings.get("press_typed"):
@@ -214,7 +219,8 @@ class Session:
         with self._lock:
             if self._closing:
                 raise SessionError(f"session {self.name!r} is closed: open a new one with connect()")
-            action, self._chosen = replace(action, conversation=self._chosen), None
+            if action.conversation is None:
+                action, self._chosen.talk = replace(action, conversation=getattr(self._chosen, "talk", None)), None
             self._log.turn += 1
             turn = self._turns[self._log.turn] = Turn(
                 self._log.turn,
@@ -286,6 +292,9 @@ class Session:
                 self.state = "closed"
                 for turn in list(self._turns.values()):  # what the driver did not come to
                     turn.finish("cancelled", "the session was closed")
+                for call in self._calls.values():
+                    if call.running:
+                        call.finish(None, "the session was closed")
                 self._on_close(self)
 
     def disown(self) -> None:
@@ -325,11 +334,12 @@ class Session:
                 self._log.hide(value)
             case Talks(talks):
                 self._talks = talks
-            case CallStarted(conversation=conversation):
-                self._call = Call(news, lambda: self.conversation(conversation).act("hang_up"), self._loop)
-            case CallEnded(call, ended, reason):
-                if self._call and call in ("", self._call.id):
-                    self._call.finish(ended, reason)
+            case CallStarted(conversation=talk, turn=turn_number):
+                self._calls[turn_number] = Call(news, lambda: self._hang_up(talk), self._loop)
+            case CallEnded(ended_id, ended, reason):
+                for call in self._calls.values():
+                    if call.id == ended_id and call.running:
+                        call.finish(ended, reason)
             case Keep(setting, value):
                 if self._kept:
                     self._kept.keep(**{setting: value})

@@ -453,7 +453,6 @@ def test_a_message_whose_handler_changes_under_way_ends_with_that() -> None:
         (act("attach", files=[{"url": "x"}]), "only while an agent answers"),
         (act("review", rating=6), "from 1 to 5, not 6"),
         (act("review", rating=0), "from 1 to 5, not 0"),
-        (act("hang_up"), "no call to end"),
         (say("hi", "closed"), "conversation closed is closed: new_conversation"),
     ],
 )
@@ -857,3 +856,223 @@ def test_malformed_requests_leave_the_helpdesk_usable(requests: list[tuple[int, 
                 server.done(effect.conversation, None, NOW)
     effects = server.received("link", "support", {"session_id": "usable", "message": "m", "ticket_chat_id": None}, NOW)
     assert [e for e in effects if isinstance(e, Run)]
+
+
+# What a review found
+
+
+def desk(*talks: str, **changed: Any) -> Any:
+    """Return a client that is ready, and knows of these conversations."""
+    client = eusate.client(given_(**changed), ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    client.fetched("conversations", 200, json.dumps([{"id": talk} for talk in talks]).encode(), 0.0)
+    return client
+
+
+def reply(talk: str, message: str = "hi", sender: str = "sate", **more: Any) -> dict[str, Any]:
+    return {"status_code": 200, "data": {"message": message, "ticket_chat_id": talk, "sender": sender, **more}}
+
+
+def over(effects: Sequence[Any]) -> list[tuple[int, str]]:
+    return [(e.turn, e.status) for e in effects if isinstance(e, TurnDone)]
+
+
+def sent(effects: Sequence[Any]) -> list[Any]:
+    return [e.args[0] for e in effects if isinstance(e, Emit) and e.event == "support"]
+
+
+def test_a_reply_in_one_conversation_ends_no_turn_of_one_that_is_being_begun() -> None:
+    client = desk("a")
+    client.act(1, say("new", ""), 0.0)
+    assert not over(client.received("support", reply("a"), 0.0))
+    changed = {"data": {"ticket_chat_id": "a", "handler": "agent", "agent": {"username": "Ada"}}}
+    client.received("support_echo", {"data": {}}, 0.0)
+    assert not over(client.received("support_handler_changed", changed, 0.0))
+    assert over(client.received("support", reply("b"), 0.0)) == [(1, "completed")]
+    assert sent(client.act(2, say("more"), 0.0))[0]["ticket_chat_id"] == "b"
+
+
+def test_a_late_reply_of_a_new_conversation_is_not_taken_for_the_next() -> None:
+    client = desk()
+    client.act(1, say("slow", ""), 0.0)
+    client.abandon(1, 0.5)
+    assert not client.act(2, say("another", ""), 1.0), "held"
+    effects = client.received("support", reply("a", "late"), 2.0)
+    assert not over(effects)
+    assert sent(effects)[0]["ticket_chat_id"] is None
+    assert over(client.received("support", reply("b"), 3.0)) == [(2, "completed")]
+
+
+def test_a_refusal_without_an_id_is_for_what_was_not_echoed_or_what_the_acknowledgement_names() -> None:
+    refused = {"status_code": 400, "message": "closed", "data": {}}
+    client = desk("a", "b")
+    client.act(1, say("slow", "a"), 0.0)
+    client.received("support_echo", {"data": {}}, 0.0)
+    client.act(2, say("no", "b"), 0.0)
+    assert over(client.received("support", refused, 0.0)) == [(2, "rejected")]
+    client.act(3, say("no", "b"), 0.0)
+    assert over(client.acked("support 3", [refused], 0.0)) == [(3, "rejected")]
+    (record,) = client.acked("support 3", [refused], 0.0)
+    assert record.kind == "status", "the event has said so before"
+
+
+def test_an_echo_is_for_the_oldest_that_has_none() -> None:
+    client = desk("a", "b")
+    client.received("support_handler_changed", {"data": {"ticket_chat_id": "b", "handler": "agent"}}, 0.0)
+    client.act(1, say("slow", "a"), 0.0)
+    client.received("support_echo", {"data": {}}, 0.0)
+    client.act(2, say("to the agent", "b"), 0.0)
+    assert over(client.received("support_echo", {"data": {}}, 0.0)) == [(2, "completed")]
+
+
+def back(client: Any, messages: list[dict[str, Any]], **about: Any) -> list[Any]:
+    """Lose the link, come back, and be told of the messages of conversation a."""
+    client.closed(1.0)
+    client.dial(1.0)
+    effects = client.opened(1.0)
+    assert [e.name for e in effects if isinstance(e, Fetch)] == ["conversations", "messages a"]
+    live = client.received("customer_support", reply("a", "LIVE", "agent", date_created="2026-01-01T10:00:09Z"), 1.0)
+    listed = client.fetched("conversations", 200, json.dumps([{"id": "a"}] if not about else []).encode(), 1.0)
+    return [
+        *live,
+        *listed,
+        *client.fetched("messages a", 200, json.dumps({"messages": messages, **about}).encode(), 1.0),
+    ]
+
+
+def missed(text: str, at: str) -> dict[str, Any]:
+    return {"message": text, "sender": "agent", "date_created": at, "ticket_chat": "a"}
+
+
+def texts(effects: Sequence[Any]) -> list[str | None]:
+    return [e.text for e in effects if isinstance(e, Record) and e.kind == "text"]
+
+
+def test_what_was_missed_is_shown_though_something_newer_has_come_before_it() -> None:
+    client = desk("a")
+    client.received("support", reply("a", "known", date_created="2026-01-01T10:00:00Z"), 0.0)
+    told = [missed("old", "2026-01-01T09:00:00Z"), {**missed("known", "2026-01-01T10:00:00+00:00"), "sender": "sate"}]
+    told += [missed("again", "2026-01-01T10:00:05Z"), missed("LIVE", "2026-01-01T10:00:09.000000Z")]
+    assert texts(back(client, told)) == ["LIVE", "again"]
+
+
+def test_what_was_said_in_a_conversation_that_was_only_listed_is_not_missed() -> None:
+    client = eusate.client(given_(), ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    latest = missed("before", "2026-01-01T08:00:00Z")
+    client.fetched("conversations", 200, json.dumps([{"id": "a", "latest_message": latest}]).encode(), 0.0)
+    told = [missed("older", "2026-01-01T07:00:00Z"), latest, missed("meanwhile", "2026-01-01T08:00:01Z")]
+    assert texts(back(client, told)) == ["LIVE", "meanwhile"]
+
+
+def test_a_conversation_that_was_closed_meanwhile_is_closed_and_its_last_words_are_shown() -> None:
+    client = desk("a")
+    effects = back(client, [missed("last words", "2026-01-01T10:00:01Z")], closed=True)
+    assert "last words" in texts(effects)
+    assert [e.kind for e in effects if isinstance(e, Record)].count("ended") == 1
+    assert [e for e in effects if isinstance(e, Talks)][-1].talks[0].closed
+    assert sent(client.act(1, say("hi"), 2.0))[0]["ticket_chat_id"] is None
+
+
+def test_a_conversation_that_was_begun_when_the_link_was_lost_is_found_again() -> None:
+    client = desk()
+    client.act(1, say("slow"), 0.0)
+    client.acked("support 1", [], 0.0)
+    client.closed(1.0)
+    client.dial(1.0)
+    client.opened(1.0)
+    latest = {**missed("answer", "2026-01-01T10:00:00Z"), "sender": "sate"}
+    effects = client.fetched("conversations", 200, json.dumps([{"id": "a", "latest_message": latest}]).encode(), 1.0)
+    assert over(effects) == [(1, "completed")]
+    assert sent(client.act(2, say("more"), 2.0))[0]["ticket_chat_id"] == "a"
+
+
+def test_a_kept_conversation_that_is_over_is_not_gone_on_with() -> None:
+    assert sent(desk("b", conversation_id="a").act(1, say("hi"), 0.0))[0]["ticket_chat_id"] is None
+    assert sent(desk("a", conversation_id="a").act(1, say("hi"), 0.0))[0]["ticket_chat_id"] == "a"
+
+
+def test_two_equal_replies_of_one_second_are_two() -> None:
+    client = desk("a")
+    for turn in (1, 2):
+        client.act(turn, say("?", "a"), 0.0)
+        client.received("support_echo", {"data": {}}, 0.0)
+        again = reply("a", "Sorry?", date_created="2026-01-01T10:00:00Z")
+        assert over(client.received("support", again, 0.0)) == [(turn, "completed")]
+
+
+def test_a_call_ends_in_its_own_conversation() -> None:
+    client = desk("a", "b")
+    begun = {"token": "t", "room": "a", "ticket_chat_id": "a", "ticket_call_id": "c1"}
+    client.act(1, act("call", "a"), 0.0)
+    assert not [e for e in client.act(2, act("call", "b"), 0.0) if isinstance(e, Emit)], "one at a time"
+    client.received("call_support", {"data": begun}, 0.0)
+    assert "the call is in conversation a" in str(client.act(3, act("hang_up", "b"), 0.0)[-1].reason)
+    assert not [
+        e
+        for e in client.received("close_call_support", {"data": {"ticket_chat_id": "b"}}, 0.0)
+        if isinstance(e, CallEnded)
+    ]
+    (hung,) = [e for e in client.act(4, act("hang_up"), 0.0) if isinstance(e, Emit)]
+    assert hung.args[0]["ticket_chat_id"] == "a"
+    gone = {"data": {"ticket_chat_id": "a", "ticket_call_id": None}}
+    assert [e.id for e in client.received("close_call_support", gone, 0.0) if isinstance(e, CallEnded)] == ["c1"]
+
+
+def test_after_a_refused_new_conversation_the_next_is_for_the_one_before() -> None:
+    client = desk("a")
+    client.act(1, say("hi", "a"), 0.0)
+    client.received("support", reply("a"), 0.0)
+    client.act(2, say("new", ""), 0.0)
+    client.received("support", {"status_code": 400, "message": "three", "data": {}}, 0.0)
+    assert sent(client.act(3, say("hi"), 0.0))[0]["ticket_chat_id"] == "a"
+
+
+def test_two_new_conversations_at_once_are_two() -> None:
+    client = desk()
+    for turn in (1, 2):
+        client.act(turn, Action("text", {"text": "hi"}, at_once=True, conversation=""), 0.0)
+    assert over(client.received("support", reply("a"), 0.0)) == [(1, "completed")]
+    assert over(client.received("support", reply("b"), 0.0)) == [(2, "completed")]
+
+
+@pytest.mark.parametrize("request_", [{"close": 5}, {"a": 1}, 7])
+def test_a_button_of_somebody_else_s_is_refused(request_: Any) -> None:
+    effects = desk("a").act(1, Action("press", {"choice": Choice("x", request_)}), 0.0)
+    assert not [e for e in effects if isinstance(e, Emit)]
+    assert "none of this helpdesk's" in str(effects[-1].reason)
+
+
+def test_a_closed_conversation_stays_closed() -> None:
+    client = desk("a")
+    client.received("customer_support_closed", {"data": {"ticket_chat_id": "a"}}, 0.0)
+    client.fetched("conversations", 200, b'[{"id": "a", "closed": false}]', 0.0)
+    client.received("customer_support", reply("a", closed_support=False, close_support=False, sender="agent"), 0.0)
+    assert client._talks["a"].closed
+    effects = client.act(1, act("close", "a"), 0.0)
+    assert not [e for e in effects if isinstance(e, Emit)]
+
+
+def test_closing_what_the_helpdesk_has_closed_ends_the_turn() -> None:
+    client = desk("a")
+    client.act(1, act("close", "a"), 0.0)
+    client.received("customer_support_closed", {"data": {"ticket_chat_id": "a"}}, 0.0)
+    assert over(client.received("close_support", reply("a", "bye", closed_support=True), 0.0)) == [(1, "completed")]
+
+
+def test_a_room_that_was_left_is_not_entered_again() -> None:
+    client = desk("a")
+    client.act(1, act("leave", "a"), 0.0)
+    client.received("leave_support", {"status_code": 200, "data": {}}, 0.0)
+    client.closed(1.0)
+    client.dial(1.0)
+    assert "enter_support" not in [e.event for e in client.opened(1.0) if isinstance(e, Emit)]
+
+
+def test_an_acknowledgement_with_nothing_in_it_is_a_receipt() -> None:
+    client = desk("a")
+    client.act(1, say("hi", "a"), 0.0)
+    assert not client.acked("support 1", [{"status_code": 200, "data": {}}], 0.0)
+    assert not client.closed(0.0), "it was heard"

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,78 @@ def test_junk_from_the_helpdesk_breaks_nothing(hub: Hub, flow: Flow) -> None:
     assert bot.say("junk").text == "still here"
     assert bot.say("hi").text == "You said hi"
     json.loads(bot.traces_df()["payload"].iloc[-1])
+
+
+@pytest.mark.parametrize("answers", ["event", "ack", "both"])
+def test_a_message_that_is_refused_is_rejected_and_begins_nothing(hub: Hub, flow: Flow, answers: str) -> None:
+    bot = hub.connect("eusate", **hub.simulate("eusate", flow, answers=answers).settings)
+    sim(hub).fault("refuse")
+    turn = bot.say("hi")
+    assert (turn.status, turn.reason) == ("rejected", "refused on request")
+    assert bot.conversations() == []
+
+
+def test_a_conversation_that_was_only_called_in_and_any_customer_s_id_are_listed(
+    hub: Hub, flow: Flow, eventually: Eventually
+) -> None:
+    bot = hub.connect("eusate", simulate=True, flow=flow, session_id="a/b ü?c", **FAST)
+    bot.call().end()
+    sim(hub).fault("drop")
+    eventually(lambda: bot.traces_df()["kind"].eq("resumed").any() and bot.state == "ready")
+    assert "log" not in set(bot.traces_df()["kind"]), "the helpdesk tells its conversations"
+    assert bot.say("hi").text == "You said hi"
+    assert len(bot.conversations()) == 1
+
+
+def test_ending_a_call_chooses_no_conversation(bot: Session) -> None:
+    call = bot.call()
+    bot.new_conversation()
+    call.end()
+    bot.say("hi")
+    assert len(bot.conversations()) == 2
+    second = bot.conversation(bot.conversations()[1]).call()
+    bot.close()
+    assert (second.running, second.reason) == (False, "the session was closed")
+
+
+def test_each_thread_chooses_for_itself(bot: Session) -> None:
+    for word in "abc":
+        bot.new_conversation().say(word)
+    talks = [talk.id for talk in bot.conversations()]
+
+    def talk_in(talk: str) -> None:
+        for n in range(20):
+            bot.conversation(talk).send(f"{talk} {n}").wait()
+
+    threads = [threading.Thread(target=talk_in, args=[talk]) for talk in talks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    frame = bot.messages_df()
+    replies = frame[frame["text"].str.startswith("You said conv")]
+    assert len(replies) == 60
+    assert all(text.split()[2] == talk for text, talk in zip(replies["text"], replies["conversation"], strict=True))
+
+
+@pytest.mark.parametrize("keep_missed", [True, False])
+def test_a_link_that_is_lost_while_a_conversation_begins_loses_no_reply(
+    hub: Hub, flow: Flow, eventually: Eventually, keep_missed: Any
+) -> None:
+    go = threading.Event()
+
+    @flow.on("slow")
+    def slow(turn: FlowTurn) -> None:
+        go.wait(10)
+        turn.say("at last")
+
+    simulator = hub.simulate("eusate", flow, keep_missed=keep_missed)
+    bot = hub.connect("eusate", **simulator.settings, **FAST)
+    turn = bot.send("slow")
+    eventually(lambda: "ack" in set(bot.traces_df()["kind"]))
+    simulator.fault("drop")
+    eventually(lambda: bot._driver._number == 2 and bot.state == "ready")
+    go.set()
+    assert turn.wait(10).text == "at last"
+    assert bot.say("hi").text == "You said hi"
+    assert len(bot.conversations()) == 1

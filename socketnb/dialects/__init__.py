@@ -169,6 +169,7 @@ class Dialect(Protocol):
     SECRET_FIELDS: frozenset[str]
     PLACE: tuple[str, ...]
     KEPT: tuple[str, ...]
+    TALKS: int
     FAULTS: dict[str, str]
     OPTIONS: dict[str, Setting]
 

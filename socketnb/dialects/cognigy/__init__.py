@@ -28,6 +28,7 @@ __all__ = [
     "PLACE",
     "SECRET_FIELDS",
     "SETTINGS",
+    "TALKS",
     "TITLE",
     "VERBS",
     "client",
@@ -42,6 +43,7 @@ TITLE = "Cognigy.AI"
 SECRET_FIELDS = frozenset({"URLToken", "urlToken"})
 PLACE: tuple[str, ...] = ("url", "token")
 KEPT: tuple[str, ...] = ("user_id", "session_id")
+TALKS = 1
 
 TOKEN = re.compile(r"[0-9a-fA-F]{32,}")
 """What an endpoint's token looks like."""

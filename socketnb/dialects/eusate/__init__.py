@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from socketnb.dialects import as_dict
 from socketnb.dialects.eusate.actions import EVENTS, VERBS, did, is_request, said
-from socketnb.dialects.eusate.client import TRANSPORTS, Client
+from socketnb.dialects.eusate.client import OPEN_AT_MOST, TRANSPORTS, Client
 from socketnb.dialects.eusate.server import FAULTS, OPTIONS, Server
 from socketnb.records import Content, Secret, Setting
 
@@ -24,6 +24,7 @@ __all__ = [
     "PLACE",
     "SECRET_FIELDS",
     "SETTINGS",
+    "TALKS",
     "TITLE",
     "VERBS",
     "client",
@@ -38,6 +39,7 @@ TITLE = "Eusate"
 SECRET_FIELDS = frozenset({"token"})
 PLACE: tuple[str, ...] = ("url", "api_key")
 KEPT: tuple[str, ...] = ("session_id", "conversation_id")
+TALKS = OPEN_AT_MOST
 
 SETTINGS: dict[str, Setting] = {
     "url": Setting("where the helpdesk is", default="https://api.eusate.com"),

@@ -1,15 +1,17 @@
 """The client machine of one customer of an Eusate helpdesk.
 
 A customer enters a personal room right after connecting, and holds up to three open conversations, each with a room of
-its own, entered once its id is known; after a lost link all are entered again. What a turn says goes to the
-conversation that was spoken in last, unless the session has chosen another.
+its own, entered once its id is known; after a lost link all are entered again. A turn is for the conversation that the
+one before was for, unless it names another; one that begins a conversation has a name of ours (`NEW`) until the
+helpdesk gives its id. In each conversation one turn is under way at a time.
 
 A turn ends with the `support` reply to it. While an agent is the handler nobody knows when a reply comes: the turn
 ends with its echo, and what the agent says (`customer_support`) comes by itself. Which rule it was is its reason.
 
-Answers come as events named like the request, or as acknowledgements, or both: what comes twice is recorded as a
-status. Messages have no id here: conversation, sender, time and words tell one from another. After a lost link the
-HTTP interface is asked for what was said meanwhile, and what is known of it is passed over.
+Answers come as events named like the request, or as acknowledgements, or both. An acknowledgement names its turn; an
+event its conversation, or nothing: then it is for the oldest that it can be for. Messages have no id: conversation,
+sender, time and words tell one from another, and one that comes twice is recorded as a status. After a lost link the
+HTTP interface is asked for what was said meanwhile.
 
 Sources: the vendor's page "Socket.IO Events" and its HTTP reference.
 """
@@ -48,6 +50,10 @@ if TYPE_CHECKING:
 
 NAMESPACE = "/helpdesk"
 TRANSPORTS = {"auto": ("websocket", "polling"), "websocket": ("websocket",), "polling": ("polling",)}
+NEW = "\0new "
+"""Begins the name of a conversation that has no id yet."""
+BEGINS = ("support", "call_support")
+"""Events that can begin a conversation."""
 GRACE = 2.0
 """Seconds that the list of conversations is waited for."""
 OWED = 5.0
@@ -61,13 +67,21 @@ LOST = "the link was lost before Eusate confirmed this: see whether it arrived, 
 
 
 @dataclass(slots=True)
-class _Sent:
-    """A turn that was sent, and how far it is."""
+class _Turn:
+    """A turn that waits in line or was sent."""
 
-    turn: int
-    event: str
-    heard: bool = False  # its echo, or an acknowledgement, has come
+    number: int
+    action: Action
+    talk: str  # its conversation, or a name that begins with NEW
+    before: str  # the conversation that the turn before was for
+    sent: bool = False
+    acked: bool = False
+    echoed: bool = False
     given_up: bool = False  # nobody waits for it; its answer may still come
+
+    @property
+    def event(self) -> str:
+        return EVENTS[self.action.verb]
 
 
 class Client(ClientMachine):
@@ -78,16 +92,16 @@ class Client(ClientMachine):
         self._due: dict[str, float] = {}  # step → when it is due
         self._settings = settings
         self._open = self._ready = False  # the link; and whether the conversations are known
+        self._links = 0
         self._talks: dict[str, Talk] = {}
-        self._current = str(settings["conversation_id"] or "")  # the conversation spoken in last
-        self._waiting: dict[int, Action] = {}  # turns in line, in order
-        self._running: dict[str, list[_Sent]] = {}  # conversation ("": a new one) → turns that were sent
+        self._left: set[str] = set()  # conversations whose room the customer has left
+        self._target = str(settings["conversation_id"] or "")  # what the next turn is for; "": a new one
+        self._turns: dict[int, _Turn] = {}  # in line or under way, in their order
         self._last = 0
-        self._seen: dict[tuple[str, str, str, str], None] = {}
+        self._seen: dict[tuple[str, str, int, str], None] = {}
         self._latest: dict[str, int] = {}  # conversation → the time of its last message
-        self._call = ""  # the id of the call that runs
-        if self._current:
-            self._talks[self._current] = Talk(self._current)
+        self._since: dict[str, int] = {}  # the same, when the link was lost
+        self._calls: dict[str, str] = {}  # conversation → the call that runs in it
 
     # Links
 
@@ -110,20 +124,28 @@ class Client(ClientMachine):
     def opened(self, now: float) -> list[ClientEffect]:
         """The link is open: enter the customer's room and those of the conversations, and ask which there are."""
         self._open = True
+        self._links += 1
         self._set(connect=None, talks=now + GRACE)
-        enter = self._emit("enter_customer_support", {"session_id": self._settings["session_id"]}, "session")
-        rooms = [effect for talk in self._talks.values() if not talk.closed for effect in self._enter(talk.id)]
-        talks = self._fetch("conversations", "conversations/?closed=false")
-        return [*enter, *rooms, *talks]
+        effects = self._emit("enter_customer_support", {"session_id": self._settings["session_id"]}, "session")
+        there = [talk.id for talk in self._talks.values() if not talk.closed]
+        for talk in there:
+            effects += self._enter(talk) if talk not in self._left else []
+        effects += self._fetch("conversations", "conversations/?closed=false")
+        for talk in there:
+            path = f"conversations/{quote(talk, safe='', errors='replace')}/messages/"
+            effects += self._fetch(f"messages {talk}", path)
+        return effects
 
     def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002
-        """The link is gone: what was not heard of has failed, the rest is waited for."""
+        """The link is gone: what was not heard of has failed, the reply to the rest is waited for."""
+        if self._open:
+            self._since = dict(self._latest)
         self._open = self._ready = False
         self._set(connect=None, talks=None)
         effects: list[ClientEffect] = []
-        for key, turns in list(self._running.items()):
-            for sent in [sent for sent in turns if not (sent.heard and sent.event == "support")]:
-                effects += self._finish(key, sent, "failed", LOST)
+        for turn in [turn for turn in self._turns.values() if turn.sent]:
+            if turn.event != "support" or not (turn.acked or turn.echoed):
+                effects += self._finish(turn, "failed", LOST)
         return effects
 
     def timer(self, now: float) -> list[ClientEffect]:
@@ -135,8 +157,8 @@ class Client(ClientMachine):
             effects += [Failed(f"no Socket.IO connection came within {self._settings['timeout']:g} s", "timeout")]
         if "talks" in due:
             effects += self._go_on("the helpdesk has not told its conversations yet: going on without")
-        for turns in self._running.values():
-            turns[:] = [sent for sent in turns if not (sent.given_up and f"owed {sent.turn}" in due)]
+        for turn in [turn for turn in self._turns.values() if turn.given_up and f"owed {turn.number}" in due]:
+            del self._turns[turn.number]
         return effects + self._send_next()
 
     def _set(self, **due: float | None) -> None:
@@ -149,10 +171,11 @@ class Client(ClientMachine):
             return []
         self._ready = True
         self._set(talks=None)
-        return [Ready(None), Record("ready", "ready", None, "local", text=said), *self._send_next()]
+        kind = "ready" if self._links == 1 else "resumed"
+        return [Ready(None), Record("ready", kind, None, "local", text=said), *self._send_next()]
 
-    def _enter(self, conversation: str) -> list[ClientEffect]:
-        return self._emit("enter_support", {"ticket_chat_id": conversation}, "session", conversation=conversation)
+    def _enter(self, talk: str) -> list[ClientEffect]:
+        return self._emit("enter_support", {"ticket_chat_id": talk}, "session", talk)
 
     def _fetch(self, name: str, path: str) -> list[ClientEffect]:
         s = self._settings
@@ -163,72 +186,82 @@ class Client(ClientMachine):
 
     def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:  # noqa: ARG002
         """The customer acts: send it, or let it wait in line behind what its conversation is at."""
-        if len(self._waiting) >= QUEUE:
-            return self._refuse(turn, f"{QUEUE} messages wait already: wait for the helpdesk")
         if action.verb == "press":
-            action = replace(action, verb="close", conversation=action.fields["choice"].request["close"])
-        if self._ready and action.at_once:
-            return self._send(turn, action, self._key(action))
-        self._waiting[turn] = action
+            talk = as_dict(action.fields["choice"].request).get("close")
+            if not isinstance(talk, str):
+                return self._refuse(turn, "this button is none of this helpdesk's; nothing was sent")
+            action = replace(action, verb="close", conversation=talk)
+        if sum(not each.sent for each in self._turns.values()) >= QUEUE:
+            return self._refuse(turn, f"{QUEUE} messages wait already: wait for the helpdesk")
+        talk, before = self._talk_for(turn, action), self._target
+        if EVENTS[action.verb] in BEGINS or action.conversation:
+            self._target = talk
+        self._turns[turn] = _Turn(turn, action, talk, before)
         return self._send_next()
+
+    def _talk_for(self, turn: int, action: Action) -> str:
+        """Return the conversation that an action is for; one of ours for a new one, "" if there is none."""
+        begins = EVENTS[action.verb] in BEGINS
+        if action.conversation:
+            return action.conversation
+        if action.verb == "hang_up" and self._calls and action.conversation is None:
+            return next(iter(self._calls))
+        over = self._target in self._talks and self._talks[self._target].closed
+        if begins and (action.conversation == "" or not self._target or over):
+            return f"{NEW}{turn}"
+        return self._target
 
     def abandon(self, turn: int, now: float) -> list[ClientEffect]:
         """Nobody waits for this turn any more: its answer holds the next for a while, which else would take it."""
-        self._waiting.pop(turn, None)
-        for sent in (sent for turns in self._running.values() for sent in turns if sent.turn == turn):
-            sent.given_up = True
-            self._set(**{f"owed {turn}": now + OWED})
+        if gone := self._turns.get(turn):
+            gone.given_up = True
+            if gone.sent:
+                self._set(**{f"owed {turn}": now + OWED})
+            else:
+                self._forget(gone)
         return self._send_next()
 
-    def _key(self, action: Action) -> str:
-        """Return the conversation that an action is for; "" is a new one."""
-        if action.conversation is not None:
-            return action.conversation
-        if self._running.get("") or (EVENTS[action.verb] in ("support", "call_support") and self._is_closed()):
-            return ""
-        return self._current
-
-    def _is_closed(self) -> bool:
-        return self._current in self._talks and self._talks[self._current].closed
+    def _forget(self, turn: _Turn) -> None:
+        """Let go of a turn. After one that was to begin a conversation and did not, the next is for that before."""
+        self._turns.pop(turn.number, None)
+        self._set(**{f"owed {turn.number}": None})
+        if turn.talk.startswith(NEW) and self._target == turn.talk:
+            self._target = turn.before
 
     def _send_next(self) -> list[ClientEffect]:
+        """Send what waits and whose conversation is free; one conversation is begun at a time."""
         effects: list[ClientEffect] = []
-        blocked: set[str] = set()
-        held = False  # what names no conversation is for that of the one before, and waits behind it
-        for turn, action in list(self._waiting.items()) if self._ready else ():
-            if held and action.conversation is None:
+        for turn in list(self._turns.values()) if self._ready else ():
+            if turn.sent or turn.number not in self._turns:
                 continue
-            key = self._key(action)
-            held = bool(self._running.get(key)) or key in blocked
-            if held:
-                blocked.add(key)
-            else:
-                del self._waiting[turn]
-                effects += self._send(turn, action, key)
+            ahead = (each.talk for each in self._turns.values() if each.number < turn.number)
+            if turn.action.at_once or not any(_name(talk) == _name(turn.talk) for talk in ahead):
+                effects += self._send(turn)
         return effects
 
-    def _send(self, turn: int, action: Action, key: str) -> list[ClientEffect]:
-        self._last = turn
-        if problem := self._problem(action, key):
-            return self._refuse(turn, f"{problem}; nothing was sent")
-        event = EVENTS[action.verb]
-        payload = payload_of(action, self._settings["session_id"], key)
-        self._running.setdefault(key, []).append(_Sent(turn, event))
-        if event in ("support", "call_support"):
-            self._current = key
-        what = did(event, payload)
-        return self._emit(event, payload, "action", key, turn=turn, text=what.text or what.verb)
+    def _send(self, turn: _Turn) -> list[ClientEffect]:
+        self._last = turn.number
+        if problem := self._problem(turn):
+            self._forget(turn)
+            return self._refuse(turn.number, f"{problem}; nothing was sent", turn.talk)
+        turn.sent = True
+        self._left.discard(turn.talk)
+        talk = "" if turn.talk.startswith(NEW) else turn.talk
+        payload = payload_of(turn.action, self._settings["session_id"], talk)
+        what = did(turn.event, payload)
+        return self._emit(turn.event, payload, "action", talk, turn=turn.number, text=what.text or what.verb)
 
-    def _problem(self, action: Action, key: str) -> str | None:
+    def _problem(self, turn: _Turn) -> str | None:
         """Return why this cannot be sent, if so."""
-        talk = self._talks.get(key, Talk(key))
-        begins = EVENTS[action.verb] in ("support", "call_support")
-        if not key and not begins:
-            return f"there is no conversation to {action.verb.replace('_', ' ')} yet: say something first"
-        if not key and sum(not talk.closed for talk in self._talks.values()) >= OPEN_AT_MOST:
+        action, talk = turn.action, self._talks.get(turn.talk, Talk(turn.talk))
+        verb, is_open = action.verb.replace("_", " "), [talk for talk in self._talks.values() if not talk.closed]
+        if not turn.talk or (turn.event not in BEGINS and turn.talk.startswith(NEW)):
+            return f"there is no conversation to {verb} yet: say something first"
+        if turn.talk.startswith(NEW) and len(is_open) >= OPEN_AT_MOST:
             return f"{OPEN_AT_MOST} conversations are open, and no more can be: close one, or choose one of them"
-        if begins and talk.closed:
-            return f"conversation {key} is closed: new_conversation() begins another"
+        if talk.closed and (turn.event in BEGINS or action.verb == "close"):
+            return f"conversation {talk.id} is closed: new_conversation() begins another"
+        others = [each for each in self._turns.values() if each.sent and each.event == "call_support"]
         match action.verb:
             case "attach" if talk.handler != "agent":
                 return "files can be sent only while an agent answers"
@@ -238,86 +271,99 @@ class Client(ClientMachine):
                 return f"rating is a whole number from 1 to 5, not {action.fields['rating']}"
             case "call" if talk.handler == "agent":
                 return "calls are with the bot, and an agent answers here"
-            case "call" if self._call:
+            case "call" if self._calls or others:
                 return "a call is running already: end it first"
-            case "hang_up" if not self._call:
-                return "there is no call to end"
+            case "hang_up" if self._calls and turn.talk not in self._calls:
+                return f"the call is in conversation {next(iter(self._calls))}, not here"
         return None
 
     def _emit(
-        self, event: str, payload: Any, kind: str, conversation: str = "", *, turn: int = 0, text: str | None = None
+        self, event: str, payload: Any, kind: str, talk: str = "", *, turn: int = 0, text: str | None = None
     ) -> list[ClientEffect]:
         """Record and send, and ask for an acknowledgement."""
         who: Any = "user" if kind == "action" else "system"
-        record = Record(event, kind, payload, "out", who, turn, text, conversation=conversation or None)
+        record = Record(event, kind, payload, "out", who, turn, text, conversation=talk or None)
         return [record, Emit(event, (payload,), ack=f"{event} {turn}")]
 
-    def _refuse(self, turn: int, reason: str) -> list[ClientEffect]:
+    def _refuse(self, turn: int, reason: str, talk: str = "") -> list[ClientEffect]:
         record = Record("turn", "error", None, "local", "system", turn, "failed", final=True, error=reason)
-        return [record, TurnDone(turn, "failed", reason)]
+        known = talk if talk in self._talks else None
+        return [replace(record, conversation=known), TurnDone(turn, "failed", reason), *self._send_next()]
 
-    def _finish(self, key: str, sent: _Sent, status: Status, reason: str) -> list[ClientEffect]:
-        """End a turn with no event of its own."""
-        self._running[key].remove(sent)
-        if sent.given_up:
-            self._set(**{f"owed {sent.turn}": None})
+    def _finish(self, turn: _Turn, status: Status, reason: str) -> list[ClientEffect]:
+        """End a turn, for this reason."""
+        self._forget(turn)
+        if turn.given_up:
             return self._send_next()
         kind, error = ("error", reason) if status == "failed" else ("status", None)
-        record = Record(
-            "turn", kind, None, "local", turn=sent.turn, text=status, final=True, error=error, conversation=key or None
-        )
-        return [record, TurnDone(sent.turn, status, reason), *self._send_next()]
+        known = turn.talk if turn.talk in self._talks else None
+        record = Record("turn", kind, None, "local", turn=turn.number, text=status, final=True, error=error)
+        return [replace(record, conversation=known), TurnDone(turn.number, status, reason), *self._send_next()]
 
-    def _under_way(self, event: str, conversation: str) -> tuple[str, _Sent] | None:
-        """Return the oldest turn that waits for this event, in this conversation, in a new one, or in any."""
-        keys = [conversation, ""] if conversation else list(self._running)
-        for key in keys:
-            for sent in self._running.get(key, []):
-                if sent.event == event:
-                    return key, sent
-        return None
+    def _waiting_for(self, event: str, talk: str, number: int = 0) -> _Turn | None:
+        """Return the turn that an answer is for.
 
-    def _turn_in(self, conversation: str) -> int:
-        turns = self._running.get(conversation) or self._running.get("") or []
-        return turns[0].turn if turns else self._last
+        It is the one that the acknowledgement names; or the oldest of the conversation that the event names, or, if
+        that is new to us, the oldest that begins one; or, if it names none, the oldest that it can be for.
+        """
+        found = [turn for turn in self._turns.values() if turn.sent and turn.event == event]
+        if number:
+            return next((turn for turn in found if turn.number == number), None)
+        if talk and talk in self._talks:
+            return next((turn for turn in found if turn.talk == talk), None)
+        if talk:
+            return next((turn for turn in found if turn.talk in (talk, self._beginning())), None)
+        return next(iter([turn for turn in found if not turn.echoed] or found), None)
+
+    def _beginning(self) -> str:
+        """Return our name of the conversation that is being begun, if one is."""
+        return next((turn.talk for turn in self._turns.values() if turn.sent and turn.talk.startswith(NEW)), NEW)
+
+    def _turn_in(self, talk: str) -> int:
+        mine = (turn.number for turn in self._turns.values() if turn.sent and turn.talk in (talk, self._beginning()))
+        return next(mine, self._last)
 
     # What comes
 
-    def acked(self, name: str, args: Sequence[Any], now: float) -> list[ClientEffect]:
+    def acked(self, name: str, args: Sequence[Any], now: float) -> list[ClientEffect]:  # noqa: ARG002
         """An event was acknowledged: it was heard, and where something came with it, that is its answer."""
         event, _, number = name.partition(" ")
-        for turns in self._running.values():
-            for sent in turns:
-                sent.heard |= sent.turn == int(number) and sent.event == event
-        return self.received(event, args[0], now) if args and isinstance(args[0], dict) else []
+        if turn := self._turns.get(int(number)):
+            turn.acked = True
+        about = as_dict(args[0] if args else None)
+        answer = as_dict(about.get("data")) or _code(about) >= 400  # noqa: PLR2004 (as in HTTP)
+        return self._came(event, about, int(number)) if answer else []
 
     def received(self, event: str, payload: Any, now: float) -> list[ClientEffect]:  # noqa: ARG002
-        """An event came, in the envelope that all have."""
+        """An event came."""
+        return self._came(event, payload, 0)
+
+    def _came(self, event: str, payload: Any, number: int) -> list[ClientEffect]:
+        """Read what came, in the envelope that all have; an acknowledgement names the number of its turn."""
         about = as_dict(payload)
         data = as_dict(about.get("data"))
-        conversation = as_text(data.get("ticket_chat_id"))
-        code = about.get("status_code")
-        if isinstance(code, int) and code >= 400:  # noqa: PLR2004 (as in HTTP)
-            return self._rejected(event, payload, as_text(about.get("message")) or str(code), conversation)
+        talk = as_text(data.get("ticket_chat_id"))
+        if _code(about) >= 400:  # noqa: PLR2004 (as in HTTP)
+            return self._rejected(event, payload, as_text(about.get("message")) or str(_code(about)), talk, number)
         match event:
             case "support" | "customer_support":
-                return self._message(event, payload, data, event if event == "support" else None)
+                return self._message(event, payload, data, number)
             case "support_echo":
-                return self._echo(payload, conversation)
+                return self._echo(payload, talk)
             case "support_handler_changed":
-                return self._handler(payload, data, conversation)
+                return self._handler(payload, data, talk)
             case "customer_support_closed":
-                return self._auto_closed(payload, conversation)
+                return self._auto_closed(payload, talk)
             case "call_support":
-                return self._called(payload, data, conversation)
+                return self._called(payload, data, talk)
             case "close_call_support" | "sate_left_call":
-                return self._hung_up(event, payload, data, conversation)
+                return self._hung_up(event, payload, data, talk)
             case "close_support":
-                return self._closes(payload, data, conversation)
+                return self._closes(payload, data, talk, number)
             case "mark_conversation_read" | "review_support" | "leave_support":
-                return self._done(event, payload, conversation)
+                return self._done(event, payload, talk, number)
             case "enter_customer_support" | "enter_support":
-                return [Record(event, "session", payload, conversation=conversation or None)]
+                return [Record(event, "session", payload, conversation=talk or None)]
             case "error":
                 return [Record(event, "error", payload, turn=self._last, error=as_text(payload) or json.dumps(payload))]
             case _ if "status_code" in about and not data:  # the envelope of the connection, under whatever name
@@ -325,221 +371,257 @@ class Client(ClientMachine):
             case _:
                 return [Record(event, "custom", payload, turn=self._last, text=event)]
 
-    def _rejected(self, event: str, payload: Any, why: str, conversation: str) -> list[ClientEffect]:
-        found = self._under_way(event, conversation)
-        if not found:
-            return [Record(event, "error", payload, turn=self._last, error=why)]
-        key, sent = found
-        record = Record(event, "error", payload, turn=sent.turn, text="rejected", error=why, conversation=key or None)
-        return [record, *self._finish(key, sent, "rejected", why)]
+    def _rejected(self, event: str, payload: Any, why: str, talk: str, number: int) -> list[ClientEffect]:
+        turn = self._waiting_for(event, talk, number)
+        if not turn:
+            kind, error = ("status", None) if number else ("error", why)  # the event has said so before
+            return [Record(event, kind, payload, turn=self._last, error=error)]
+        known = turn.talk if turn.talk in self._talks else None
+        record = Record(event, "error", payload, turn=turn.number, text="rejected", error=why, conversation=known)
+        return [record, *self._finish(turn, "rejected", why)]
 
-    def _done(self, event: str, payload: Any, conversation: str) -> list[ClientEffect]:
+    def _done(self, event: str, payload: Any, talk: str, number: int) -> list[ClientEffect]:
         """Record the answer to a request, and end its turn."""
         kind = {"mark_conversation_read": "read", "review_support": "review"}.get(event, "session")
-        found = self._under_way(event, conversation)
-        if not found:
+        turn = self._waiting_for(event, talk, number)
+        if not turn:
             kind = kind if event == "mark_conversation_read" else "status"
-            return [Record(event, kind, payload, turn=self._last, conversation=conversation or None)]
-        key, sent = found
-        effects = self._update(key, unread=0) if event == "mark_conversation_read" else []
-        record = Record(event, kind, payload, turn=sent.turn, conversation=key or None)
-        return [record, *effects, *self._finish(key, sent, "completed", event)]
+            return [Record(event, kind, payload, turn=self._last, conversation=talk or None)]
+        effects: list[ClientEffect] = []
+        if event == "mark_conversation_read":
+            effects = self._update(turn.talk, unread=0)
+        elif event == "leave_support":
+            self._left.add(turn.talk)
+        record = Record(event, kind, payload, turn=turn.number, conversation=turn.talk)
+        return [record, *effects, *self._finish(turn, "completed", event)]
 
-    def _known(self, conversation: str) -> list[ClientEffect]:
-        """Take note of a conversation: one that is new is the one that was being begun, and its room is entered."""
-        if not conversation or conversation in self._talks:
+    def _known(self, talk: str) -> list[ClientEffect]:
+        """Take note of a conversation. One that is new is the one that is being begun; its room is entered."""
+        if not talk or talk in self._talks:
             return []
-        if new := self._running.pop("", None):
-            self._running.setdefault(conversation, []).extend(new)
-            self._current = conversation
-        effects = self._update(conversation)
-        return [*effects, Keep("conversation_id", self._current), *(self._enter(conversation) if self._open else [])]
+        begun = self._beginning()
+        for turn in self._turns.values():
+            turn.talk = talk if turn.talk == begun else turn.talk
+        self._target = talk if self._target == begun else self._target
+        return [*self._update(talk), *self._keep(), *(self._enter(talk) if self._open else [])]
 
-    def _update(self, conversation: str, **changed: Any) -> list[ClientEffect]:
-        before = self._talks.get(conversation)
-        self._talks[conversation] = replace(before or Talk(conversation), **changed)
-        return [Talks(tuple(self._talks.values()))] if self._talks[conversation] != before else []
+    def _keep(self) -> list[ClientEffect]:
+        return [Keep("conversation_id", "" if self._target.startswith(NEW) else self._target)]
 
-    def _message(self, event: str, payload: Any, data: dict[str, Any], rule: str | None) -> list[ClientEffect]:
-        """Record what somebody said. `rule` is why it ends the turn that waits for a reply, if it does."""
-        conversation, words = as_text(data.get("ticket_chat_id") or data.get("ticket_chat")), data.get("message")
-        if not conversation or not isinstance(words, str):
-            missing = "message" if conversation else "ticket_chat_id"
-            return [misread(event, payload, f"{missing} is missing", self._turn_in(conversation))]
-        who = as_text(data.get("sender"))
-        if self._is_again(conversation, who, data, words):
-            return [Record(event, "status", payload, turn=self._last, text="again", conversation=conversation)]
-        effects = self._known(conversation)
-        found = self._under_way("support", conversation) if rule and who != "customer" else None
-        turn = found[1].turn if found else self._turn_in(conversation)
+    def _update(self, talk: str, **changed: Any) -> list[ClientEffect]:
+        """Change what is known of a conversation; one that is closed stays so."""
+        before = self._talks.get(talk)
+        after = replace(before or Talk(talk), **changed)
+        if before and before.closed:
+            after = replace(after, closed=True, suggested=False)
+        if after == before:
+            return []
+        self._talks[talk] = after
+        return [Talks(tuple(self._talks.values()))]
+
+    def _message(
+        self, event: str, payload: Any, data: dict[str, Any], number: int = 0, *, missed: bool = False
+    ) -> list[ClientEffect]:
+        """Record what somebody said; a `support` reply ends the turn that waits for it."""
+        talk, words, who = as_text(data.get("ticket_chat_id")), data.get("message"), as_text(data.get("sender"))
+        if not talk or not isinstance(words, str):
+            what = f"{'message' if talk else 'ticket_chat_id'} is missing"
+            return [misread(event, payload, what, self._turn_in(talk))]
+        replies = who != "customer" and (event == "support" or (missed and who == "sate"))
+        turn = self._waiting_for("support", talk, number) if replies else None
+        # Eusate's times may have whole seconds, and two replies of one second may be the same.
+        twin = turn is not None and (turn.acked or turn.echoed) and not missed and (time_of(data) or 1) % 10**9 == 0
+        if self._is_again(talk, who, data, words) and not twin:
+            return [Record(event, "status", payload, turn=self._last, text="again", conversation=talk)]
+        effects = self._known(talk)
         shown = said(data)
         record = Record(
             event,
             shown.kind,
             payload,
             sender=SENDERS.get(who, "bot"),
-            turn=turn,
+            turn=turn.number if turn else self._turn_in(talk),
             text=shown.text,
             server_at=time_of(data),
-            conversation=conversation,
+            conversation=talk,
         )
-        effects = [record, *effects, *self._after(conversation, who, data, live=event != "messages")]
-        return effects + (self._finish(*found, "completed", rule) if found and rule else [])
+        effects = [record, *effects, *self._after(talk, who, data, missed=missed)]
+        return effects + (self._finish(turn, "completed", "support") if turn else [])
 
-    def _is_again(self, conversation: str, who: str, data: dict[str, Any], words: str) -> bool:
-        if not (at := as_text(data.get("date_created"))):
+    def _is_again(self, talk: str, who: str, data: dict[str, Any], words: str) -> bool:
+        if (at := time_of(data)) is None:
             return False
-        mark = (conversation, who, at, words)
+        mark = (talk, who, at, words)
         if mark in self._seen:
             return True
         self._seen[mark] = None
         if len(self._seen) > SEEN:
             del self._seen[next(iter(self._seen))]
-        self._latest[conversation] = max(time_of(data) or 0, self._latest.get(conversation, 0))
+        self._latest[talk] = max(at, self._latest.get(talk, 0))
         return False
 
-    def _after(self, conversation: str, who: str, data: dict[str, Any], *, live: bool) -> list[ClientEffect]:
+    def _after(self, talk: str, who: str, data: dict[str, Any], *, missed: bool) -> list[ClientEffect]:
         """Note what a message changes: who answers, whether it is read, whether the conversation may be closed."""
         reads = self._settings["mark_read"] and who != "customer"
-        unread = 0 if reads or who == "customer" else self._talks[conversation].unread + 1
-        closed = data.get("closed_support") is True
-        suggested = data.get("close_support") is True and not closed
-        effects = self._update(conversation, unread=unread, suggested=suggested, closed=closed)
-        if who == "agent" and live:
-            effects += self._update(conversation, handler="agent")
+        unread = 0 if reads or who == "customer" else self._talks[talk].unread + 1
+        effects = self._update(talk, unread=unread)
+        if who == "agent" and not missed:
+            effects += self._update(talk, handler="agent")
+        if "close_support" in data:
+            closed = data.get("closed_support") is True
+            effects += self._update(talk, suggested=data["close_support"] is True and not closed, closed=closed)
         if not reads or not self._open:
             return effects
-        payload = {"ticket_chat_id": conversation, "entity": "customer"}
-        return [*effects, *self._emit("mark_conversation_read", payload, "read", conversation)]
+        return [*effects, *self._emit("mark_conversation_read", payload_of(READ, "", talk), "read", talk)]
 
-    def _echo(self, payload: Any, conversation: str) -> list[ClientEffect]:
-        found = self._under_way("support", conversation)
-        if not found or (found[1].heard and not conversation and self._talks.get(found[0]) is None):
-            return [Record("support_echo", "ack", payload, turn=self._turn_in(conversation))]
-        key, sent = found
-        sent.heard = True
-        record = Record("support_echo", "ack", payload, turn=sent.turn, conversation=key or None)
-        if self._talks.get(key, Talk(key)).handler == "agent":
-            return [record, *self._finish(key, sent, "completed", "support_echo")]
+    def _echo(self, payload: Any, talk: str) -> list[ClientEffect]:
+        turn = self._waiting_for("support", talk)
+        if not turn or turn.echoed:
+            return [Record("support_echo", "ack", payload, turn=self._turn_in(talk), conversation=talk or None)]
+        turn.echoed = True
+        known = self._talks.get(turn.talk)
+        record = Record("support_echo", "ack", payload, turn=turn.number, conversation=known.id if known else None)
+        if known and known.handler == "agent":
+            return [record, *self._finish(turn, "completed", "support_echo")]
         return [record]
 
-    def _handler(self, payload: Any, data: dict[str, Any], conversation: str) -> list[ClientEffect]:
+    def _handler(self, payload: Any, data: dict[str, Any], talk: str) -> list[ClientEffect]:
         event, handler = "support_handler_changed", as_text(data.get("handler"))
-        if not conversation or not handler:
+        if not talk or not handler:
             return [misread(event, payload, "ticket_chat_id or handler is missing", self._last)]
         agent = as_text(as_dict(data.get("agent")).get("username"))
-        effects = self._known(conversation)
-        turn = self._turn_in(conversation)
         is_agent = handler == "agent"
-        effects += self._update(conversation, handler="agent" if is_agent else "bot", agent=agent if is_agent else "")
         text = f"you are now chatting with {agent or 'an agent'}" if is_agent else "the bot answers again"
-        record = Record(event, "handler", payload, turn=turn, text=text, conversation=conversation)
-        found = self._under_way("support", conversation)
-        if is_agent and found and found[1].heard:  # the bot will not answer this any more
-            return [record, *effects, *self._finish(*found, "completed", event)]
+        record = Record(event, "handler", payload, turn=self._turn_in(talk), text=text, conversation=talk)
+        effects = self._known(talk)
+        effects += self._update(talk, handler="agent" if is_agent else "bot", agent=agent if is_agent else "")
+        turn = self._waiting_for("support", talk)
+        if is_agent and turn and turn.echoed:  # the bot will not answer this any more
+            return [record, *effects, *self._finish(turn, "completed", event)]
         return [record, *effects]
 
-    def _auto_closed(self, payload: Any, conversation: str) -> list[ClientEffect]:
+    def _auto_closed(self, payload: Any, talk: str) -> list[ClientEffect]:
         event = "customer_support_closed"
-        if not conversation:
+        if not talk:
             return [misread(event, payload, "ticket_chat_id is missing", self._last)]
         text = "the helpdesk has closed it"
-        record = Record(event, "ended", payload, turn=self._turn_in(conversation), text=text, conversation=conversation)
-        effects = [*self._known(conversation), *self._update(conversation, closed=True, suggested=False)]
-        for sent in list(self._running.get(conversation, [])):
-            effects += self._finish(conversation, sent, "completed", event)
-        return [record, *effects]
+        record = Record(event, "ended", payload, turn=self._turn_in(talk), text=text, conversation=talk)
+        return [record, *self._known(talk), *self._over(talk, event)]
 
-    def _closes(self, payload: Any, data: dict[str, Any], conversation: str) -> list[ClientEffect]:
-        found = self._under_way("close_support", conversation)
-        key = conversation or (found[0] if found else "")
-        if not key or self._talks.get(key, Talk(key)).closed:
-            return [Record("close_support", "status", payload, turn=self._last, text="again", conversation=key or None)]
-        shown, turn = said(data), found[1].turn if found else self._last
-        record = Record("close_support", shown.kind, payload, "in", "bot", turn, shown.text, conversation=key)
-        self._is_again(key, as_text(data.get("sender")), data, as_text(data.get("message")))
-        effects = [record, *self._update(key, closed=True, suggested=False, unread=0)]
-        return effects + (self._finish(*found, "completed", "close_support") if found else [])
+    def _over(self, talk: str, event: str) -> list[ClientEffect]:
+        """A conversation is closed, and with it what waits for a reply in it."""
+        effects = self._update(talk, closed=True, suggested=False, unread=0)
+        for turn in [turn for turn in self._turns.values() if turn.sent and turn.talk == talk]:
+            effects += self._finish(turn, "completed", event) if turn.event == "support" else []
+        return effects + ([Keep("conversation_id", "")] if self._target == talk else [])
+
+    def _closes(self, payload: Any, data: dict[str, Any], talk: str, number: int) -> list[ClientEffect]:
+        turn = self._waiting_for("close_support", talk, number)
+        talk = talk or (turn.talk if turn else "")
+        if not talk:
+            return [misread("close_support", payload, "ticket_chat_id is missing", self._last)]
+        words, at = as_text(data.get("message")), turn.number if turn else self._last
+        if self._is_again(talk, as_text(data.get("sender")), data, words):
+            record = Record("close_support", "status", payload, turn=at, text="again", conversation=talk)
+        else:
+            shown = said(data)
+            record = Record("close_support", shown.kind, payload, "in", "bot", at, shown.text, conversation=talk)
+        effects = [record, *self._known(talk), *self._over(talk, "close_support")]
+        return effects + (self._finish(turn, "completed", "close_support") if turn else [])
 
     # Calls
 
-    def _called(self, payload: Any, data: dict[str, Any], conversation: str) -> list[ClientEffect]:
+    def _called(self, payload: Any, data: dict[str, Any], talk: str) -> list[ClientEffect]:
         token, call = as_text(data.get("token")), as_text(data.get("ticket_call_id"))
-        if not token or not conversation or not call:
-            return [misread("call_support", payload, "token or an id is missing", self._turn_in(conversation))]
-        if call == self._call:
-            return [Record("call_support", "status", payload, turn=self._last, text="again", conversation=conversation)]
-        effects = self._known(conversation)
-        found = self._under_way("call_support", conversation)
-        turn, started = found[1].turn if found else self._last, as_text(data.get("call_start_time"))
-        self._call = call
-        record = Record("call_support", "call", payload, turn=turn, text="the call begins", conversation=conversation)
-        room = as_text(data.get("room")) or conversation
-        begun = CallStarted(call, conversation, room, Secret(token), started)
-        done = self._finish(*found, "completed", "call_support") if found else []
+        if not token or not talk or not call:
+            return [misread("call_support", payload, "token or an id is missing", self._turn_in(talk))]
+        if self._calls.get(talk) == call:
+            return [Record("call_support", "status", payload, turn=self._last, text="again", conversation=talk)]
+        turn = self._waiting_for("call_support", talk)
+        effects = self._known(talk)
+        at, started = turn.number if turn else self._last, as_text(data.get("call_start_time"))
+        self._calls[talk] = call
+        record = Record("call_support", "call", payload, turn=at, text="the call begins", conversation=talk)
+        begun = CallStarted(call, talk, as_text(data.get("room")) or talk, Secret(token), started, at)
+        done = self._finish(turn, "completed", "call_support") if turn else []
         return [Credential(token), record, *effects, begun, *done]
 
-    def _hung_up(self, event: str, payload: Any, data: dict[str, Any], conversation: str) -> list[ClientEffect]:
+    def _hung_up(self, event: str, payload: Any, data: dict[str, Any], talk: str) -> list[ClientEffect]:
         call, left = as_text(data.get("ticket_call_id")), event == "sate_left_call"
         text = "the bot has left the call" if left else "the call has ended"
-        found = None if left else self._under_way(event, conversation)
-        turn = found[1].turn if found else self._turn_in(conversation)
-        record = Record(event, "call", payload, turn=turn, text=text, conversation=conversation or None)
-        effects: list[ClientEffect] = [record]
-        if self._call and call in ("", self._call):
-            effects.append(CallEnded(call, as_text(data.get("call_end_time")) or None, text))
-            self._call = ""
-        return effects + (self._finish(*found, "completed", event) if found else [])
+        turn = None if left else self._waiting_for(event, talk)
+        talk = talk or (turn.talk if turn else "")
+        at = turn.number if turn else self._turn_in(talk)
+        effects: list[ClientEffect] = [Record(event, "call", payload, turn=at, text=text, conversation=talk or None)]
+        if talk in self._calls and call in ("", self._calls[talk]):
+            effects.append(CallEnded(self._calls.pop(talk), as_text(data.get("call_end_time")) or None, text))
+        return effects + (self._finish(turn, "completed", event) if turn else [])
 
     # The HTTP interface
 
     def fetched(self, name: str, status: int, body: bytes, now: float) -> list[ClientEffect]:  # noqa: ARG002
         """The list of conversations, or the messages of one, came; a helpdesk that has neither is used all the same."""
-        what, _, conversation = name.partition(" ")
+        what, _, talk = name.partition(" ")
         try:
             answer = json.loads(body) if status == 200 else None  # noqa: PLR2004
         except ValueError:
             answer = None
         if answer is None:
             why = f"HTTP {status}" if status else body.decode(errors="replace")
-            said = f"the helpdesk does not tell its {what} ({why})"
-            log = Record(what, "log", None, "local", text=said)
-            return [log, *(self._go_on(said) if what == "conversations" else [])]
+            text = f"the helpdesk does not tell its {what} ({why})"
+            log = Record(what, "log", None, "local", text=text, conversation=talk or None)
+            return [log, *(self._go_on(text) if what == "conversations" else [])]
         if what == "conversations":
-            listed = [effect for talk in map(as_dict, as_list(answer)) for effect in self._listed(talk)]
-            return [*listed, *self._go_on(f"{len(as_list(answer))} conversations are open")]
-        messages = map(as_dict, as_list(as_dict(answer).get("messages")))
-        return [effect for each in messages for effect in self._missed(conversation, each)]
-
-    def _listed(self, about: dict[str, Any]) -> list[ClientEffect]:
-        """Take note of a conversation that the helpdesk lists; ask what was said in one that was spoken in before."""
-        conversation = as_text(about.get("id"))
-        known = conversation in self._talks
-        if not conversation or (self._running.get("") and not known):  # it may be the one that is being begun
-            return []
-        effects = self._update(
-            conversation,
-            handler="agent" if about.get("responder") == "agent" else "bot",
-            unread=0 if about.get("read_by_customer") is not False else max(1, self._unread(conversation)),
-            suggested=about.get("close_support") is True,
-            closed=about.get("closed") is True,
-        )
-        if not known and self._open and about.get("closed") is not True:
-            effects += self._enter(conversation)
-        if conversation in self._latest:
-            effects += self._fetch(
-                f"messages {conversation}", f"conversations/{quote(conversation, safe='', errors='replace')}/messages/"
-            )
+            listed = [about for about in map(as_dict, as_list(answer)) if as_text(about.get("id"))]
+            effects = [effect for about in listed for effect in self._listed(about)]
+            if self._links == 1 and self._target not in [about["id"] for about in listed]:
+                self._target = self._target if self._target.startswith(NEW) else ""  # what was kept is over
+            return [*effects, *self._go_on(f"{len(listed)} conversations are open")]
+        about = as_dict(answer)
+        messages = map(as_dict, as_list(about.get("messages")))
+        effects = [effect for each in messages for effect in self._missed(talk, each)]
+        if about.get("closed") is True and not self._talks[talk].closed:
+            text = "the helpdesk has closed it"
+            effects += [Record("messages", "ended", None, "local", turn=self._last, text=text, conversation=talk)]
+            effects += self._over(talk, "closed meanwhile")
         return effects
 
-    def _unread(self, conversation: str) -> int:
-        return self._talks[conversation].unread if conversation in self._talks else 0
-
-    def _missed(self, conversation: str, message: dict[str, Any]) -> list[ClientEffect]:
-        """Take in what was said while there was no link."""
-        at = time_of(message)
-        if message.get("sender") == "customer" or at is None or at < self._latest.get(conversation, 0):
+    def _listed(self, about: dict[str, Any]) -> list[ClientEffect]:
+        """Take note of a conversation that the helpdesk lists."""
+        talk = str(about["id"])
+        new = talk not in self._talks
+        if new and self._links == 1 and self._beginning() != NEW:  # it may be the one that is being begun
             return []
-        rule = "support" if message.get("sender") == "sate" else None
-        found = self._message("messages", message, {**message, "ticket_chat_id": conversation}, rule)
-        return [] if isinstance(found[0], Record) and found[0].text == "again" else found
+        latest = as_dict(about.get("latest_message"))
+        effects = self._known(talk)
+        is_agent = about.get("responder") == "agent"
+        unread = 0 if about.get("read_by_customer") is not False else max(1, self._talks[talk].unread)
+        agent = self._talks[talk].agent if is_agent else ""
+        suggested = about.get("close_support") is True
+        effects += self._update(talk, handler="agent" if is_agent else "bot", agent=agent, unread=unread)
+        effects += self._update(talk, suggested=suggested, closed=about.get("closed") is True)
+        if self._links == 1:  # what was said before this session is known
+            self._is_again(talk, as_text(latest.get("sender")), latest, as_text(latest.get("message")))
+            return effects
+        return effects + (self._missed(talk, latest) if new else [])
+
+    def _missed(self, talk: str, message: dict[str, Any]) -> list[ClientEffect]:
+        """Take in what was said while there was no link."""
+        at, who, words = time_of(message), as_text(message.get("sender")), as_text(message.get("message"))
+        known = at is not None and (talk, who, at, words) in self._seen
+        if who == "customer" or at is None or at < self._since.get(talk, 0) or known:
+            return []
+        return self._message("messages", message, {**message, "ticket_chat_id": talk}, missed=True)
+
+
+READ = Action("read")
+
+
+def _name(talk: str) -> str:
+    """Return what a conversation is told from others by; all that are being begun are one."""
+    return NEW if talk.startswith(NEW) else talk
+
+
+def _code(about: dict[str, Any]) -> int:
+    code = about.get("status_code")
+    return code if isinstance(code, int) else 0

@@ -64,7 +64,7 @@ FAULTS = {
 }
 TOKEN_HOURS = 6
 NO_FILES = "attachments are for agents only"
-CONVERSATIONS = re.compile(r"/api/v1/helpdesk/customer/([^/]+)/conversations/(?:([^/]+)/messages/)?")
+CONVERSATIONS = re.compile(r"/api/v1/helpdesk/customer/(.+)/conversations/(?:([^/]+)/messages/)?")
 TAKE_OVER = re.compile(r"/api/v1/helpdesk/[^/]+/tickets/([^/]+)/take-over/")
 
 
@@ -191,9 +191,9 @@ class Server(ServerMachine):
         return self._answer(link, "mark_conversation_read", "Marked as read")
 
     def _support(self, link: str, about: dict[str, Any], at: str) -> list[ServerEffect]:
-        talk, problem, code = self._talk_for(about, "support", at)
         if "refuse" in self._faults:
-            problem = "refused on request"
+            return self._answer(link, "support", "refused on request", code=400)
+        talk, problem, code = self._talk_for(about, "support", at)
         if problem or talk is None:
             return self._answer(link, "support", problem, code=code)
         self._talks[talk.id] = self._talks.pop(talk.id, talk)
@@ -296,7 +296,7 @@ class Server(ServerMachine):
             raise SettingsError("there is no call to leave")
         data = {"ticket_chat_id": talk.id, "ticket_call_id": talk.call[0]}
         talk.call = None
-        return self._broadcast(talk.room | {talk.asking}, "sate_left_call", "SATE left the call", data)
+        return self._to_customer(talk, "sate_left_call", "SATE left the call", data)
 
     # Agents
 
@@ -384,12 +384,11 @@ class Server(ServerMachine):
         data = self._say(talk, "\n\n".join(filter(None, talk.parts)), "sate", _iso(now))
         talk.parts.clear()
         talk.suggests = False
-        links = talk.room | ({talk.asking} & self._customers.get(talk.session, set()))
-        if not links and self._options["keep_missed"]:
-            self._missed.setdefault(talk.session, []).append(
-                ("support", self._envelope("", "Message sent successfully", data))
-            )
-        return self._broadcast(links, "support", "Message sent successfully", data)
+        sent, there = "Message sent successfully", self._customers.get(talk.session, set())
+        links = talk.room | ({talk.asking} & there)
+        return (
+            self._broadcast(links, "support", sent, data) if links else self._to_customer(talk, "support", sent, data)
+        )
 
     def fault(self, name: str) -> list[ServerEffect]:
         """Arm one of `FAULTS`."""
@@ -406,9 +405,7 @@ class Server(ServerMachine):
         """Answer the HTTP interface: a customer's conversations, their messages, and an agent's taking over."""
         if request.headers.get("authorization") != f"Bearer {self._key}":
             return [Answer(401, {"detail": "the API key is not known"})]
-        if found := re.fullmatch(
-            r"/api/v1/helpdesk/customer/([^/]+)/conversations/(?:([^/]+)/messages/)?", request.path
-        ):
+        if found := re.fullmatch(r"/api/v1/helpdesk/customer/(.+)/conversations/(?:([^/]+)/messages/)?", request.path):
             return [self._listed(found[1], found[2], request.query)]
         if found := TAKE_OVER.fullmatch(request.path):
             talk = next((talk for talk in self._talks.values() if talk.ticket == found[1]), None)
@@ -424,7 +421,7 @@ class Server(ServerMachine):
             return Answer(200, {**_http(talk), "messages": list(map(_http_message, talk.messages))})
         closed = query.get("closed", "") in ("true", "t", "yes", "1")
         talks = [talk for talk in self._talks.values() if talk.session == session and talk.closed == closed]
-        return Answer(200, [{**_http(talk), "latest_message": _http_message(talk.messages[-1])} for talk in talks])
+        return Answer(200, [{**_http(talk), "latest_message": _latest(talk)} for talk in talks])
 
 
 REQUESTS = {
@@ -460,6 +457,10 @@ def _http(talk: _Talk) -> dict[str, Any]:
         "ticket": talk.ticket,
         "ticket_slug": talk.ticket,
     }
+
+
+def _latest(talk: _Talk) -> dict[str, Any] | None:
+    return _http_message(talk.messages[-1]) if talk.messages else None
 
 
 def _http_message(message: dict[str, Any]) -> dict[str, Any]:

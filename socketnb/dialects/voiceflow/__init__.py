@@ -26,6 +26,7 @@ __all__ = [
     "PLACE",
     "SECRET_FIELDS",
     "SETTINGS",
+    "TALKS",
     "TITLE",
     "VERBS",
     "client",
@@ -40,6 +41,7 @@ TITLE = "Voiceflow"
 SECRET_FIELDS = frozenset({"sessionKey", "authorization"})
 PLACE: tuple[str, ...] = ("url", "project_id", "environment_id")
 KEPT: tuple[str, ...] = ("user_id", "session_key")
+TALKS = 1
 TRANSPORTS = ("websocket", "polling")  # the page's order; python-socketio has no webtransport, the page's third
 
 SETTINGS: dict[str, Setting] = {
