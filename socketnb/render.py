@@ -213,6 +213,18 @@ def transcript_text(traces: Iterable[Trace]) -> str:
     return "\n".join(lines)
 
 
+def transcript_markdown(traces: Iterable[Trace]) -> str:
+    """Return a conversation as Markdown: who speaks in bold, what a bot says as it says it, notices in italics."""
+    parts, traces = [], list(traces)
+    seen = {shown.trace.seq: shown for shown in messages(traces)}
+    for trace in traces:
+        if shown := seen.get(trace.seq):
+            parts.append(f"**{trace.sender}:** {message_text(shown)}")
+        elif said := notice(trace):
+            parts.append(f"*{said}*")
+    return "\n\n".join(parts)
+
+
 def transcript_html(traces: Iterable[Trace], encoding: str) -> str:
     """Return a conversation as HTML that reads well anywhere: no style sheet, no script, no widget."""
     rows, traces = [], list(traces)

@@ -45,7 +45,7 @@ def test_importing_the_package_starts_no_thread() -> None:
         ("dialects/voiceflow/client.py", "def f():\n    import time", "Dialects, records and errors are pure"),
         ("recording/journal.py", "from socketnb.faces import panel", "Layers: downwards only"),
         ("engine/driver.py", "from socketnb import recording", "Layers: downwards only"),
-        ("frames.py", "import aiohttp", "Sockets live in the engine and the simulator"),
+        ("frames/__init__.py", "import aiohttp", "Sockets live in the engine and the simulator"),
         ("render.py", "import asyncio", "Event loops live in"),
         ("session.py", "import IPython", "Notebook libraries live in the faces"),
         ("session.py", "import socketnb", "Nobody imports the package root"),

@@ -6,6 +6,7 @@ part of one. Times are UTC; durations are milliseconds on the monotonic clock.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from socketnb import dialects
@@ -82,6 +83,7 @@ def traces_df(
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    add_accessor()
     start = since if isinstance(since, int) else getattr(since, "attrs", {}).get("cursor")
     if not isinstance(start, int) or isinstance(start, bool) or start < 0:
         raise SettingsError('since is an earlier frame as it came, or its df.attrs["cursor"]')
@@ -98,6 +100,16 @@ def traces_df(
     frame: pd.DataFrame = table.unify_dictionaries().to_pandas(types_mapper={pa.large_string(): string}.get)
     frame.attrs["cursor"] = cursor
     return frame
+
+
+@functools.cache
+def add_accessor() -> None:
+    """Give every DataFrame `df.chat`, once pandas is needed at all."""
+    import pandas as pd
+
+    from socketnb.frames.chat import Chat
+
+    pd.api.extensions.register_dataframe_accessor("chat")(Chat)
 
 
 def messages_df(store: Columns, *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
