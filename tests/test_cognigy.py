@@ -795,7 +795,7 @@ def test_malformed_inputs_leave_the_endpoint_usable(inputs: list[tuple[int, int]
     assert not [e for e in effects if isinstance(e, Close)]
 
 
-# What a review found
+# What is hard to tell apart, and what must not go wrong
 
 
 def again(client: Any, now: float = 1.0) -> None:

@@ -858,7 +858,7 @@ def test_malformed_requests_leave_the_helpdesk_usable(requests: list[tuple[int, 
     assert [e for e in effects if isinstance(e, Run)]
 
 
-# What a review found
+# What is hard to tell apart, and what must not go wrong
 
 
 def desk(*talks: str, **changed: Any) -> Any:

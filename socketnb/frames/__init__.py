@@ -14,7 +14,7 @@ from socketnb.errors import SettingsError, unknown
 from socketnb.records import COLUMNS, CONTENT_KINDS, Choices, Delta, Did
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
 
@@ -157,14 +157,13 @@ def turns(traces: pd.DataFrame) -> pd.DataFrame:
     there = shown["kind"].isin(dialects.OFFERS).to_numpy()
     pairs = zip(offering, words[there], strict=True)
     words[there] = [c.text or None if isinstance(c, Choices) else said for c, said in pairs]
-    told = pd.Series(words, index=shown.index, dtype=object).groupby(level=TURN, observed=True)
     when = pd.concat([shown[["elapsed_ms"]], pieces[["elapsed_ms"]]]) if len(pieces) else shown
     times = when.groupby(level=TURN, observed=True)["elapsed_ms"]
     failed = rows[rows["error"].notna()]
     result = rows[~rows.index.duplicated()][[*TURN, "conversation", "at"]].assign(
         action=did.map(lambda d: d.verb if isinstance(d, Did) else None),
         user_text=actions["text"].where(did.map(lambda d: isinstance(d, Did) and bool(d.text)).astype(bool)),
-        reply_text=told.agg(lambda texts: "\n".join(filter(None, texts.dropna()))),
+        reply_text=_lines(shown.index, words),
         status=final["kind"].astype(object).where(final["kind"].isin(ENDINGS), final["text"]),
         first_ms=times.min(),
         last_ms=times.max(),
@@ -177,6 +176,16 @@ def turns(traces: pd.DataFrame) -> pd.DataFrame:
     result["status"] = [named.get(s, s) if isinstance(s, str) else "running" for s in result["status"]]
     result["messages"] = result["messages"].fillna(0)
     return _typed(result.sort_values("at", kind="stable"), TURN_COLUMNS)
+
+
+def _lines(index: pd.Index, words: Iterable[Any]) -> pd.Series:
+    """Return the words of each turn, a line a message. A loop: pandas would make a series for every turn."""
+    import pandas as pd
+
+    lines: dict[Any, list[str]] = {}
+    for turn, said in zip(index, words, strict=True):
+        lines.setdefault(turn, []).extend([said] if isinstance(said, str) and said else [])
+    return pd.Series(["\n".join(said) for said in lines.values()], index=index[~index.duplicated()], dtype=object)
 
 
 def sessions(traces: pd.DataFrame) -> pd.DataFrame:
