@@ -971,3 +971,60 @@ def test_settings_that_cannot_be_are_refused(changed: dict[str, Any], said: str)
 def test_a_prefix_that_no_url_has_is_refused(prefix: str) -> None:
     with pytest.raises(SettingsError, match="prefix is a path"):
         cognigy.server(given_(), ids(), options(prefix=prefix))
+
+
+def test_a_long_line_that_cannot_be_sent_is_refused_turn_by_turn() -> None:
+    client = ready()
+    client.act(1, say("hi"), 0.0)
+    for turn in range(2, 900):
+        client.act(turn, Action("submit", {"values": {}}), 0.0)
+    effects = client.received(*PING, 0.0)
+    assert [e.turn for e in effects if isinstance(e, TurnDone)] == list(range(1, 900))
+
+
+def test_an_error_belongs_to_its_turn() -> None:
+    client = ready()
+    client.act(1, say("a"), 0.0)
+    client.received("exception", {"message": "boom"}, 0.0)
+    client.act(2, Action("text", {"text": "b"}, at_once=True), 1.0)
+    assert [e.reason for e in client.timer(5.0) if isinstance(e, TurnDone)] == ["boom"]
+    client.received("output", output("by the way"), 6.0)
+    assert client.deadline is None
+    assert [e.turn for e in client.received(*PING, 7.0) if isinstance(e, TurnDone)] == [2]
+
+
+def test_several_turns_that_were_given_up_owe_a_final_ping_each() -> None:
+    client = ready()
+    client.act(1, say("a"), 0.0)
+    client.act(2, Action("text", {"text": "b"}, at_once=True), 0.0)
+    client.act(3, say("c"), 0.0)
+    client.abandon(2, 0.0)
+    client.abandon(1, 0.0)
+    first, second, third = (client.received(*PING, 1.0) for _ in range(3))
+    assert not [e for e in first if isinstance(e, Emit)]
+    assert [e.args[0]["text"] for e in second if isinstance(e, Emit)] == ["c"]
+    assert [e.turn for e in [*first, *second, *third] if isinstance(e, TurnDone)] == [3]
+
+
+def test_what_has_no_trace_id_does_not_hide_what_comes_again_after_it() -> None:
+    client = ready()
+    client.act(1, say("a"), 0.0)
+    error = {"type": "error", "data": {"error": {"message": "oops"}}}
+    for event in (error, output("A", traceId="t1")):
+        client.received("output", event, 0.0)
+    client.received(*PING, 0.0)
+    client.act(2, say("b"), 0.0)
+    again(client)
+    effects = [e for event in (error, output("A", traceId="t1")) for e in client.received("output", event, 1.0)]
+    effects += [*client.received(*PING, 1.0), *client.received("endpoint-ready", None, 1.0)]
+    assert "text" not in kinds(effects)
+    assert not [e for e in effects if isinstance(e, TurnDone)]
+
+
+def test_a_final_ping_alone_is_the_turn_s_own() -> None:
+    client = ready()
+    client.act(1, say("a"), 0.0)
+    client.received(*PING, 0.0)
+    client.act(2, say("to the agent"), 0.0)
+    again(client)
+    assert [e.turn for e in client.received(*PING, 1.0) if isinstance(e, TurnDone)] == [2]

@@ -11,8 +11,8 @@ After a lost link, an endpoint that keeps undelivered events sends again what wa
 it, and it is recorded as a status. An endpoint that sends again what was acknowledged before an input was sent has not
 heard of the input: it is sent again.
 
-A turn that nobody waits for any more still owes its `finalPing`: the next is held for a while, so that it does not
-take the answer of the one before for its own.
+A turn that nobody waits for any more still owes its `finalPing`: it holds the next for a while, which else would take
+its answer.
 
 Sources: the vendor's Socket.IO endpoint page; `@cognigy/socket-client` 4 and 5 for the order of events. What that
 client gets wrong is not copied: a reset is sent once, and an error that nobody listens for does no harm.
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -59,6 +59,15 @@ OWED = 5.0
 TRANSPORTS = {"websocket": ("websocket",), "polling": ("polling",), "auto": ("websocket", "polling")}
 
 
+@dataclass(slots=True)
+class _Input:
+    """An input that was sent."""
+
+    payload: dict[str, Any]
+    error: str = ""  # what came instead of an answer, so far
+    given_up: bool = False  # nobody waits for it; its finalPing may still come
+
+
 class Client(ClientMachine):
     """One conversation. `ids` gives a new unique string at each call."""
 
@@ -71,14 +80,12 @@ class Client(ClientMachine):
         self._due: dict[str, float] = {}  # step → when it is due
         self._resumes = False
         self._waiting: dict[int, Action] = {}  # turns in line, in order
-        self._running: dict[int, dict[str, Any]] = {}  # turns that were sent, and their inputs, the oldest first
+        self._running: dict[int, _Input] = {}  # turns that were sent, the oldest first
         self._uploads: dict[int, Action] = {}  # turns whose file is under way
         self._last = 0
-        self._error = ""  # of the turn under way
         self._pinged = ""  # how the turn before ended, if nothing came since
         self._card: dict[str, Any] = {}  # the adaptive card that came last
         self._heard = Heard()
-        self._owed = 0  # the turn that was given up, while its finalPing may still come
         self._spoke = False  # something was sent over this link
         self._unheard = False  # the endpoint has not heard of the turns under way
         self._answered = True  # something has come since the last input
@@ -87,7 +94,8 @@ class Client(ClientMachine):
         """Begin a link: say where it goes, and start the clock of its handshake."""
         s = self._settings
         if self._state == "expired":
-            self._session_id, self._resumes, self._heard = f"session-{self._ids()}", False, Heard()
+            self._session_id, self._resumes = f"session-{self._ids()}", False
+            self._heard, self._card = Heard(), {}
         self._state = "dialling"
         self._set(connect=now + s["timeout"])
         where = urlsplit(s["url"])
@@ -138,8 +146,9 @@ class Client(ClientMachine):
         """Nobody waits for this turn any more: the next in line may go."""
         self._waiting.pop(turn, None)
         self._uploads.pop(turn, None)
-        if self._running.pop(turn, None):
-            self._owe(turn, now)
+        if gone := self._running.get(turn):
+            gone.given_up, gone.error = True, ""
+            self._set(error=None, **{f"owed {turn}": now + OWED})
         return self._send_next(now)
 
     def received(self, event: str, payload: Any, now: float) -> list[ClientEffect]:
@@ -160,10 +169,10 @@ class Client(ClientMachine):
                 return [Record(event, "typing", payload, sender="bot", turn=self._turn, text=status)]
             case "output" | "finalPing":
                 ping = event == "finalPing" or as_dict(payload).get("type") == "finalPing"
-                quiet = bool(self._running) and not self._answered and not self._spoke
-                after = self._heard.again(payload, self._last, ping=ping, quiet=quiet)
+                after = self._heard.again(payload, self._last, ping=ping)
                 if after is not None:
-                    self._unheard |= quiet and not ping and after < self._turn
+                    quiet = bool(self._running) and not self._answered and not self._spoke
+                    self._unheard |= quiet and after < self._turn
                     again = Record(event, "status", payload, turn=self._turn, text="again, after the lost link")
                     return [again, *self._send_again(now)]
                 self._goes_on(now)
@@ -187,12 +196,12 @@ class Client(ClientMachine):
                 case "ready":
                     said = "no endpoint-ready has come: going on without (Cognigy.AI before 4.79 sends none)"
                     effects += self._ready(Record("endpoint-ready", "ready", None, "local", text=said), now)
-                case "error" if self._running:
+                case "error" if self._running and (said := self._running[self._turn].error):
                     turn = self._turn
                     del self._running[turn]
-                    effects += [*self._over(turn, "failed", self._error), *self._send_next(now)]
-                case "owed":
-                    self._owed = 0
+                    effects += [*self._over(turn, "failed", said), *self._send_next(now)]
+                case _ if name.startswith("owed"):
+                    self._running.pop(int(name.split()[1]), None)
                     effects += self._send_next(now)
                 case "expiry" if self._state == "ready":
                     self._state = "expired"
@@ -225,7 +234,7 @@ class Client(ClientMachine):
         if self._state != "ready":
             self._waiting = {turn: sent, **self._waiting}
             return [Reconnect("a new session", wanted=True)] if self._state == "expired" else []
-        return self._send(turn, sent, now)
+        return [*self._send(turn, sent, now), *self._send_next(now)]
 
     def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002 (all machines' form)
         """The link is gone. A turn under way goes on: its events may be kept for the next link."""
@@ -242,7 +251,9 @@ class Client(ClientMachine):
         if self._state != "opening":
             return [replace(record, kind="session")]
         self._state = "ready"
-        self._set(connect=None, ready=None, error=now + OWED if self._error else None)
+        self._set(
+            connect=None, ready=None, error=now + OWED if self._running and self._running[self._turn].error else None
+        )
         self._alive(now)
         record, self._resumes = replace(record, kind="resumed") if self._resumes else record, True
         if self._running and not self._answered and not self._unheard:
@@ -273,35 +284,31 @@ class Client(ClientMachine):
 
     @property
     def _turn(self) -> int:
-        return next(iter(self._running), self._owed or self._last)
+        return next(iter(self._running), self._last)
 
     @property
     def _busy(self) -> bool:
-        return bool(self._running or self._uploads or self._owed)
-
-    def _owe(self, turn: int, now: float) -> None:
-        """Hold the next turn until this one's `finalPing` has come, for a while."""
-        self._owed, self._error = turn, ""
-        self._set(error=None, owed=now + OWED)
+        return bool(self._running or self._uploads)
 
     def _goes_on(self, now: float) -> None:
         """Something came that may be of the turn under way."""
         self._answered = True
-        if self._error:
+        if self._running and self._running[self._turn].error:
             self._set(error=now + OWED)
 
     def _send_next(self, now: float) -> list[ClientEffect]:
-        if self._state != "ready" or self._busy or not self._waiting:
-            self._alive(now)
-            return []
-        turn = next(iter(self._waiting))
-        return self._send(turn, self._waiting.pop(turn), now)
+        effects: list[ClientEffect] = []
+        while self._state == "ready" and self._waiting and not self._busy:
+            turn = next(iter(self._waiting))
+            effects += self._send(turn, self._waiting.pop(turn), now)
+        self._alive(now)
+        return effects
 
     def _send(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
         s = self._settings
         self._last = turn
         if problem := self._problem(action):
-            return [*self._over(turn, "failed", f"{problem}; nothing was sent"), *self._send_next(now)]
+            return self._over(turn, "failed", f"{problem}; nothing was sent")
         if action.verb == "upload" and "attachment" not in action.fields:
             self._uploads[turn] = action
             self._alive(now)
@@ -315,8 +322,8 @@ class Client(ClientMachine):
             "passthroughIP": s["passthrough_ip"],
             **inputs_of(action, self._card),
         }
-        self._running[turn] = payload
-        self._error, self._spoke, self._answered = "", True, False
+        self._running[turn] = _Input(payload)
+        self._spoke, self._answered = True, False
         self._alive(now)
         said = label(action, did(payload))
         return [Record("processInput", "action", payload, "out", "user", turn, said), Emit("processInput", (payload,))]
@@ -339,10 +346,10 @@ class Client(ClientMachine):
         self._alive(now)
         return [
             effect
-            for turn, payload in self._running.items()
+            for turn, sent in self._running.items()
             for effect in (
-                Record("processInput", "status", payload, "out", turn=turn, text="sent again: it was not heard"),
-                Emit("processInput", (payload,)),
+                Record("processInput", "status", sent.payload, "out", turn=turn, text="sent again: it was not heard"),
+                Emit("processInput", (sent.payload,)),
             )
         ]
 
@@ -387,16 +394,13 @@ class Client(ClientMachine):
         twin = self._pinged not in ("", event)
         self._pinged = "" if twin else event
         said = Record(event, "status", payload, turn=self._turn, text=f"finalPing {reason}".strip())
-        if self._owed and not twin:
-            self._owed = 0
-            self._set(owed=None)
-            return [said, *self._send_next(now)]
         if twin or not self._running:
             return [said]
         turn = self._turn
-        del self._running[turn]
-        self._set(error=None)
-        self._error = ""
+        sent = self._running.pop(turn)
+        self._set(error=None, **{f"owed {turn}": None})
+        if sent.given_up:
+            return [said, *self._send_next(now)]
         record = Record(event, "status", payload, turn=turn, text="completed", final=True)
         done = TurnDone(turn, "completed", reason if reason != "regular" else None)
         return [record, done, *self._send_next(now)]
@@ -409,7 +413,7 @@ class Client(ClientMachine):
         record = Record(event, "error", payload, turn=self._turn, error=said)
         if self._state == "opening" and not self._resumes:
             return [record, Failed(f"the endpoint refuses: {said}", "refused")]
-        if self._running:
-            self._error = said
+        if self._running and not self._running[self._turn].given_up:
+            self._running[self._turn].error = said
             self._set(error=now + OWED)
         return [record]
