@@ -1076,3 +1076,163 @@ def test_an_acknowledgement_with_nothing_in_it_is_a_receipt() -> None:
     client.act(1, say("hi", "a"), 0.0)
     assert not client.acked("support 1", [{"status_code": 200, "data": {}}], 0.0)
     assert not client.closed(0.0), "it was heard"
+
+
+def relink(client: Any, *listed: dict[str, Any]) -> list[Any]:
+    """Lose the link, open the next, and be told the conversations."""
+    lost = client.closed(10.0)
+    client.dial(10.0)
+    client.opened(10.0)
+    return [*lost, *client.fetched("conversations", 200, json.dumps(listed).encode(), 10.0)]
+
+
+def test_a_long_line_in_a_conversation_that_is_closed_is_refused_turn_by_turn() -> None:
+    client = desk("a")
+    for turn in range(1, 900):
+        client.act(turn, say("hi", "a"), 0.0)
+    effects = client.received("customer_support_closed", {"data": {"ticket_chat_id": "a"}}, 0.0)
+    assert [turn for turn, _ in over(effects)] == list(range(1, 900))
+
+
+def test_after_a_first_turn_that_was_given_up_its_conversation_is_gone_on_with() -> None:
+    client = desk()
+    client.act(1, say("a"), 0.0)
+    client.abandon(1, 0.0)
+    client.timer(5.0)
+    client.received("support", reply("c1", "late"), 6.0)
+    assert sent(client.act(2, say("b"), 7.0))[0]["ticket_chat_id"] == "c1"
+
+
+def test_what_waited_behind_a_refused_beginning_begins_one_conversation() -> None:
+    client = desk()
+    client.act(1, say("a"), 0.0)
+    client.act(2, say("b"), 0.0)
+    effects = client.received("support", {"status_code": 400, "message": "no", "data": {}}, 0.0)
+    assert [about["message"] for about in sent(effects)] == ["b"]
+    assert not sent(client.act(3, say("c"), 0.0))
+    assert sent(client.received("support", reply("c1"), 0.0))[0]["ticket_chat_id"] == "c1"
+
+
+def test_what_was_missed_ends_no_turn_that_was_sent_since() -> None:
+    client = desk("a")
+    client.act(1, say("one", "a"), 0.0)
+    client.received("support", reply("a", "first", date_created="2026-01-01T10:00:00Z"), 0.0)
+    client.act(2, say("two", "a"), 0.0)
+    effects = relink(client, {"id": "a"})
+    assert over(effects) == [(2, "failed")]
+    client.act(3, say("three", "a"), 10.0)
+    effects = client.timer(15.0)
+    assert [about["message"] for about in sent(effects)] == ["three"], "the lost one holds it for a while"
+    told = {"messages": [{**missed("to two", "2026-01-01T10:00:05Z"), "sender": "sate"}]}
+    assert not over(client.fetched("messages a", 200, json.dumps(told).encode(), 16.0))
+
+
+@pytest.mark.parametrize(("verb", "event"), [("read", "mark_conversation_read"), ("leave", "leave_support")])
+def test_an_acknowledgement_alone_ends_what_has_no_more_to_say(verb: str, event: str) -> None:
+    client = desk("a")
+    client.act(1, act(verb, "a"), 0.0)
+    assert over(client.acked(f"{event} 1", [{"status_code": 200, "data": {}}], 0.0)) == [(1, "completed")]
+
+
+def test_a_turn_that_an_agent_took_over_meanwhile_is_over() -> None:
+    client = desk("a")
+    client.act(1, say("hi", "a"), 0.0)
+    client.received("support_echo", {"data": {}}, 0.0)
+    assert over(relink(client, {"id": "a", "responder": "agent"})) == [(1, "completed")]
+    assert sent(client.act(2, say("hello Ada", "a"), 10.0))
+
+
+def test_a_call_ends_with_its_conversation_or_when_the_helpdesk_knows_none() -> None:
+    for end in ("closed", "rejected"):
+        client = desk("a", "b")
+        client.act(1, act("call", "a"), 0.0)
+        client.received("call_support", {"data": {"token": "t", "ticket_chat_id": "a", "ticket_call_id": "c"}}, 0.0)
+        if end == "closed":
+            effects = client.received("customer_support_closed", {"data": {"ticket_chat_id": "a"}}, 0.0)
+        else:
+            client.act(2, act("hang_up"), 0.0)
+            effects = client.received("close_call_support", {"status_code": 404, "message": "none"}, 0.0)
+        assert [e.id for e in effects if isinstance(e, CallEnded)] == ["c"]
+        assert [e for e in client.act(3, act("call", "b"), 0.0) if isinstance(e, Emit)]
+
+
+def test_a_message_that_closes_a_conversation_ends_what_waits_in_it() -> None:
+    client = desk("a")
+    client.act(1, say("hi", "a"), 0.0)
+    effects = client.received(
+        "customer_support", reply("a", "bye", "agent", close_support=True, closed_support=True), 0.0
+    )
+    assert over(effects) == [(1, "completed")]
+    assert sent(client.act(2, say("again"), 0.0))[0]["ticket_chat_id"] is None
+
+
+def test_what_was_missed_over_two_lost_links_is_shown() -> None:
+    client = desk("a")
+    client.received("support", reply("a", "known", date_created="2026-01-01T10:00:00Z"), 0.0)
+    relink(client, {"id": "a"})
+    client.received("customer_support", reply("a", "live", "agent", date_created="2026-01-01T10:00:09Z"), 10.0)
+    relink(client, {"id": "a"})
+    told = json.dumps({"messages": [missed("between", "2026-01-01T10:00:05Z")]}).encode()
+    assert texts(client.fetched("messages a", 200, told, 10.0)) == ["between"]
+
+
+def test_a_message_in_a_known_conversation_is_not_of_the_turn_that_begins_another() -> None:
+    client = desk("a")
+    client.act(1, say("hi", "a"), 0.0)
+    client.received("support", reply("a"), 0.0)
+    client.act(2, say("new", ""), 0.0)
+    effects = client.received("customer_support", reply("a", "Ada", "agent"), 0.0)
+    assert [(e.turn, e.conversation) for e in effects if isinstance(e, Record) and e.kind == "text"] == [(1, "a")]
+
+
+def test_a_list_that_comes_late_unsets_nothing() -> None:
+    client = eusate.client(given_(), ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    client.timer(2.0)
+    client.act(1, say("hi"), 2.0)
+    client.received("support", reply("c1"), 2.0)
+    client.fetched("conversations", 200, b"[]", 3.0)
+    assert sent(client.act(2, say("more"), 3.0))[0]["ticket_chat_id"] == "c1"
+
+
+def test_a_first_link_that_is_lost_before_the_list_came_is_no_first_link_yet() -> None:
+    client = eusate.client(given_(conversation_id="gone"), ids())
+    client.dial(0.0)
+    client.opened(0.0)
+    client.closed(1.0)
+    client.dial(1.0)
+    client.opened(1.0)
+    latest = missed("last week", "2026-01-01T10:00:00Z")
+    effects = client.fetched("conversations", 200, json.dumps([{"id": "a", "latest_message": latest}]).encode(), 1.0)
+    assert texts(effects) == []
+    assert [e.kind for e in effects if isinstance(e, Record)][-1] == "ready"
+    assert sent(client.act(1, say("hi"), 1.0))[0]["ticket_chat_id"] is None
+
+
+def test_a_conversation_that_the_helpdesk_does_not_know_is_not_gone_on_with() -> None:
+    client = desk("a")
+    client.act(1, say("hi", "a"), 0.0)
+    client.received("support", reply("a"), 0.0)
+    client.act(2, say("hi", "typo"), 0.0)
+    client.received("support", {"status_code": 404, "message": "no", "data": {}}, 0.0)
+    assert sent(client.act(3, say("hi"), 0.0))[0]["ticket_chat_id"] == "a"
+
+
+def test_pressing_a_button_of_another_conversation_is_not_speaking_in_it() -> None:
+    client = desk("a", "b")
+    client.act(1, say("hi", "a"), 0.0)
+    client.received("support", reply("a"), 0.0)
+    client.act(2, Action("press", {"choice": Choice(CLOSE, {"close": "b"})}), 0.0)
+    client.received("close_support", reply("b", "bye", close_support=True, closed_support=True), 0.0)
+    assert sent(client.act(3, say("more"), 0.0))[0]["ticket_chat_id"] == "a"
+
+
+def test_an_echo_that_comes_after_the_reply_marks_no_other_turn() -> None:
+    client = desk("a", "b")
+    client.received("support_handler_changed", {"data": {"ticket_chat_id": "b", "handler": "agent"}}, 0.0)
+    client.act(1, say("hi", "a"), 0.0)
+    client.act(2, say("to the agent", "b"), 0.0)
+    client.received("support", reply("a"), 0.0)
+    assert not over(client.received("support_echo", {"data": {}}, 0.0))
+    assert over(client.received("support_echo", {"data": {}}, 0.0)) == [(2, "completed")]

@@ -3,7 +3,9 @@
 A customer enters a personal room right after connecting, and holds up to three open conversations, each with a room of
 its own, entered once its id is known; after a lost link all are entered again. A turn is for the conversation that the
 one before was for, unless it names another; one that begins a conversation has a name of ours (`NEW`) until the
-helpdesk gives its id. In each conversation one turn is under way at a time.
+helpdesk gives its id. In each conversation one turn is under way at a time, also where it asks to be sent at once:
+answers name no turn. One that was given up, or lost with its link, holds the next for a while, which else would take
+its answer.
 
 A turn ends with the `support` reply to it. While an agent is the handler nobody knows when a reply comes: the turn
 ends with its echo, and what the agent says (`customer_support`) comes by itself. Which rule it was is its reason.
@@ -75,6 +77,7 @@ class _Turn:
     talk: str  # its conversation, or a name that begins with NEW
     before: str  # the conversation that the turn before was for
     sent: bool = False
+    link: int = 0  # that it was sent over
     acked: bool = False
     echoed: bool = False
     given_up: bool = False  # nobody waits for it; its answer may still come
@@ -93,11 +96,15 @@ class Client(ClientMachine):
         self._settings = settings
         self._open = self._ready = False  # the link; and whether the conversations are known
         self._links = 0
+        self._told = self._was_ready = False  # the list of conversations has come; the session has been ready
+        self._asked: set[str] = set()  # conversations whose messages are asked for
+        self._echoes = 0  # that are still to come of turns that are over
         self._talks: dict[str, Talk] = {}
         self._left: set[str] = set()  # conversations whose room the customer has left
         self._target = str(settings["conversation_id"] or "")  # what the next turn is for; "": a new one
         self._turns: dict[int, _Turn] = {}  # in line or under way, in their order
         self._last = 0
+        self._last_in: dict[str, int] = {}  # the same, of each conversation
         self._seen: dict[tuple[str, str, int, str], None] = {}
         self._latest: dict[str, int] = {}  # conversation → the time of its last message
         self._since: dict[str, int] = {}  # the same, when the link was lost
@@ -131,21 +138,27 @@ class Client(ClientMachine):
         for talk in there:
             effects += self._enter(talk) if talk not in self._left else []
         effects += self._fetch("conversations", "conversations/?closed=false")
+        self._asked = set(there)
         for talk in there:
             path = f"conversations/{quote(talk, safe='', errors='replace')}/messages/"
             effects += self._fetch(f"messages {talk}", path)
         return effects
 
-    def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002
+    def closed(self, now: float) -> list[ClientEffect]:
         """The link is gone: what was not heard of has failed, the reply to the rest is waited for."""
-        if self._open:
-            self._since = dict(self._latest)
+        if self._open:  # what was asked for and did not come is asked for again
+            self._since |= {talk: at for talk, at in self._latest.items() if talk not in self._asked}
         self._open = self._ready = False
+        self._echoes = 0
         self._set(connect=None, talks=None)
         effects: list[ClientEffect] = []
-        for turn in [turn for turn in self._turns.values() if turn.sent]:
-            if turn.event != "support" or not (turn.acked or turn.echoed):
+        for turn in [turn for turn in self._turns.values() if turn.sent and not turn.given_up]:
+            if turn.event != "support":
                 effects += self._finish(turn, "failed", LOST)
+            elif not (turn.acked or turn.echoed):
+                effects += self._end(turn, "failed", LOST)
+                turn.given_up = True
+                self._set(**{f"owed {turn.number}": now + OWED})
         return effects
 
     def timer(self, now: float) -> list[ClientEffect]:
@@ -158,7 +171,7 @@ class Client(ClientMachine):
         if "talks" in due:
             effects += self._go_on("the helpdesk has not told its conversations yet: going on without")
         for turn in [turn for turn in self._turns.values() if turn.given_up and f"owed {turn.number}" in due]:
-            del self._turns[turn.number]
+            self._forget(turn)
         return effects + self._send_next()
 
     def _set(self, **due: float | None) -> None:
@@ -171,8 +184,8 @@ class Client(ClientMachine):
             return []
         self._ready = True
         self._set(talks=None)
-        kind = "ready" if self._links == 1 else "resumed"
-        return [Ready(None), Record("ready", kind, None, "local", text=said), *self._send_next()]
+        kind, self._was_ready = "resumed" if self._was_ready else "ready", True
+        return [Ready(None), Record("ready", kind, None, "local", text=said)]
 
     def _enter(self, talk: str) -> list[ClientEffect]:
         return self._emit("enter_support", {"ticket_chat_id": talk}, "session", talk)
@@ -194,7 +207,7 @@ class Client(ClientMachine):
         if sum(not each.sent for each in self._turns.values()) >= QUEUE:
             return self._refuse(turn, f"{QUEUE} messages wait already: wait for the helpdesk")
         talk, before = self._talk_for(turn, action), self._target
-        if EVENTS[action.verb] in BEGINS or action.conversation:
+        if EVENTS[action.verb] in BEGINS:
             self._target = talk
         self._turns[turn] = _Turn(turn, action, talk, before)
         return self._send_next()
@@ -222,34 +235,39 @@ class Client(ClientMachine):
         return self._send_next()
 
     def _forget(self, turn: _Turn) -> None:
-        """Let go of a turn. After one that was to begin a conversation and did not, the next is for that before."""
+        """Let go of a turn. If there is no such conversation after all, the next is for the one before."""
         self._turns.pop(turn.number, None)
         self._set(**{f"owed {turn.number}": None})
-        if turn.talk.startswith(NEW) and self._target == turn.talk:
+        others = any(each.talk == turn.talk for each in self._turns.values())
+        if self._target == turn.talk and turn.talk not in self._talks and not others:
             self._target = turn.before
 
     def _send_next(self) -> list[ClientEffect]:
         """Send what waits and whose conversation is free; one conversation is begun at a time."""
         effects: list[ClientEffect] = []
+        busy: set[str] = set()
         for turn in list(self._turns.values()) if self._ready else ():
-            if turn.sent or turn.number not in self._turns:
-                continue
-            ahead = (each.talk for each in self._turns.values() if each.number < turn.number)
-            if turn.action.at_once or not any(_name(talk) == _name(turn.talk) for talk in ahead):
+            if not turn.sent and _name(turn.talk) not in busy:
                 effects += self._send(turn)
+            if turn.number in self._turns:
+                busy.add(_name(turn.talk))
         return effects
 
     def _send(self, turn: _Turn) -> list[ClientEffect]:
-        self._last = turn.number
+        self._last = self._last_in[turn.talk] = turn.number
         if problem := self._problem(turn):
             self._forget(turn)
             return self._refuse(turn.number, f"{problem}; nothing was sent", turn.talk)
-        turn.sent = True
-        self._left.discard(turn.talk)
+        turn.sent, turn.link = True, self._links
+        effects: list[ClientEffect] = []
+        if turn.event in BEGINS and turn.talk in self._left:
+            self._left.discard(turn.talk)
+            effects = self._enter(turn.talk)
         talk = "" if turn.talk.startswith(NEW) else turn.talk
         payload = payload_of(turn.action, self._settings["session_id"], talk)
         what = did(turn.event, payload)
-        return self._emit(turn.event, payload, "action", talk, turn=turn.number, text=what.text or what.verb)
+        said = what.text or what.verb
+        return [*effects, *self._emit(turn.event, payload, "action", talk, turn=turn.number, text=said)]
 
     def _problem(self, turn: _Turn) -> str | None:
         """Return why this cannot be sent, if so."""
@@ -288,17 +306,18 @@ class Client(ClientMachine):
     def _refuse(self, turn: int, reason: str, talk: str = "") -> list[ClientEffect]:
         record = Record("turn", "error", None, "local", "system", turn, "failed", final=True, error=reason)
         known = talk if talk in self._talks else None
-        return [replace(record, conversation=known), TurnDone(turn, "failed", reason), *self._send_next()]
+        return [replace(record, conversation=known), TurnDone(turn, "failed", reason)]
 
     def _finish(self, turn: _Turn, status: Status, reason: str) -> list[ClientEffect]:
-        """End a turn, for this reason."""
+        """End a turn, for this reason, and let go of it."""
         self._forget(turn)
-        if turn.given_up:
-            return self._send_next()
+        return [] if turn.given_up else self._end(turn, status, reason)
+
+    def _end(self, turn: _Turn, status: Status, reason: str) -> list[ClientEffect]:
         kind, error = ("error", reason) if status == "failed" else ("status", None)
         known = turn.talk if turn.talk in self._talks else None
         record = Record("turn", kind, None, "local", turn=turn.number, text=status, final=True, error=error)
-        return [replace(record, conversation=known), TurnDone(turn.number, status, reason), *self._send_next()]
+        return [replace(record, conversation=known), TurnDone(turn.number, status, reason)]
 
     def _waiting_for(self, event: str, talk: str, number: int = 0) -> _Turn | None:
         """Return the turn that an answer is for.
@@ -320,8 +339,9 @@ class Client(ClientMachine):
         return next((turn.talk for turn in self._turns.values() if turn.sent and turn.talk.startswith(NEW)), NEW)
 
     def _turn_in(self, talk: str) -> int:
-        mine = (turn.number for turn in self._turns.values() if turn.sent and turn.talk in (talk, self._beginning()))
-        return next(mine, self._last)
+        name = talk if talk in self._talks else self._beginning()
+        mine = (turn.number for turn in self._turns.values() if turn.sent and turn.talk in (talk, name))
+        return next(mine, self._last_in.get(talk, self._last))
 
     # What comes
 
@@ -331,12 +351,15 @@ class Client(ClientMachine):
         if turn := self._turns.get(int(number)):
             turn.acked = True
         about = as_dict(args[0] if args else None)
-        answer = as_dict(about.get("data")) or _code(about) >= 400  # noqa: PLR2004 (as in HTTP)
-        return self._came(event, about, int(number)) if answer else []
+        # An empty one is a receipt, unless the answer has nothing in it anyway.
+        empty = not about.get("data") and _code(about) < 400  # noqa: PLR2004 (as in HTTP)
+        if not about or (empty and event in (*BEGINS, "close_support", "close_call_support")):
+            return []
+        return [*self._came(event, about, int(number)), *self._send_next()]
 
     def received(self, event: str, payload: Any, now: float) -> list[ClientEffect]:  # noqa: ARG002
         """An event came."""
-        return self._came(event, payload, 0)
+        return [*self._came(event, payload, 0), *self._send_next()]
 
     def _came(self, event: str, payload: Any, number: int) -> list[ClientEffect]:
         """Read what came, in the envelope that all have; an acknowledgement names the number of its turn."""
@@ -378,7 +401,8 @@ class Client(ClientMachine):
             return [Record(event, kind, payload, turn=self._last, error=error)]
         known = turn.talk if turn.talk in self._talks else None
         record = Record(event, "error", payload, turn=turn.number, text="rejected", error=why, conversation=known)
-        return [record, *self._finish(turn, "rejected", why)]
+        hung_up = self._call_over(turn.talk, None, why) if event == "close_call_support" else []
+        return [record, *hung_up, *self._finish(turn, "rejected", why)]
 
     def _done(self, event: str, payload: Any, talk: str, number: int) -> list[ClientEffect]:
         """Record the answer to a request, and end its turn."""
@@ -402,7 +426,8 @@ class Client(ClientMachine):
         begun = self._beginning()
         for turn in self._turns.values():
             turn.talk = talk if turn.talk == begun else turn.talk
-        self._target = talk if self._target == begun else self._target
+        self._target = talk if self._target in (begun, "") else self._target
+        self._last_in[talk] = self._last_in.pop(begun, self._last)
         return [*self._update(talk), *self._keep(), *(self._enter(talk) if self._open else [])]
 
     def _keep(self) -> list[ClientEffect]:
@@ -424,11 +449,15 @@ class Client(ClientMachine):
     ) -> list[ClientEffect]:
         """Record what somebody said; a `support` reply ends the turn that waits for it."""
         talk, words, who = as_text(data.get("ticket_chat_id")), data.get("message"), as_text(data.get("sender"))
+        if number and not talk and (mine := self._turns.get(number)) and not mine.talk.startswith(NEW):
+            talk = mine.talk
         if not talk or not isinstance(words, str):
             what = f"{'message' if talk else 'ticket_chat_id'} is missing"
             return [misread(event, payload, what, self._turn_in(talk))]
         replies = who != "customer" and (event == "support" or (missed and who == "sate"))
         turn = self._waiting_for("support", talk, number) if replies else None
+        if turn and missed and turn.link == self._links:  # it was sent since
+            turn = None
         # Eusate's times may have whole seconds, and two replies of one second may be the same.
         twin = turn is not None and (turn.acked or turn.echoed) and not missed and (time_of(data) or 1) % 10**9 == 0
         if self._is_again(talk, who, data, words) and not twin:
@@ -446,7 +475,10 @@ class Client(ClientMachine):
             conversation=talk,
         )
         effects = [record, *effects, *self._after(talk, who, data, missed=missed)]
-        return effects + (self._finish(turn, "completed", "support") if turn else [])
+        if not turn or turn.number not in self._turns:
+            return effects
+        self._echoes += not turn.echoed and not missed
+        return effects + self._finish(turn, "completed", "support")
 
     def _is_again(self, talk: str, who: str, data: dict[str, Any], words: str) -> bool:
         if (at := time_of(data)) is None:
@@ -469,14 +501,16 @@ class Client(ClientMachine):
             effects += self._update(talk, handler="agent")
         if "close_support" in data:
             closed = data.get("closed_support") is True
-            effects += self._update(talk, suggested=data["close_support"] is True and not closed, closed=closed)
+            effects += self._update(talk, suggested=data["close_support"] is True and not closed)
+            effects += self._over(talk, "closed_support") if closed else []
         if not reads or not self._open:
             return effects
         return [*effects, *self._emit("mark_conversation_read", payload_of(READ, "", talk), "read", talk)]
 
     def _echo(self, payload: Any, talk: str) -> list[ClientEffect]:
         turn = self._waiting_for("support", talk)
-        if not turn or turn.echoed:
+        late, self._echoes = bool(self._echoes and not talk), max(0, self._echoes - 1)
+        if not turn or turn.echoed or late:
             return [Record("support_echo", "ack", payload, turn=self._turn_in(talk), conversation=talk or None)]
         turn.echoed = True
         known = self._talks.get(turn.talk)
@@ -495,10 +529,13 @@ class Client(ClientMachine):
         record = Record(event, "handler", payload, turn=self._turn_in(talk), text=text, conversation=talk)
         effects = self._known(talk)
         effects += self._update(talk, handler="agent" if is_agent else "bot", agent=agent if is_agent else "")
+        return [record, *effects, *(self._taken_over(talk) if is_agent else [])]
+
+    def _taken_over(self, talk: str) -> list[ClientEffect]:
+        """End the turn that the bot was heard to have, and will not answer any more."""
         turn = self._waiting_for("support", talk)
-        if is_agent and turn and turn.echoed:  # the bot will not answer this any more
-            return [record, *effects, *self._finish(turn, "completed", event)]
-        return [record, *effects]
+        heard = turn and (turn.echoed or (turn.acked and turn.link < self._links))
+        return self._finish(turn, "completed", "support_handler_changed") if turn and heard else []
 
     def _auto_closed(self, payload: Any, talk: str) -> list[ClientEffect]:
         event = "customer_support_closed"
@@ -511,6 +548,7 @@ class Client(ClientMachine):
     def _over(self, talk: str, event: str) -> list[ClientEffect]:
         """A conversation is closed, and with it what waits for a reply in it."""
         effects = self._update(talk, closed=True, suggested=False, unread=0)
+        effects += self._call_over(talk, None, "the conversation was closed")
         for turn in [turn for turn in self._turns.values() if turn.sent and turn.talk == talk]:
             effects += self._finish(turn, "completed", event) if turn.event == "support" else []
         return effects + ([Keep("conversation_id", "")] if self._target == talk else [])
@@ -553,15 +591,21 @@ class Client(ClientMachine):
         talk = talk or (turn.talk if turn else "")
         at = turn.number if turn else self._turn_in(talk)
         effects: list[ClientEffect] = [Record(event, "call", payload, turn=at, text=text, conversation=talk or None)]
-        if talk in self._calls and call in ("", self._calls[talk]):
-            effects.append(CallEnded(self._calls.pop(talk), as_text(data.get("call_end_time")) or None, text))
+        if call in ("", self._calls.get(talk)):
+            effects += self._call_over(talk, as_text(data.get("call_end_time")) or None, text)
         return effects + (self._finish(turn, "completed", event) if turn else [])
+
+    def _call_over(self, talk: str, ended: str | None, reason: str) -> list[ClientEffect]:
+        return [CallEnded(self._calls.pop(talk), ended, reason)] if talk in self._calls else []
 
     # The HTTP interface
 
     def fetched(self, name: str, status: int, body: bytes, now: float) -> list[ClientEffect]:  # noqa: ARG002
         """The list of conversations, or the messages of one, came; a helpdesk that has neither is used all the same."""
         what, _, talk = name.partition(" ")
+        return [*self._read(what, talk, status, body), *self._send_next()]
+
+    def _read(self, what: str, talk: str, status: int, body: bytes) -> list[ClientEffect]:
         try:
             answer = json.loads(body) if status == 200 else None  # noqa: PLR2004
         except ValueError:
@@ -574,13 +618,15 @@ class Client(ClientMachine):
         if what == "conversations":
             listed = [about for about in map(as_dict, as_list(answer)) if as_text(about.get("id"))]
             effects = [effect for about in listed for effect in self._listed(about)]
-            if self._links == 1 and self._target not in [about["id"] for about in listed]:
-                self._target = self._target if self._target.startswith(NEW) else ""  # what was kept is over
+            self._told = True
+            if self._target == self._settings["conversation_id"] and self._target not in self._talks:
+                self._target = ""  # what was kept is over
             return [*effects, *self._go_on(f"{len(listed)} conversations are open")]
+        self._asked.discard(talk)
         about = as_dict(answer)
         messages = map(as_dict, as_list(about.get("messages")))
         effects = [effect for each in messages for effect in self._missed(talk, each)]
-        if about.get("closed") is True and not self._talks[talk].closed:
+        if about.get("closed") is True and not self._talks.get(talk, Talk(talk)).closed:
             text = "the helpdesk has closed it"
             effects += [Record("messages", "ended", None, "local", turn=self._last, text=text, conversation=talk)]
             effects += self._over(talk, "closed meanwhile")
@@ -590,7 +636,7 @@ class Client(ClientMachine):
         """Take note of a conversation that the helpdesk lists."""
         talk = str(about["id"])
         new = talk not in self._talks
-        if new and self._links == 1 and self._beginning() != NEW:  # it may be the one that is being begun
+        if new and not self._told and self._beginning() != NEW and self._links == 1:  # may be the one being begun
             return []
         latest = as_dict(about.get("latest_message"))
         effects = self._known(talk)
@@ -600,7 +646,8 @@ class Client(ClientMachine):
         suggested = about.get("close_support") is True
         effects += self._update(talk, handler="agent" if is_agent else "bot", agent=agent, unread=unread)
         effects += self._update(talk, suggested=suggested, closed=about.get("closed") is True)
-        if self._links == 1:  # what was said before this session is known
+        effects += self._taken_over(talk) if is_agent else []
+        if not self._told and self._beginning() == NEW:  # what was said before this session is known
             self._is_again(talk, as_text(latest.get("sender")), latest, as_text(latest.get("message")))
             return effects
         return effects + (self._missed(talk, latest) if new else [])

@@ -370,7 +370,8 @@ class Server(ServerMachine):
         following: list[ServerEffect] = [Run(talk.id, talk.inputs[0])] if talk.inputs else []
         if error:
             talk.parts.clear()
-            return [Emit("support", (self._envelope(talk.asking, error, {}, 500),), talk.asking), *following]
+            envelope = self._envelope(talk.asking, error, {"ticket_chat_id": talk.id}, 500)
+            return [Emit("support", (envelope,), talk.asking), *following]
         if talk.silent:
             talk.silent = False
             talk.parts.clear()
