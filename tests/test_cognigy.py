@@ -1021,10 +1021,15 @@ def test_what_has_no_trace_id_does_not_hide_what_comes_again_after_it() -> None:
     assert not [e for e in effects if isinstance(e, TurnDone)]
 
 
-def test_a_final_ping_alone_is_the_turn_s_own() -> None:
+@pytest.mark.parametrize("typing", [True, False])
+def test_a_final_ping_alone_is_the_turn_s_own_if_anything_shows_that_its_input_was_heard(typing: Any) -> None:
     client = ready()
     client.act(1, say("a"), 0.0)
     client.received(*PING, 0.0)
-    client.act(2, say("to the agent"), 0.0)
+    client.act(2, say("b"), 0.0)
+    if typing:
+        client.received("typingStatus", {"status": "typingOn"}, 0.0)
     again(client)
-    assert [e.turn for e in client.received(*PING, 1.0) if isinstance(e, TurnDone)] == [2]
+    effects = [*client.received(*PING, 1.0), *client.received("endpoint-ready", None, 1.0)]
+    assert [e.turn for e in effects if isinstance(e, TurnDone)] == ([2] if typing else [])
+    assert not [e for e in effects if isinstance(e, Emit)]

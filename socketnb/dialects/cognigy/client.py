@@ -169,10 +169,10 @@ class Client(ClientMachine):
                 return [Record(event, "typing", payload, sender="bot", turn=self._turn, text=status)]
             case "output" | "finalPing":
                 ping = event == "finalPing" or as_dict(payload).get("type") == "finalPing"
-                after = self._heard.again(payload, self._last, ping=ping)
+                quiet = bool(self._running) and not self._answered and not self._spoke
+                after = self._heard.again(payload, self._last, ping=ping, quiet=quiet)
                 if after is not None:
-                    quiet = bool(self._running) and not self._answered and not self._spoke
-                    self._unheard |= quiet and after < self._turn
+                    self._unheard |= quiet and not ping and after < self._turn
                     again = Record(event, "status", payload, turn=self._turn, text="again, after the lost link")
                     return [again, *self._send_again(now)]
                 self._goes_on(now)

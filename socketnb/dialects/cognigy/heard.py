@@ -1,8 +1,8 @@
 """What came, so that what an endpoint sends again after a lost link is known.
 
 Events have no id, but outputs have a traceId, by which one that comes again is known. An output without one is never
-taken for one that came before: two answers may well be the same. A `finalPing` comes again only after the output that
-it came after.
+taken for one that came before: two answers may well be the same. A `finalPing` comes again after the output that it
+came after; alone, it is that of the turn under way, unless nothing else shows that its input was ever heard.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ class Heard:
         """The link is lost: what came may come again."""
         self._left, self._known = list(self._marks), False
 
-    def again(self, payload: Any, turn: int, *, ping: bool) -> int | None:
+    def again(self, payload: Any, turn: int, *, ping: bool, quiet: bool) -> int | None:
         """Return after which turn this came before, if it comes again; else take note of it, and return None.
 
         Args:
             payload: the event's payload.
             turn: the last turn that was sent.
             ping: it is a `finalPing`; these are all alike.
+            quiet: the turn under way was sent over an earlier link, and nothing came of it yet.
         """
         trace = as_dict(as_dict(payload).get("data")).get("traceId")
         mark = PING if ping else fingerprint(json.dumps(payload, default=str)) if trace else ""
-        found = self._place(mark)
+        found = self._place(mark, quiet=quiet)
         if found is None:
             self._marks.append((mark, turn))
             if mark:  # what is new ends what comes again; of what has no traceId nobody knows
@@ -51,9 +52,10 @@ class Heard:
         self._left, self._known = self._left[found + 1 :], True
         return after
 
-    def _place(self, mark: str) -> int | None:
+    def _place(self, mark: str, *, quiet: bool) -> int | None:
         """Return where this stands in what may come again."""
         if mark == PING:
-            following = next((n for n, (before, _) in enumerate(self._left) if before), 0)
-            return following if self._known and self._left and self._left[following][0] == PING else None
+            last = len(self._left) - 1
+            following = next((n for n, (before, _) in enumerate(self._left) if before), 0) if self._known else last
+            return following if (self._known or quiet) and self._left and self._left[following][0] == PING else None
         return next((n for n, (before, _) in enumerate(self._left) if before == mark), None) if mark else None
