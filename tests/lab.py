@@ -85,16 +85,17 @@ class Lab:
         dialog = page.locator(".jp-Dialog")
         accept = dialog.locator("button.jp-mod-accept")
         page.add_locator_handler(dialog, lambda: accept.click())  # noqa: PLW0108 (it would be handed the dialog)
-        page.goto(f"{url}lab/tree/{path}?token={TOKEN}&reset")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=READY * 1000)
-        page.wait_for_selector(".jp-Spinner", state="detached", timeout=READY * 1000)
         idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
-        for _ in range(READY * 5):
-            if dialog.count():
-                accept.click()
-            elif idle.count():
-                return
-            page.wait_for_timeout(200)
+        for _ in range(3):  # and sometimes it misses that the kernel is there: a page opened again sees it
+            page.goto(f"{url}lab/tree/{path}?token={TOKEN}&reset")
+            page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=READY * 1000)
+            page.wait_for_selector(".jp-Spinner", state="detached", timeout=READY * 1000)
+            for _ in range(READY * 2):
+                if dialog.count():
+                    accept.click()
+                elif idle.count():
+                    return
+                page.wait_for_timeout(200)
         raise AssertionError("the kernel did not start")
 
     def run(self, cell: int) -> None:
