@@ -18,7 +18,7 @@ from socketnb.dialects import Message, messages
 from socketnb.records import Card, Cards, Choice, Choices, Custom, Delta, Did, Media, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from markdown_it import MarkdownIt
 
@@ -29,6 +29,8 @@ LONGEST = 20_000
 """Characters of one message that are shown; the recording has them all."""
 SHORT = 120
 """Characters of an address that plain text shows; data URLs are longer."""
+MU_LAW = "audio/x-mulaw"
+"""How streamed sound is encoded where nobody says."""
 ICONS = {"error": "⚠", "timeout": "⏱", "cancelled": "⏹", "status": "✋"}
 
 
@@ -201,43 +203,43 @@ def milliseconds(ms: float) -> str:
     return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"  # noqa: PLR2004
 
 
-def transcript_text(traces: Iterable[Trace]) -> str:
-    """Return a conversation as plain text, a line a message."""
-    lines, traces = [], list(traces)
-    seen = {shown.trace.seq: shown for shown in messages(traces)}
+def _told(traces: Iterable[Trace], encoding: str) -> Iterator[tuple[Trace, Message | None, str]]:
+    """Return what people see, in order: each trace with its message, or with the words of its notice."""
+    traces = list(traces)
+    seen = {shown.trace.seq: shown for shown in messages(traces, encoding)}
     for trace in traces:
         if shown := seen.get(trace.seq):
-            lines.append(f"{trace.sender + ':':<6} {message_text(shown)}")
+            yield trace, shown, ""
         elif said := notice(trace):
-            lines.append(f"{'--':<6} {said}")
-    return "\n".join(lines)
+            yield trace, None, said
+
+
+def transcript_text(traces: Iterable[Trace]) -> str:
+    """Return a conversation as plain text, a line a message."""
+    return "\n".join(
+        f"{trace.sender + ':':<6} {message_text(shown)}" if shown else f"{'--':<6} {said}"
+        for trace, shown, said in _told(traces, MU_LAW)
+    )
 
 
 def transcript_markdown(traces: Iterable[Trace]) -> str:
     """Return a conversation as Markdown: who speaks in bold, what a bot says as it says it, notices in italics."""
-    parts, traces = [], list(traces)
-    seen = {shown.trace.seq: shown for shown in messages(traces)}
-    for trace in traces:
-        if shown := seen.get(trace.seq):
-            parts.append(f"**{trace.sender}:** {message_text(shown)}")
-        elif said := notice(trace):
-            parts.append(f"*{said}*")
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        f"**{trace.sender}:** {message_text(shown)}" if shown else f"*{said}*"
+        for trace, shown, said in _told(traces, MU_LAW)
+    )
 
 
-def transcript_html(traces: Iterable[Trace], encoding: str) -> str:
+def transcript_html(traces: Iterable[Trace], encoding: str = MU_LAW) -> str:
     """Return a conversation as HTML that reads well anywhere: no style sheet, no script, no widget."""
-    rows, traces = [], list(traces)
-    seen = {shown.trace.seq: shown for shown in messages(traces, encoding)}
-    for trace in traces:
-        if shown := seen.get(trace.seq):
-            mine = trace.sender == "user"
-            style = "border-left:3px solid #1f6feb" if mine else "border-left:3px solid #8884"
+    rows = []
+    for trace, shown, said in _told(traces, encoding):
+        if shown:
+            colour = "#1f6feb" if trace.sender == "user" else "#8884"
             who = f'<small style="opacity:.65">{html.escape(trace.sender)}</small>'
-            rows.append(
-                f'<div style="margin:4px 0;padding:2px 10px;{style}">{who} {message_html(shown)}</div>',
-            )
-        elif said := notice(trace):
+            style = f"margin:4px 0;padding:2px 10px;border-left:3px solid {colour}"
+            rows.append(f'<div style="{style}">{who} {message_html(shown)}</div>')
+        else:
             icon = ICONS.get(trace.kind, "·")
             rows.append(f'<div style="margin:4px 0;opacity:.65">{icon} {html.escape(cut(said))}</div>')
     return "".join(rows)

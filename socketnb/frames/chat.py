@@ -61,7 +61,7 @@ class Chat:
             name = str(group["session"].iloc[0])
             head = {"text": f"{name}\n", "markdown": f"**{name}**\n\n", "html": f"<h4>{html.escape(name)}</h4>"}[form]
             if form == "html":
-                said = render.transcript_html(traces, "audio/x-mulaw")
+                said = render.transcript_html(traces)
             elif form == "text":
                 said = render.transcript_text(traces)
             else:
