@@ -1021,6 +1021,23 @@ def test_what_has_no_trace_id_does_not_hide_what_comes_again_after_it() -> None:
     assert not [e for e in effects if isinstance(e, TurnDone)]
 
 
+def test_both_encodings_of_a_final_ping_that_come_again_end_no_turn_that_was_not_heard() -> None:
+    wrapped = ("output", {"type": "finalPing", "data": REGULAR})
+    client = ready()
+    client.act(1, say("a"), 0.0)
+    client.received("output", output("A", traceId="t1"), 0.0)
+    client.received(*wrapped, 0.0)
+    client.received(*PING, 0.0)
+    client.act(2, say("b"), 0.0)
+    again(client)
+    effects = [
+        *client.received(*wrapped, 1.0),
+        *client.received(*PING, 1.0),
+        *client.received("endpoint-ready", None, 1.0),
+    ]
+    assert not [e for e in effects if isinstance(e, TurnDone | Emit)]
+
+
 @pytest.mark.parametrize("typing", [True, False])
 def test_a_final_ping_alone_is_the_turn_s_own_if_anything_shows_that_its_input_was_heard(typing: Any) -> None:
     client = ready()

@@ -168,7 +168,7 @@ class Client(ClientMachine):
                 self._goes_on(now)
                 return [Record(event, "typing", payload, sender="bot", turn=self._turn, text=status)]
             case "output" | "finalPing":
-                ping = event == "finalPing" or as_dict(payload).get("type") == "finalPing"
+                ping = event if "finalPing" in (event, as_dict(payload).get("type")) else ""
                 quiet = bool(self._running) and not self._answered and not self._spoke
                 after = self._heard.again(payload, self._last, ping=ping, quiet=quiet)
                 if after is not None:

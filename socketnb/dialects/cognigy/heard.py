@@ -16,7 +16,8 @@ from socketnb.records import fingerprint
 
 MOST = 5000
 """Events that are remembered."""
-PING = "finalPing"
+PING = "ping "
+"""Begins the mark of a `finalPing`."""
 
 
 class Heard:
@@ -31,17 +32,17 @@ class Heard:
         """The link is lost: what came may come again."""
         self._left, self._known = list(self._marks), False
 
-    def again(self, payload: Any, turn: int, *, ping: bool, quiet: bool) -> int | None:
+    def again(self, payload: Any, turn: int, *, ping: str, quiet: bool) -> int | None:
         """Return after which turn this came before, if it comes again; else take note of it, and return None.
 
         Args:
             payload: the event's payload.
             turn: the last turn that was sent.
-            ping: it is a `finalPing`; these are all alike.
+            ping: the event that a `finalPing` came as; all that came so are alike.
             quiet: the turn under way was sent over an earlier link, and nothing came of it yet.
         """
         trace = as_dict(as_dict(payload).get("data")).get("traceId")
-        mark = PING if ping else fingerprint(json.dumps(payload, default=str)) if trace else ""
+        mark = PING + ping if ping else fingerprint(json.dumps(payload, default=str)) if trace else ""
         found = self._place(mark, quiet=quiet)
         if found is None:
             self._marks.append((mark, turn))
@@ -54,8 +55,10 @@ class Heard:
 
     def _place(self, mark: str, *, quiet: bool) -> int | None:
         """Return where this stands in what may come again."""
-        if mark == PING:
-            last = len(self._left) - 1
-            following = next((n for n, (before, _) in enumerate(self._left) if before), 0) if self._known else last
-            return following if (self._known or quiet) and self._left and self._left[following][0] == PING else None
-        return next((n for n, (before, _) in enumerate(self._left) if before == mark), None) if mark else None
+        places = [n for n, (before, _) in enumerate(self._left) if mark and before == mark]
+        if not mark.startswith(PING) or not places:
+            return places[0] if places else None
+        if self._known:  # only what has no traceId may stand before it
+            return None if any(before for before, _ in self._left[: places[0]]) else places[0]
+        alone = all(before.startswith(PING) for before, _ in self._left[places[-1] :])
+        return places[-1] if quiet and alone else None
