@@ -993,6 +993,15 @@ def test_an_error_belongs_to_its_turn() -> None:
     assert [e.turn for e in client.received(*PING, 7.0) if isinstance(e, TurnDone)] == [2]
 
 
+def test_giving_up_one_turn_leaves_the_error_of_another_its_time() -> None:
+    client = ready()
+    client.act(1, say("a"), 0.0)
+    client.act(2, Action("text", {"text": "b"}, at_once=True), 0.0)
+    client.received("exception", {"message": "boom"}, 0.0)
+    client.abandon(2, 1.0)
+    assert [(e.turn, e.reason) for e in client.timer(5.0) if isinstance(e, TurnDone)] == [(1, "boom")]
+
+
 def test_several_turns_that_were_given_up_owe_a_final_ping_each() -> None:
     client = ready()
     client.act(1, say("a"), 0.0)

@@ -381,9 +381,8 @@ class Driver:
         before = self._reconnected
         if not wanted:
             self._reconnected = self._now
-        if (
-            self._now - before < HURRY and not wanted
-        ):  # a server that sends everybody away at once is not to be hammered
+        # A server that sends everybody away at once is not to be hammered.
+        if self._now - before < HURRY and not wanted:
             await self._retry(ConnectError(f"the server sends every link away ({reason})"))
         else:
             self._attempt = 0

@@ -172,7 +172,7 @@ async def _connect(
             raise Refused(f"{address.url} refused the connection: {refused.result()}{advice}")
         return Link(address, client)
     finally:
-        if client.eio.state != "connected" or refused.done():
+        if refused.done() or not connecting.done() or connecting.cancelled() or connecting.exception():
             connecting.cancel()
             await asyncio.wait([connecting])
             await _abort(client)

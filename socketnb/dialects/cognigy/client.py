@@ -143,12 +143,12 @@ class Client(ClientMachine):
         return self._send_next(now)
 
     def abandon(self, turn: int, now: float) -> list[ClientEffect]:
-        """Nobody waits for this turn any more: the next in line may go."""
+        """Nobody waits for this turn any more: its answer holds the next for a while, which else would take it."""
         self._waiting.pop(turn, None)
         self._uploads.pop(turn, None)
         if gone := self._running.get(turn):
             gone.given_up, gone.error = True, ""
-            self._set(error=None, **{f"owed {turn}": now + OWED})
+            self._set(**{f"owed {turn}": now + OWED, **({"error": None} if turn == self._turn else {})})
         return self._send_next(now)
 
     def received(self, event: str, payload: Any, now: float) -> list[ClientEffect]:

@@ -55,7 +55,9 @@ class Heard:
 
     def _place(self, mark: str, *, quiet: bool) -> int | None:
         """Return where this stands in what may come again."""
-        places = [n for n, (before, _) in enumerate(self._left) if mark and before == mark]
+        if not mark:
+            return None
+        places = [n for n, (before, _) in enumerate(self._left) if before == mark]
         if not mark.startswith(PING) or not places:
             return places[0] if places else None
         if self._known:  # only what has no traceId may stand before it
