@@ -24,6 +24,7 @@ from socketnb.records import (
     End,
     Ended,
     Failed,
+    Media,
     Ready,
     Reconnect,
     Record,
@@ -112,6 +113,15 @@ def test_a_first_link_creates_a_session_and_announces_its_key_as_a_credential() 
     assert ready.conversation == fingerprint(credential.value)
     assert pair.kinds()[-1] == "ready"
     assert pair.client.deadline is None
+
+
+def test_a_film_that_is_no_link_is_told_by_its_words() -> None:
+    pair = Pair(
+        lambda _: [Media("video", "data:video/webm;base64,AAAA", "Sunrise"), Media("file", "https://x.org/a", "A")]
+    )
+    pair.connect()
+    pair.act(1, say("hi"))
+    assert [r.text for r in pair.of(Record) if r.kind == "text"] == ["Sunrise", "[A](https://x.org/a)"]
 
 
 def test_the_key_of_a_session_is_a_signed_token() -> None:

@@ -99,6 +99,7 @@ class View {
 
   receive(message) {
     if (message.problem) return this.problem(message);
+    this.known = Math.max(this.known ?? 0, message.to); // what is passed over while an answer is on its way
     if (message.from > this.next) {
       if (!this.asking) this.ask();
       return;
@@ -107,6 +108,7 @@ class View {
     const follow = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 60;
     for (const row of message.rows) if (row.seq >= this.next) this.show(row);
     this.next = Math.max(this.next, message.to);
+    if (this.next < this.known) this.ask();
     this.facts(message.facts);
     if (follow) this.bottom();
   }

@@ -378,7 +378,7 @@ class Server(ServerMachine):
             case Media("audio", url, text):
                 return [{"type": "speak", "payload": {"type": "audio", "message": text, "src": url}}]
             case Media(_, url, text):  # there is no trace for a film or a file: bots send a link
-                return [self._text(f"[{text or url}]({url})")]
+                return [self._text(text if str(url).startswith("data:") else f"[{text or url}]({url})")]
             case Node(name):
                 return [{"type": "block", "payload": {"blockID": name}}]
             case Typing() | Queue():  # this platform has no word for it
