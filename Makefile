@@ -16,6 +16,9 @@ test: .venv/.dev  ## every test, those with a browser and a kernel too
 	@$(BIN)/python tests/provide.py
 	@$(BIN)/pytest -n auto --dist loadgroup
 
+bench: .venv/.dev  ## recording and frames at a million traces, each beside a peer
+	@$(BIN)/python benchmarks/recording.py
+
 check: .venv/.dev  ## format, lint, types, and the contracts between the layers
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -43,4 +46,4 @@ pictures: .venv/.dev  ## the README's pictures, from the real panel
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.$(EXTRA)'
 	@touch $@
 
-.PHONY: help demo lab test check format notebooks pictures
+.PHONY: help demo lab test bench check format notebooks pictures

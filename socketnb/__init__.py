@@ -15,12 +15,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from socketnb.archive import open_recording, prune, recordings
 from socketnb.engine.loop import run_in_cell as run
 from socketnb.errors import (
     ActionError,
     ConnectError,
     ConnectTimeout,
     FlowError,
+    RecordingError,
     Refused,
     SessionError,
     SettingsError,
@@ -31,6 +33,7 @@ from socketnb.errors import (
     Unreachable,
 )
 from socketnb.flow import Flow
+from socketnb.frames.files import from_jsonl, from_voiceflow
 from socketnb.hub import hub as _hub
 from socketnb.records import Secret
 
@@ -44,6 +47,7 @@ __all__ = [
     "ConnectTimeout",
     "Flow",
     "FlowError",
+    "RecordingError",
     "Refused",
     "Secret",
     "SessionError",
@@ -54,7 +58,12 @@ __all__ = [
     "TurnTimeout",
     "Unreachable",
     "connect",
+    "from_jsonl",
+    "from_voiceflow",
     "messages_df",
+    "open_recording",
+    "prune",
+    "recordings",
     "run",
     "session",
     "sessions",

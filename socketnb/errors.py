@@ -13,7 +13,8 @@ Each error is one sentence, without credentials, that says what happened and nam
     ├── TurnError          a turn did not end well; `.turn` is the turn so far
     │   ├── TurnTimeout    the bot was not done in time; the session stays usable
     │   └── TurnFailed     the session broke under the turn
-    └── FlowError          a flow was written or used wrongly
+    ├── FlowError          a flow was written or used wrongly
+    └── RecordingError     a recording is missing, damaged, in use, or of a newer version
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ class TurnFailed(TurnError):
 
 class FlowError(SocketnbError):
     """A flow was written or used wrongly."""
+
+
+class RecordingError(SocketnbError):
+    """A recording is missing, damaged, in use, or of a newer version."""
 
 
 def unknown(what: str, given: object, known: Iterable[str]) -> str:

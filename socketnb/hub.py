@@ -20,11 +20,9 @@ from socketnb.demo_flow import demo_flow
 from socketnb.engine.driver import Driver
 from socketnb.engine.loop import Loop
 from socketnb.errors import SessionError, SettingsError, unknown
-from socketnb.recording.columns import Columns
-from socketnb.recording.journal import Journal
 from socketnb.recording.recorder import Recorder
 from socketnb.session import Session
-from socketnb.settings import Kept, convert, home, resolve
+from socketnb.settings import Kept, convert, home, memory_rows, resolve
 from socketnb.simulator.server import Simulator
 
 log = logging.getLogger(__name__)
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
 
     from socketnb.dialects import Dialect
     from socketnb.flow import Flow
+    from socketnb.recording.columns import Columns
 
 TURN_TIMEOUT = 30.0
 LONGEST = threading.TIMEOUT_MAX
@@ -47,11 +46,11 @@ class Hub:
         self._begin()
 
     def _begin(self) -> None:
-        self.columns = Columns()
         self.engine = Loop("socketnb")
         self._stage = Loop("socketnb-simulator")
         self._lock = threading.RLock()
         self._recorders: dict[Path | bool, Recorder] = {}
+        self._stores: list[Columns] = []
         self._sessions: dict[str, Session] = {}
         self._simulators: list[Simulator] = []
 
@@ -155,8 +154,6 @@ class Hub:
             loop=self.engine,
             drive=lambda news: Driver(machine, self.engine, news, links=log.link),
             log=log,
-            columns=self.columns,
-            recording=recorder.recording,
             settings=settings,
             timeout=turn_timeout,
             kept=kept,
@@ -232,31 +229,37 @@ class Hub:
     def recording(self) -> Path | None:
         """Return the folder of this kernel's recording; None while nothing is recorded."""
         recorder = self._recorders.get(True)
-        return recorder.journal.folder if recorder and recorder.journal else None
+        return recorder.folder if recorder else None
+
+    def stores(self) -> list[Columns]:
+        """Return the traces of this kernel, a store a recording."""
+        for recorder in self._recorders.values():
+            recorder.warn()
+        return list(self._stores)
 
     def traces_df(self, **options: Any) -> pd.DataFrame:
-        """Return one row per trace of every session of this kernel.
+        """Return one row per trace of every session of this kernel, one recording after the other.
 
-        Options: `session=`, `platform=`, `since=` (an earlier frame, or its `df.attrs["cursor"]`), `columns=`.
+        Options: `session=`, `platform=`, `recording=` (its id), `since=` (an earlier frame, or its
+        `df.attrs["cursor"]`), `columns=`.
         """
-        return frames.traces_df(self.columns, **options)
+        return frames.traces_df(self.stores(), **options)
 
     def messages_df(self, **options: Any) -> pd.DataFrame:
         """Return one row per message that a person sees; options as `traces_df`."""
-        return frames.messages_df(self.columns, **options)
+        return frames.messages_df(self.stores(), **options)
 
     def turns_df(self, **options: Any) -> pd.DataFrame:
         """Return one row per turn; options as `traces_df`."""
-        return frames.turns_df(self.columns, **options)
+        return frames.turns_df(self.stores(), **options)
 
     def sessions_df(self, **options: Any) -> pd.DataFrame:
         """Return one row per session; options as `traces_df`."""
-        return frames.sessions_df(self.columns, **options)
+        return frames.sessions_df(self.stores(), **options)
 
     def close(self) -> None:
         """Close every session and simulator, stop the background threads, close the recordings."""
         recorders = list(self._recorders.values())
-        self._recorders.clear()
         simulators = [simulator.stop for simulator in self._simulators]
         sessions = [session.close for session in self.sessions()]
         for close in [*sessions, *simulators, self.engine.close, self._stage.close, *(r.close for r in recorders)]:
@@ -292,15 +295,15 @@ class Hub:
         if not isinstance(record, bool | str | Path) or not str(record).strip() or "\0" in str(record):
             raise SettingsError(f"record is True, False or a folder, not {record!r}")
         key = record if isinstance(record, bool) else Path(record).expanduser().absolute()
-        if key not in self._recorders:
+        there = self._recorders.get(key)
+        if there is None or there.closed:
             started = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H-%M-%S")
             recording = f"{started}-{_new_id()[:4]}"
             folder = home() / "recordings" / recording if key is True else key
-            journal = Journal(folder, recording) if isinstance(folder, Path) else None
-            if journal:
-                journal.open()
-            self._recorders[key] = Recorder(recording, self.columns, journal)
-        return self._recorders[key]
+            there = Recorder(recording, folder if isinstance(folder, Path) else None, memory_rows())
+            self._recorders[key] = there
+            self._stores.append(there.columns)
+        return there
 
 
 def _new_id() -> str:

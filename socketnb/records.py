@@ -341,9 +341,8 @@ class Emit:
     ack: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Write one trace of an event, read as far as the dialect can read it."""
+class Record(NamedTuple):
+    """Write one trace of an event, read as far as the dialect can read it. The one effect that every event has."""
 
     event: str
     kind: str
@@ -535,29 +534,33 @@ def masked(value: str) -> str:
     return f"***{fingerprint(value)}"
 
 
-class Secret:
-    """A credential that shows itself only to who calls `reveal`: everywhere else it is its masked form."""
+class Secret(str):
+    """A credential that gives itself only to who calls `reveal`: as a text, and so in JSON too, it is its masked form.
+
+    Two are equal if their credentials are.
+    """
 
     __slots__ = ("_value",)
+    _value: str
 
-    def __init__(self, value: str) -> None:
+    def __new__(cls, value: str) -> Self:
+        """Hold a credential."""
+        self = super().__new__(cls, masked(value))
         self._value = value
+        return self
 
     def reveal(self) -> str:
         """Return the credential itself."""
         return self._value
 
-    def __str__(self) -> str:
-        return masked(self._value)
-
     def __repr__(self) -> str:
-        return f"Secret({masked(self._value)!r})"
-
-    def __format__(self, spec: str) -> str:
-        return format(str(self), spec)
+        return f"Secret({str(self)!r})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self._value == other._value
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def __hash__(self) -> int:
         return hash(self._value)
@@ -569,7 +572,7 @@ class Secret:
         return self
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        return str, (masked(self._value),)
+        return str, (str(self),)
 
 
 NO_TIME = math.nan

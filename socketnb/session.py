@@ -11,6 +11,7 @@ import html
 import json
 import logging
 import threading
+import time
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from socketnb.engine.driver import Driver, News, Observed, State
 from socketnb.engine.loop import wait
 from socketnb.errors import ActionError, ConnectError, SessionError, TurnFailed, unknown
 from socketnb.records import (
+    NO_TIME,
     Action,
     CallEnded,
     CallStarted,
@@ -30,6 +32,7 @@ from socketnb.records import (
     Credential,
     Keep,
     Ready,
+    Record,
     Talk,
     Talks,
     Trace,
@@ -45,7 +48,6 @@ if TYPE_CHECKING:
     from socketnb.dialects import Dialect
     from socketnb.engine.loop import Loop
     from socketnb.faces.panel import Panel
-    from socketnb.recording.columns import Columns
     from socketnb.recording.recorder import Log
     from socketnb.settings import Kept
 
@@ -68,10 +70,8 @@ class Session:
         dialect: Dialect,
         *,
         loop: Loop,
-        drive: Callable[[Callable[[News], None]], Driver],
+        drive: Callable[[Callable[[list[News]], None]], Driver],
         log: Log,
-        columns: Columns,
-        recording: str,
         settings: Mapping[str, Any],
         timeout: float,
         kept: Kept | None,
@@ -84,8 +84,6 @@ class Session:
         self._dialect = dialect
         self._loop = loop
         self._log = log
-        self._columns = columns
-        self._recording = recording
         self._first = log.seq  # a session opened again under its name begins here
         self._settings = settings
         self._kept = kept
@@ -209,6 +207,7 @@ class Session:
             turn.wait()
 
     def _start(self, action: Action) -> Turn:
+        self._log.recorder.warn()
         if action.verb == "text" and self._settings.get("press_typed"):
             typed = action.fields["text"].strip().casefold()
             latest = [trace for trace, _ in self._offers if trace.turn == self._log.turn]
@@ -248,7 +247,7 @@ class Session:
 
     def traces(self, since: int = 0) -> list[Trace]:
         """Return the recorded traces, from `seq` number `since` on."""
-        return self._columns.traces(self.name, self._recording, max(since, self._first))
+        return self._log.traces(max(since, self._first))
 
     def transcript(self) -> str:
         """Return the conversation as plain text."""
@@ -256,15 +255,15 @@ class Session:
 
     def traces_df(self, **options: Any) -> pd.DataFrame:
         """Return this session's traces; options as `socketnb.traces_df`."""
-        return frames.traces_df(self._columns, session=self.name, **options)
+        return frames.traces_df([self._log.recorder.columns], session=self.name, **options)
 
     def turns_df(self, **options: Any) -> pd.DataFrame:
         """Return this session's turns; options as `socketnb.turns_df`."""
-        return frames.turns_df(self._columns, session=self.name, **options)
+        return frames.turns_df([self._log.recorder.columns], session=self.name, **options)
 
     def messages_df(self, **options: Any) -> pd.DataFrame:
         """Return this session's messages; options as `socketnb.messages_df`."""
-        return frames.messages_df(self._columns, session=self.name, **options)
+        return frames.messages_df([self._log.recorder.columns], session=self.name, **options)
 
     def panel(self) -> Panel:
         """Return this session's chat panel, for a notebook: one panel, shown as often as you like."""
@@ -321,17 +320,43 @@ class Session:
         self._driver.start()
         wait(self._opened)
 
-    def _news(self, news: News) -> None:
+    def _news(self, burst: list[News]) -> None:
+        """Record what came, write it through, then show it."""
+        traces = [self._record(news) for news in burst]
+        self._log.recorder.flush()
+        if said := self._log.trouble():
+            note = Record("recording", "error", direction="local", error=said)
+            burst = [*burst, Observed(note, self._log.link, time.time_ns(), NO_TIME)]
+            traces.append(self._record(burst[-1]))
+            self._log.recorder.flush()
+        for news, trace in zip(burst, traces, strict=True):
+            try:
+                self._show(news, trace)
+            except Exception:
+                log.exception("session %r could not show %r", self.name, type(news).__name__)
+
+    def _record(self, news: News) -> Trace | None:
+        """Make a row of an observation, and take note of what the rows after it need."""
         match news:
             case Observed(record, link, at, elapsed_ms):
-                trace = self._log.append(record, link, at, elapsed_ms)
-                if trace.kind in OFFERS:
-                    self._offers.append((trace, record.payload))
-                self._keep(trace)
+                try:
+                    return self._log.append(record, link, at, elapsed_ms)
+                except Exception as error:
+                    log.exception("session %r could not record %r", self.name, record.event)
+                    said = f"{record.event} could not be recorded: {type(error).__name__}"
+                    return self._log.append(Record("recording", "error", error=said), link, at, elapsed_ms)
             case Ready(conversation):
                 self._log.conversation = conversation
             case Credential(value):
                 self._log.hide(value)
+        return None
+
+    def _show(self, news: News, trace: Trace | None) -> None:
+        match news:
+            case Observed(record) if trace:
+                if trace.kind in OFFERS:
+                    self._offers.append((trace, record.payload))
+                self._keep(trace)
             case Talks(talks):
                 self._talks = talks
             case CallStarted(conversation=talk, turn=turn_number):

@@ -34,6 +34,18 @@ def home() -> Path:
     return platformdirs.user_data_path("socketnb", appauthor=False)
 
 
+def memory_rows() -> int:
+    """Return how many rows of a recording stay in memory: SOCKETNB_MEMORY_ROWS, or a million.
+
+    Raises:
+        SettingsError: it is no whole number.
+    """
+    given = os.environ.get("SOCKETNB_MEMORY_ROWS") or "1000000"
+    if not given.isdecimal():
+        raise SettingsError(f"SOCKETNB_MEMORY_ROWS is a whole number from 0 up, not {given!r}")
+    return int(given)
+
+
 class Kept:
     """What a session needs to be resumed by a later kernel, in a file that only its user can read.
 
@@ -150,7 +162,7 @@ def _number(kind: type[int | float]) -> Callable[[Any], Any]:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or isinstance(value, Secret):  # as a text, a Secret is only its mask
         raise TypeError
     value.encode()  # half a character cannot be sent
     return value

@@ -26,7 +26,7 @@ def test_the_demo_talks_prints_frames_and_says_where_things_are(home: Path) -> N
         assert part in done.stdout
     (folder,) = (home / "recordings").iterdir()
     assert f"The recording lies in {folder}" in done.stdout
-    assert list(folder.glob("*.jsonl"))
+    assert list(folder.glob("*.parquet"))
     assert done.stderr == ""
 
 

@@ -1,6 +1,7 @@
 """DataFrames: one schema, whatever was observed."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,7 +10,6 @@ from socketnb import frames
 from socketnb.errors import SettingsError
 from socketnb.flow import Flow
 from socketnb.hub import Hub
-from socketnb.recording.columns import Columns
 from socketnb.records import COLUMNS
 
 STRING = pd.StringDtype("pyarrow")
@@ -35,10 +35,9 @@ def test_traces_have_the_columns_and_dtypes_of_the_schema(talked: Hub) -> None:
 
 
 def test_a_frame_without_rows_has_the_same_columns_and_dtypes(talked: Hub) -> None:
-    empty = Columns()
     for make in (frames.traces_df, frames.messages_df, frames.turns_df, frames.sessions_df):
-        assert dtypes(make(empty)) == dtypes(make(talked.columns))
-        assert make(empty).empty
+        assert dtypes(make([])) == dtypes(make(talked.stores()))
+        assert make([]).empty
 
 
 def test_seq_is_unique_and_gapless_in_each_session(talked: Hub) -> None:
@@ -58,6 +57,8 @@ def test_a_frame_can_be_limited_to_a_session_a_platform_and_columns(talked: Hub)
     assert talked.traces_df(platform="cognigy").empty
     assert list(talked.traces_df(columns=["kind", "text"])) == ["kind", "text"]
     assert list(talked.turns_df(columns=["action"])) == ["action"]
+    assert talked.traces_df(recording="other").empty
+    assert len(talked.traces_df(recording=talked.traces_df()["recording"].iloc[0])) == len(talked.traces_df())
     with pytest.raises(SettingsError, match=r"no column 'txt'; did you mean 'text'\?"):
         talked.traces_df(columns=["txt"])
 
@@ -70,7 +71,7 @@ def test_a_cursor_gives_only_what_is_new(talked: Hub) -> None:
     assert list(new["turn"].unique())[-1] == 4
     assert len(first) + len(new) == len(talked.traces_df())
     assert talked.turns_df(since=talked.messages_df(since=first)).empty
-    for wrong in (-1, "x", None, pd.DataFrame()):
+    for wrong in (-1, "x", {"r": -1}, {"r": True}, pd.DataFrame()):
         with pytest.raises(SettingsError, match="since is an earlier frame"):
             talked.traces_df(since=wrong)
 
@@ -120,3 +121,19 @@ def test_a_frame_of_part_of_the_traces_works_as_well(talked: Hub) -> None:
     traces = talked.traces_df()
     assert len(frames.turns(traces[traces["turn"] == 2])) == 1
     assert len(frames.turns(pd.concat([traces[:5], traces[5:]]))) == 4
+
+
+def test_the_sessions_of_several_recordings_are_in_one_frame(talked: Hub, flow: Flow, tmp_path: Path) -> None:
+    first = talked.traces_df()
+    elsewhere = talked.connect("voiceflow", name="elsewhere", simulate=True, flow=flow, record=tmp_path)
+    nowhere = talked.connect("voiceflow", name="nowhere", simulate=True, flow=flow, record=False)
+    elsewhere.say("hi")
+    nowhere.say("hi")
+    traces = talked.traces_df()
+    assert traces["recording"].nunique() == 3
+    assert list(talked.sessions_df()["session"]) == ["bot", "other", "elsewhere", "nowhere"]
+    new = talked.traces_df(since=first)
+    assert set(new["session"]) == {"elsewhere", "nowhere"}
+    assert len(first) + len(new) == len(traces)
+    assert talked.traces_df(since=traces).empty
+    assert set(elsewhere.traces_df()["session"]) == {"elsewhere"}

@@ -12,8 +12,10 @@ import socketnb
 ROOT = Path(__file__).parent.parent
 HEAVY = "{'pandas', 'pyarrow', 'socketio', 'engineio', 'aiohttp', 'anywidget', 'IPython', 'ipywidgets', 'nh3'}"
 PUBLIC = """
-    ActionError ConnectError ConnectTimeout Flow FlowError Refused Secret SessionError SettingsError SocketnbError
-    TurnError TurnFailed TurnTimeout Unreachable connect messages_df run session sessions sessions_df simulate
+    ActionError ConnectError ConnectTimeout Flow FlowError RecordingError Refused Secret SessionError SettingsError
+    SocketnbError
+    TurnError TurnFailed TurnTimeout Unreachable connect from_jsonl from_voiceflow messages_df
+    open_recording prune recordings run session sessions sessions_df simulate
     traces_df turns_df
 """.split()
 

@@ -20,6 +20,7 @@ README = (ROOT / "README.md").read_text()
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance(colors="nocolor")
     shell.autoawait = True

@@ -2,7 +2,8 @@
 
 Everything that happens to a session (an event, an action, a timer, a lost link) is put into one inbox; one task
 takes it out and lets the machine answer. So order is strict, and an exception in a machine becomes an `error`
-trace at once instead of a time-out. News leave through one callable, on the loop's thread.
+trace at once instead of a time-out. News leave through one callable, on the loop's thread, in bursts: what one
+pass through the inbox brought, and before anything is waited for or sent, what there is until then.
 """
 
 from __future__ import annotations
@@ -81,15 +82,16 @@ class Driver:
     Args:
         machine: the conversation's client machine.
         loop: the background loop.
-        news: called with each piece of news, in order, on the loop's thread.
+        news: called with news in bursts, in order, on the loop's thread.
         links: how many links the session has had before.
     """
 
-    def __init__(self, machine: ClientMachine, loop: Loop, news: Callable[[News], None], links: int = 0) -> None:
+    def __init__(self, machine: ClientMachine, loop: Loop, news: Callable[[list[News]], None], links: int = 0) -> None:
         self.link: Link | None = None
         self._machine = machine
         self._loop = loop
-        self._news = news
+        self._tell = news
+        self._untold: list[News] = []
         self._number = links
         self._inbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._state = "connecting"
@@ -143,7 +145,10 @@ class Driver:
                 if self._state == "closed":
                     break
                 if n % FAIR == 0:
+                    self._flush()
                     await asyncio.sleep(0)
+                if self._inbox.empty():
+                    self._flush()
                 step = await self._inbox.get()
                 self._now = time.monotonic()
                 try:
@@ -154,6 +159,7 @@ class Driver:
                         self._local("exception", "error", error=f"{type(error).__name__}: {error}")
                 self._arm()
         finally:
+            self._flush()
             for timer in [self._timer, *self._due.values()]:
                 if timer:
                     timer.cancel()
@@ -161,6 +167,18 @@ class Driver:
                 task.cancel()
             if self.link:
                 await self.link.close()
+
+    def _news(self, news: News) -> None:
+        self._untold.append(news)
+
+    def _flush(self) -> None:
+        """Tell what there is."""
+        if self._untold:
+            news, self._untold = self._untold, []
+            try:
+                self._tell(news)
+            except Exception:
+                log.exception("news could not be told")
 
     def _dial(self) -> None:
         """Open the next link, as a task of its own: the inbox stays open meanwhile."""
@@ -280,6 +298,7 @@ class Driver:
             self._dialling = None
         if link := self.link:
             self.link = None
+            self._flush()
             await link.close()
         await self._do(self._machine.closed(self._now))
         if self._was_ready and not isinstance(error, Refused):
@@ -330,6 +349,7 @@ class Driver:
         for effect in effects:
             match effect:
                 case Emit(event, args, ack=ack):
+                    self._flush()  # what is sent is on disk before
                     if self.link:
                         await self.link.emit(event, args, partial(self._acked, self._number, ack) if ack else None)
                 case Record():
@@ -375,6 +395,7 @@ class Driver:
         if link := self.link:
             self.link = None
             self._local("disconnected", "disconnected", text=reason)
+            self._flush()
             await link.close()
             await self._do(self._machine.closed(self._now))
         self._enter("reconnecting")

@@ -1,4 +1,4 @@
-"""The command line: `socketnb demo`, `lab`, `simulate`. A mistake is one line and exit status 2."""
+"""The command line, `socketnb demo` and so on. A mistake is one line and exit status 2."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -73,6 +74,54 @@ def simulate(platform: str, port: int, as_json: bool) -> None:  # noqa: FBT001 (
             print("\n".join(f"  {name:<12} {value}" for name, value in settings.items()), flush=True)
         while not stop.wait(0.2):
             pass
+
+
+@commands.command()
+@click.option("--delete", metavar="NAME", help="delete this one")
+@click.option("--prune", metavar="AGE", help='delete those last written so long ago, such as "30 days"')
+def recordings(delete: str | None, prune: str | None) -> None:
+    """List what was recorded, or delete some of it."""
+    from socketnb import archive
+
+    if delete:
+        archive.open_recording(delete).delete()
+        print(f"deleted {delete}")
+    elif prune:
+        gone = archive.prune(prune)
+        print("\n".join(f"deleted {name}" for name in gone["recording"]) or "none is that old")
+    else:
+        there = archive.recordings()
+        there["when"] = there["when"].dt.strftime("%Y-%m-%d %H:%M")
+        print(there.to_string(index=False, na_rep="") if len(there) else "nothing is recorded yet: socketnb demo")
+
+
+@commands.command()
+@click.argument("recording")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--session", help="only the session of this name")
+def export(recording: str, file: Path, session: str | None) -> None:
+    """Write RECORDING, a name or a path, to FILE.
+
+    Its ending says how: .parquet, .jsonl, .duckdb or .csv; as a transcript .md, .html or .txt.
+    """
+    from socketnb import archive
+
+    source = archive.open_recording(recording)
+    write = {".parquet": "to_parquet", ".jsonl": "to_jsonl", ".duckdb": "to_duckdb"}.get(file.suffix)
+    form: Any = {".md": "markdown", ".html": "html", ".txt": "text"}.get(file.suffix)
+    if not (write or form or file.suffix == ".csv"):
+        raise click.UsageError(f"{file.name} ends with none of .parquet .jsonl .duckdb .csv .md .html .txt")
+    traces = source.traces_df(session=session)
+    try:
+        if write:
+            getattr(traces.chat, write)(file)
+        elif form:
+            file.write_text(traces.chat.transcript(form) + "\n", encoding="utf-8")
+        else:
+            traces.to_csv(file, index=False)
+    except OSError as error:
+        raise click.FileError(str(file), error.strerror or str(error)) from None
+    print(f"{len(traces):,} traces of {source.name} are in {file}")
 
 
 def main() -> None:

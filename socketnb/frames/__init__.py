@@ -7,18 +7,19 @@ part of one. Times are UTC; durations are milliseconds on the monotonic clock.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from socketnb import dialects
 from socketnb.errors import SettingsError, unknown
+from socketnb.recording.parts import arrow_schema
 from socketnb.records import COLUMNS, CONTENT_KINDS, Choices, Delta, Did
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
-
-    from socketnb.recording.columns import Columns
+    import pyarrow as pa
 
 ENDINGS = ("timeout", "cancelled", "error")
 """Kinds of a final trace that name how its turn ended; another final trace says it in its text."""
@@ -56,20 +57,33 @@ SESSION_COLUMNS = {
 }
 
 
+class Store(Protocol):
+    """Rows in the order observed: of a recording in this kernel, or on disk."""
+
+    @property
+    def name(self) -> str:
+        """What a cursor calls it."""
+
+    def table(self, since: int = 0, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows from number `since` on, with all columns of a trace or with these."""
+
+
 def traces_df(
-    store: Columns,
+    stores: Sequence[Store],
     *,
     session: str | None = None,
     platform: str | None = None,
-    since: int | pd.DataFrame = 0,
+    recording: str | None = None,
+    since: Mapping[str, int] | pd.DataFrame | None = None,
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return one row per trace, in the order observed.
+    """Return one row per trace: one recording after the other, each in the order observed.
 
     Args:
-        store: the traces.
+        stores: where the traces are.
         session: only the session of this name.
         platform: only sessions of this platform.
+        recording: only the recording of this id.
         since: only what is newer than this cursor: an earlier frame, or its `df.attrs["cursor"]`.
         columns: only these columns.
 
@@ -78,28 +92,42 @@ def traces_df(
 
     Raises:
         SettingsError: there is no such column.
+        RecordingError: traces that are no longer in memory cannot be read.
     """
-    import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from socketnb.frames.files import frame_of
+
     add_accessor()
-    start = since if isinstance(since, int) else getattr(since, "attrs", {}).get("cursor")
-    if not isinstance(start, int) or isinstance(start, bool) or start < 0:
-        raise SettingsError('since is an earlier frame as it came, or its df.attrs["cursor"]')
-    table = store.table(start)
-    cursor = start + table.num_rows
-    for name, wanted in (("session", session), ("platform", platform)):
-        if wanted is not None:
-            if not isinstance(wanted, str):
-                raise SettingsError(f"{name} is a name, not {wanted!r}")
-            table = table.filter(pc.equal(table[name], wanted))
-    if columns is not None:
-        table = table.select(_known(columns, COLUMNS))
-    string = pd.StringDtype("pyarrow")
-    frame: pd.DataFrame = table.unify_dictionaries().to_pandas(types_mapper={pa.large_string(): string}.get)
+    cursor = _cursor(since)
+    wanted = {"session": session, "platform": platform, "recording": recording}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    for name, value in wanted.items():
+        if not isinstance(value, str):
+            raise SettingsError(f"{name} is a name, not {value!r}")
+    shown = list(COLUMNS) if columns is None else _known(columns, COLUMNS)
+    read = None if columns is None else list(dict.fromkeys([*shown, *wanted]))
+    tables = []
+    for store in stores:
+        table = store.table(cursor.get(store.name, 0), read)
+        cursor[store.name] = cursor.get(store.name, 0) + table.num_rows
+        for name, value in wanted.items():
+            table = table.filter(pc.equal(table[name], value))
+        tables.append(table)
+    table = pa.concat_tables(tables) if tables else arrow_schema().empty_table()
+    frame = frame_of(table.select(shown))
     frame.attrs["cursor"] = cursor
     return frame
+
+
+def _cursor(since: Mapping[str, int] | pd.DataFrame | None) -> dict[str, int]:
+    """Return how many rows of each store are known."""
+    found = getattr(since, "attrs", {"cursor": {} if since is None else since}).get("cursor")
+    cursor: dict[str, Any] = dict(found) if isinstance(found, Mapping) else {"": None}
+    if any(not isinstance(count, int) or isinstance(count, bool) or count < 0 for count in cursor.values()):
+        raise SettingsError('since is an earlier frame as it came, or its df.attrs["cursor"]')
+    return cursor
 
 
 @functools.cache
@@ -112,22 +140,22 @@ def add_accessor() -> None:
     pd.api.extensions.register_dataframe_accessor("chat")(Chat)
 
 
-def messages_df(store: Columns, *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
+def messages_df(stores: Sequence[Store], *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
     """Return one row per message that a person sees, the user's own among them; options as `traces_df`."""
-    return _pick(messages, traces_df(store, **which), columns, MESSAGE_COLUMNS)
+    return _pick(messages, traces_df(stores, **which), columns, MESSAGE_COLUMNS)
 
 
-def turns_df(store: Columns, *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
+def turns_df(stores: Sequence[Store], *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
     """Return one row per turn: what the user did, what the bot said, how it ended; options as `traces_df`.
 
     `first_ms`, `last_ms` and `done_ms` are milliseconds from sending to the first message, the last, and the end.
     """
-    return _pick(turns, traces_df(store, **which), columns, TURN_COLUMNS)
+    return _pick(turns, traces_df(stores, **which), columns, TURN_COLUMNS)
 
 
-def sessions_df(store: Columns, *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
+def sessions_df(stores: Sequence[Store], *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
     """Return one row per session; options as `traces_df`."""
-    return _pick(sessions, traces_df(store, **which), columns, SESSION_COLUMNS)
+    return _pick(sessions, traces_df(stores, **which), columns, SESSION_COLUMNS)
 
 
 def messages(traces: pd.DataFrame) -> pd.DataFrame:

@@ -11,10 +11,12 @@ import pandas as pd
 
 from socketnb import render
 from socketnb.errors import SettingsError
+from socketnb.frames import files
 from socketnb.records import COLUMNS, NO_TIME, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 STEP = re.compile(r"[^.\[\]]+")
@@ -122,6 +124,23 @@ class Chat:
         counted = pairs.groupby(["from", "to"]).size().rename("count").reset_index()
         counted["share"] = counted["count"] / counted.groupby("from")["count"].transform("sum")
         return counted.sort_values(["count", "from", "to"], ascending=[False, True, True], ignore_index=True)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the traces as one Parquet file, as a recording's parts are: `open_recording(path)` reads it.
+
+        Raises:
+            SettingsError: the frame has not just the columns of a trace.
+            RecordingError: it cannot be written.
+        """
+        files.to_parquet(self._frame, path)
+
+    def to_jsonl(self, path: str | Path) -> None:
+        """Write the traces as JSON lines, one a trace: `from_jsonl(path)` reads it; errors as `to_parquet`."""
+        files.to_jsonl(self._frame, path)
+
+    def to_duckdb(self, path: str | Path, table: str = "traces") -> None:
+        """Write the traces as a new table of a DuckDB file; errors as `to_parquet`, or it has this table."""
+        files.to_duckdb(self._frame, path, table)
 
     def _need(self, *columns: str) -> None:
         if missing := [name for name in columns if name not in self._frame]:

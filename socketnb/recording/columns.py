@@ -1,79 +1,125 @@
-"""Traces in memory as Arrow columns.
+"""The traces of one recording as Arrow columns, in memory as far as it is bounded, and else in their parts.
 
-New rows wait in a list; the first reader turns them into one Arrow batch, and nobody converts them again.
+New rows wait in a list until there are some, or somebody reads; then they become a table, once and for all. That is
+done where they are appended: a thread of its own would hold up the one that appends for longer.
 """
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from socketnb.records import COLUMNS, Trace
+from socketnb.errors import RecordingError
+from socketnb.recording.parts import Row, arrow_schema, read_part, table_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     import pyarrow as pa
 
-
-def arrow_schema() -> pa.Schema:
-    """Return the Arrow schema of a trace: `COLUMNS`, with `large_string` so that a column may pass 2 GB."""
-    import pyarrow as pa
-
-    types = {
-        "category": pa.dictionary(pa.int32(), pa.string()),
-        "string": pa.large_string(),
-        "datetime64[ns, UTC]": pa.timestamp("ns", tz="UTC"),
-        "int64": pa.int64(),
-        "int32": pa.int32(),
-        "float64": pa.float64(),
-        "bool": pa.bool_(),
-    }
-    return pa.schema([(name, types[dtype]) for name, dtype in COLUMNS.items()])
+PIECES = 32
+"""Pieces that the newest rows may be in before a reader joins them: many small ones make reading slow."""
+BATCH = 1024
+"""Rows that are converted at once: what else runs waits no longer than for that."""
 
 
-CHUNKS = 64
-"""Pieces that a column may be in before they are joined: many small ones make every read slow."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows that are complete: in memory, in a file, or both."""
+
+    rows: int
+    table: pa.Table | None
+    path: Path | None
 
 
 class Columns:
-    """All traces of a kernel, in the order they were observed. Thread-safe."""
+    """All traces of a recording, in the order observed. One thread appends, any thread reads.
 
-    def __init__(self) -> None:
+    Args:
+        name: the recording's id.
+        keep: rows that stay in memory, of those that are in a part too.
+    """
+
+    def __init__(self, name: str, keep: int = 1_000_000) -> None:
+        self.name = name
+        self._keep = keep
         self._lock = threading.Lock()
-        self._new: list[Trace] = []
-        self._table: pa.Table | None = None
+        self._parts: list[Part] = []
+        self._newer: list[pa.Table] = []
+        self._new: list[Row] = []
+        self._ready = False
 
-    def append(self, trace: Trace) -> None:
-        """Add a row."""
-        with self._lock:
-            self._new.append(trace)
+    def extend(self, rows: Sequence[Row]) -> None:
+        """Add rows."""
+        self._new.extend(rows)
+        if self._ready and len(self._new) >= BATCH and self._lock.acquire(blocking=False):
+            try:
+                self._convert()
+            finally:
+                self._lock.release()
 
-    def table(self, since: int = 0) -> pa.Table:
-        """Return the rows from number `since` on, in the order of `COLUMNS`."""
+    def prepare(self) -> None:
+        """Load what converts rows, in a thread that nobody waits for."""
+        import pyarrow.parquet  # noqa: F401 (to have it loaded)
+
+        self._ready = True
+
+    def table(self, since: int = 0, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows from number `since` on: all columns, or these, in the order of `COLUMNS`.
+
+        Raises:
+            RecordingError: rows that are no longer in memory cannot be read from their part.
+        """
         import pyarrow as pa
 
         with self._lock:
-            schema = arrow_schema()
-            if self._table is None:
-                self._table = schema.empty_table()
-            if self._new:
-                fields = zip(schema, zip(*self._new, strict=True), strict=True)
-                arrays = [pa.array(values, type=column.type) for column, values in fields]
-                batch = pa.Table.from_arrays(arrays, schema=schema)
-                table = pa.concat_tables([self._table, batch])
-                many = table.column(0).num_chunks > CHUNKS
-                self._table = table.unify_dictionaries().combine_chunks() if many else table
-                self._new = []
-            table = self._table
-        return table.slice(since)
+            self._convert()
+            if len(self._newer) > PIECES:
+                self._newer = [pa.concat_tables(self._newer).unify_dictionaries().combine_chunks()]
+            parts = [*self._parts, *(Part(table.num_rows, table, None) for table in self._newer)]
+        pieces = [arrow_schema().empty_table()]
+        for part in parts:
+            if since < part.rows:
+                table = part.table if part.table is not None else _read(part.path, columns)
+                pieces.append(table.slice(max(0, since)))
+            since -= part.rows
+        return pa.concat_tables(pieces if columns is None else [piece.select(columns) for piece in pieces])
 
-    def traces(self, session: str, recording: str, since: int = 0) -> list[Trace]:
-        """Return a session's traces from its `seq` number `since` on."""
+    def seal(self, rows: int) -> pa.Table:
+        """Make the next so many rows a part, and return them; their texts are not copied: that would be felt."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
-        table = self.table()
-        wanted = pc.and_(pc.equal(table["session"], session), pc.equal(table["recording"], recording))
-        rows = table.filter(pc.and_(wanted, pc.greater_equal(table["seq"], since)))
-        for time in ("at", "server_at"):
-            rows = rows.set_column(rows.schema.get_field_index(time), time, rows[time].cast(pa.int64()))
-        return [Trace(**row) for row in rows.to_pylist()]
+        with self._lock:
+            self._convert()
+            table = pa.concat_tables(self._newer).unify_dictionaries()
+            full, rest = table.slice(0, rows), table.slice(rows)
+            self._parts.append(Part(rows, full, None))
+            self._newer = [rest] if rest.num_rows else []
+        return full
+
+    def written(self, number: int, path: Path) -> None:
+        """Know the file of a part; let go of the oldest parts with files beyond what stays in memory."""
+        with self._lock:
+            self._parts[number] = replace(self._parts[number], path=path)
+            held = sum(part.rows for part in self._parts if part.table is not None)
+            for n, part in enumerate(self._parts):
+                if held > self._keep and part.table is not None and part.path is not None:
+                    self._parts[n] = replace(part, table=None)
+                    held -= part.rows
+
+    def _convert(self) -> None:
+        """Turn the new rows into a table; the lock is held. What is appended meanwhile waits for the next time."""
+        count = len(self._new)
+        for start in range(0, count, BATCH):
+            batch = self._new[: min(BATCH, count - start)]
+            self._newer.append(table_of(batch))
+            del self._new[: len(batch)]
+
+
+def _read(path: Path | None, columns: Sequence[str] | None) -> pa.Table:
+    try:
+        return read_part(path, columns) if path else None
+    except FileNotFoundError:
+        raise RecordingError(f"the part {path} was removed: what is no longer in memory is gone with it") from None

@@ -1,65 +1,105 @@
-"""The durable journal: one JSON line a trace, written through to the operating system before anybody is shown it.
+"""The durable journal: lines written through to the operating system before anybody is shown what they say.
 
-A killed process loses nothing that was written so. A recording is a folder; each run of a kernel appends to a file
-of its own in it.
+A killed process loses nothing that was written so, and nothing needs repair afterwards. A recording is a folder; a
+run of a kernel writes one segment of lines after the other into it, each with its number, and each is sealed into
+the part of that number when it is full. Where both are there, the part counts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
+from socketnb.errors import RecordingError
 
 if TYPE_CHECKING:
-    from socketnb.records import Trace
+    from pathlib import Path
+
+    from filelock import BaseFileLock
+
+LOCK = ".lock"
+
+
+def segment(folder: Path, recording: str, number: int) -> Path:
+    """Return the path of a segment: its `_` lets pandas, Dask and Spark pass it over when they read the folder."""
+    return folder / f"_{recording}-{number:05}.jsonl"
+
+
+def part(folder: Path, recording: str, number: int) -> Path:
+    """Return the path of a sealed part."""
+    return folder / f"{recording}-{number:05}.parquet"
+
+
+def lock(folder: Path) -> BaseFileLock:
+    """Return the lock of a folder's one writer, which a process that dies lets go of."""
+    from filelock import FileLock
+
+    return FileLock(folder / LOCK, timeout=0, mode=0o600, thread_local=False)
 
 
 class Journal:
-    """Appends traces to `<folder>/<recording>.jsonl`; the folder is made with the first one.
+    """Writes the lines of one recording into `folder`; only its user can read them.
 
-    A full disk or a folder that cannot be written draws one warning; the conversation goes on in memory.
+    Raises:
+        RecordingError: another process writes into this folder.
+        OSError: the folder cannot be written.
     """
 
     def __init__(self, folder: Path, recording: str) -> None:
+        from filelock import Timeout
+
         self.folder = folder
-        self.path = folder / f"{recording}.jsonl"
-        self._file: int | None = None
-        self._broken = False
-
-    def open(self) -> None:
-        """Make the folder and the file: before the first trace, so that it is the user's own call that is warned."""
-        if self._file is None and not self._broken:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            except OSError as error:
-                self._fail(error)
-
-    def append(self, trace: Trace) -> None:
-        """Write a trace through."""
-        if self._broken:
-            return
+        self.recording = recording
+        self.number = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = lock(folder)
         try:
-            self.open()
-            if self._file is None:
-                return
-            line = memoryview(orjson.dumps(trace._asdict(), option=orjson.OPT_APPEND_NEWLINE))
-            while line:
-                line = line[os.write(self._file, line) :]
-        except (OSError, TypeError, ValueError) as error:
-            self._fail(error)
+            self._lock.acquire()
+        except Timeout:
+            said = f"another kernel records into {folder}: give record= another folder, or shut that kernel down"
+            raise RecordingError(said) from None
+        try:
+            self._file = self._open()
+        except OSError:
+            self._lock.release()
+            raise
 
-    def _fail(self, error: Exception) -> None:
-        self._broken = True
-        why = getattr(error, "strerror", None) or error
-        said = f"the recording in {self.folder} stops here ({why}); the session goes on in memory"
-        warnings.warn(said, RuntimeWarning, stacklevel=4)
+    @property
+    def path(self) -> Path:
+        """The segment that is being written."""
+        return segment(self.folder, self.recording, self.number)
+
+    def write(self, lines: bytes) -> None:
+        """Write lines through.
+
+        Raises:
+            OSError: they could not be written whole; the lines before them are as they were.
+        """
+        left = memoryview(lines)
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, os.fstat(self._file).st_size - (len(lines) - len(left)))
+            raise
+
+    def next(self) -> None:
+        """Go on in the next segment.
+
+        Raises:
+            OSError: it could not be opened.
+        """
+        self.number += 1
+        old, self._file = self._file, self._open()
+        os.close(old)
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
+        """Close the segment and let go of the folder. Closing again does nothing."""
+        if self._lock.is_locked:
             os.close(self._file)
-            self._file = None
+            self._lock.release()

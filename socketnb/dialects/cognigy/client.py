@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -249,13 +249,13 @@ class Client(ClientMachine):
 
     def _ready(self, record: Record, now: float) -> list[ClientEffect]:
         if self._state != "opening":
-            return [replace(record, kind="session")]
+            return [record._replace(kind="session")]
         self._state = "ready"
         self._set(
             connect=None, ready=None, error=now + OWED if self._running and self._running[self._turn].error else None
         )
         self._alive(now)
-        record, self._resumes = replace(record, kind="resumed") if self._resumes else record, True
+        record, self._resumes = record._replace(kind="resumed") if self._resumes else record, True
         if self._running and not self._answered and not self._unheard:
             lost = "the link was lost after this was sent: if nothing comes of it, say it again"
             return [Ready(self._session_id), record, Record("processInput", "session", None, "local", text=lost)]

@@ -306,7 +306,7 @@ class Client(ClientMachine):
     def _refuse(self, turn: int, reason: str, talk: str = "") -> list[ClientEffect]:
         record = Record("turn", "error", None, "local", "system", turn, "failed", final=True, error=reason)
         known = talk if talk in self._talks else None
-        return [replace(record, conversation=known), TurnDone(turn, "failed", reason)]
+        return [record._replace(conversation=known), TurnDone(turn, "failed", reason)]
 
     def _finish(self, turn: _Turn, status: Status, reason: str) -> list[ClientEffect]:
         """End a turn, for this reason, and let go of it."""
@@ -317,7 +317,7 @@ class Client(ClientMachine):
         kind, error = ("error", reason) if status == "failed" else ("status", None)
         known = turn.talk if turn.talk in self._talks else None
         record = Record("turn", kind, None, "local", turn=turn.number, text=status, final=True, error=error)
-        return [replace(record, conversation=known), TurnDone(turn.number, status, reason)]
+        return [record._replace(conversation=known), TurnDone(turn.number, status, reason)]
 
     def _waiting_for(self, event: str, talk: str, number: int = 0) -> _Turn | None:
         """Return the turn that an answer is for.

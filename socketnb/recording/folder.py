@@ -1,0 +1,126 @@
+"""A recording on disk, read as it is: parts, and the segments that are not sealed yet, also while it is written."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from socketnb.errors import RecordingError
+from socketnb.recording.journal import LOCK, lock
+from socketnb.recording.parts import arrow_schema, read_lines, read_part, rows_of, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+LOOKS = 5
+"""Times that a folder is looked at while its writer seals under our eyes."""
+
+
+class Piece(NamedTuple):
+    """Rows under one number: in the part if it is there, and else in the segment."""
+
+    part: Path | None
+    segment: Path | None
+
+
+class Folder:
+    """The rows of a recording in the order written, read anew each time. A single part or file of lines will do.
+
+    Attributes:
+        torn: lines that the last reading passed over, since their writer was killed in the middle of them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = str(path)
+        self.torn = 0
+
+    def pieces(self) -> list[Piece]:
+        """Return its parts and segments, in order."""
+        if self.path.is_file():
+            sealed = self.path.suffix == ".parquet"
+            return [Piece(self.path if sealed else None, None if sealed else self.path)]
+        for _ in range(LOOKS):
+            files = [file.name for file in self.files() if file.suffix in (".parquet", ".jsonl")]
+            names = sorted({name.removeprefix("_").rpartition(".")[0] for name in files})
+            if not _gaps(names):
+                break
+        return [Piece(self.path / f"{name}.parquet", self.path / f"_{name}.jsonl") for name in names]
+
+    def files(self) -> list[Path]:
+        """Return its files: parts, segments and the lock. What else lies there is not the recording's."""
+        if self.path.is_file():
+            return [self.path]
+        found = [f for f in self.path.iterdir() if f.suffix == ".parquet" and not f.name.startswith((".", "_"))]
+        found += [f for f in self.path.iterdir() if f.suffix == ".jsonl" and f.name.startswith("_")]
+        return sorted([*found, *(f for f in [self.path / LOCK] if f.exists())])
+
+    def table(self, since: int = 0, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows from number `since` on: all columns, or these.
+
+        Raises:
+            RecordingError: a file is damaged, or of a newer version.
+        """
+        import pyarrow as pa
+
+        self.torn = 0
+        schema = arrow_schema()
+        chosen = schema if columns is None else pa.schema([schema.field(name) for name in columns])
+        tables = [chosen.empty_table()]
+        for piece in self.pieces():
+            rows, table = self._read(piece, since, columns)
+            if table is not None:
+                tables.append(table.slice(since))
+            since = max(0, since - rows)
+        return pa.concat_tables(tables)
+
+    def rows(self) -> int:
+        """Return how many rows there are; errors as `table`."""
+        return sum(self._read(piece, sys.maxsize, None)[0] for piece in self.pieces())
+
+    def live(self) -> bool:
+        """Return whether somebody records into it now."""
+        if not (self.path / LOCK).exists():
+            return False
+        from filelock import Timeout
+
+        probe = lock(self.path)
+        try:
+            probe.acquire()
+        except Timeout:
+            return True
+        except OSError:
+            return False
+        probe.release()
+        return False
+
+    def _read(self, piece: Piece, since: int, columns: Sequence[str] | None) -> tuple[int, pa.Table | None]:
+        """Return how many rows a piece has, and the rows if any is wanted: of the part, or else of the segment."""
+        for _ in range(2):  # a segment may become a part meanwhile
+            try:
+                if piece.part and piece.part.exists():
+                    rows = rows_of(piece.part)
+                    return rows, read_part(piece.part, columns) if since < rows else None
+                if piece.segment:
+                    traces, torn = read_lines(piece.segment.read_bytes(), piece.segment.name)
+                    self.torn += torn
+                    table = table_of(traces)
+                    return table.num_rows, table if columns is None else table.select(columns)
+            except FileNotFoundError:
+                continue
+        raise RecordingError(f"{piece.part or piece.segment} was removed while it was read")
+
+
+def _gaps(names: list[str]) -> bool:
+    """Return whether a number is missing: a part that took its segment's place just while we looked."""
+    last: dict[str, int] = {}
+    for name in names:
+        run, _, number = name.rpartition("-")
+        if number.isdecimal():
+            if int(number) != last.get(run, -1) + 1:
+                return True
+            last[run] = int(number)
+    return False

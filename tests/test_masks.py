@@ -1,0 +1,223 @@
+"""Masking: nothing secret gets in, and all else stays as it came."""
+
+import base64
+import json
+import logging
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import nbformat
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nbclient import NotebookClient
+
+import socketnb as snb
+from socketnb.errors import SocketnbError
+from socketnb.flow import Flow, FlowTurn
+from socketnb.hub import Hub
+from socketnb.recording.masks import Mask
+from socketnb.records import Secret, fingerprint, masked
+
+KEY = 'planted"key/with+all\\sorts %41'
+JWT = ".".join(
+    base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b'{"alg":"HS256"}', b'{"a":"planted"}', b"x" * 9)
+)
+
+
+def payload(value: Any, *hidden: str) -> Any:
+    mask = Mask({"sessionKey"})
+    for secret in hidden:
+        mask.hide(secret)
+    return json.loads(mask.payload(value))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["URLToken", "urlToken", "token", "authorization", "Authorization", "api_key", "apiKey", "x-api-key", "sessionKey"],
+)
+def test_a_field_that_holds_a_credential_is_masked_at_any_depth(name: str) -> None:
+    found = payload({"deep": [{name: "planted-key", "rest": "of it"}]})
+    assert found == {"deep": [{name: masked("planted-key"), "rest": "of it"}]}
+    assert payload({name: {"value": "planted", "parts": ["planted", 7]}}) == {
+        name: {"value": masked("planted"), "parts": [masked("planted"), 7]}
+    }
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_json_within_a_text_is_looked_into(level: int) -> None:
+    inner: Any = {"token": "planted-key", "said": "hello"}
+    for _ in range(level):
+        inner = {"body": json.dumps(inner)}
+    found = payload(inner)
+    assert "planted" not in json.dumps(found)
+    for _ in range(level):
+        found = json.loads(found["body"])
+    assert found == {"token": masked("planted-key"), "said": "hello"}
+
+
+@pytest.mark.parametrize(
+    ("said", "becomes"),
+    [
+        ("wss://h/socket?EIO=4&token=planted&x=1", f"wss://h/socket?EIO=4&token={masked('planted')}&x=1"),
+        ("https://h/?api_key=planted#top", f"https://h/?api_key={masked('planted')}#top"),
+        ("urlToken=planted;rest", f"urlToken={masked('planted')};rest"),
+        ("Authorization: Bearer planted-planted", f"Authorization: Bearer {masked('planted-planted')}"),
+        ("authorization: Basic cGxhbnRlZDpw", f"authorization: Basic {masked('cGxhbnRlZDpw')}"),
+        ("Authorization: VF.DM.planted.key", f"Authorization: {masked('VF.DM.planted.key')}"),
+        (f"join with {JWT} now", f"join with {masked(JWT)} now"),
+    ],
+)
+def test_a_credential_in_an_address_a_header_or_a_text_is_masked(said: str, becomes: str) -> None:
+    mask = Mask(())
+    assert mask.text(said) == becomes
+    assert mask.text(becomes) == becomes, "what is masked stays as it is"
+    assert payload({"said": said}) == {"said": becomes}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Your token is in the post", "max_token=5", "a bearer of good news", "tokens: 7", "author: Ada",
+        "api=1", '{"usage": {"tokens": 12}}', "eyJust kidding", "[token](https://x/y)", "monkey=banana",
+    ],
+)  # fmt: skip
+def test_all_else_stays_as_it_came(said: str) -> None:
+    value = {"said": said, "token": 7, "tokens": "seven", "authorization": None, "apiKeys": [True]}
+    assert payload(value) == value
+    assert Mask(()).text(said) == said
+
+
+@pytest.mark.parametrize(
+    "form",
+    [str, quote, lambda key: quote(quote(key)), lambda key: quote(key, safe=""), lambda key: json.dumps(key)[1:-1]],
+)
+def test_a_known_credential_is_masked_wherever_it_turns_up(form: Any) -> None:
+    mask = Mask(())
+    mask.hide(KEY)
+    said = f"before {form(KEY)} after"
+    assert mask.text(said) == f"before {masked(KEY)} after"
+    assert json.loads(mask.payload({"a": [said], said: 1})) == {
+        "a": [f"before {masked(KEY)} after"],
+        f"before {masked(KEY)} after": 1,
+    }
+
+
+def test_a_mask_is_a_short_stable_hash_so_that_rows_stay_joinable() -> None:
+    assert payload({"token": "planted"})["token"] == f"***{fingerprint('planted')}"
+    assert payload("it was planted", "planted") == f"it was ***{fingerprint('planted')}"
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.just("token"), inner, max_size=3),
+    max_leaves=9,
+)
+
+
+@given(ANY, st.text(min_size=6), st.sampled_from(["token", "Authorization", "api_key"]))
+def test_wherever_a_credential_is_put_it_is_not_found_again(value: Any, secret: str, field: str) -> None:
+    secret = f"planted{secret}"
+    found = Mask(()).payload({"value": value, "nested": [{field: secret}], "inside": json.dumps({field: secret})})
+    assert b"planted" not in found
+
+
+def test_a_secret_is_masked_in_json_too() -> None:
+    assert json.dumps({"key": Secret("planted")}) == json.dumps({"key": masked("planted")})
+    assert orjson.loads(orjson.dumps([masked("planted")])) == [str(Secret("planted"))]
+    assert "planted" not in "Bearer " + Secret("planted")
+
+
+# Planted everywhere
+
+
+def keys_of(hub: Hub, platform: str) -> tuple[dict[str, Any], list[str]]:
+    """Return a simulator's settings in plain words, and its credentials."""
+    simulator = hub.simulate(platform, parrot())
+    plain = simulator.revealed()
+    return plain, [plain[name] for name, value in simulator.settings.items() if isinstance(value, Secret)]
+
+
+def parrot() -> Flow:
+    flow = Flow("parrot")
+
+    @flow.otherwise
+    def parrot(turn: FlowTurn) -> None:
+        turn.say(turn.text)
+
+    return flow
+
+
+@pytest.mark.parametrize("platform", ["cognigy", "eusate", "voiceflow"])
+def test_no_credential_reaches_recording_frames_reprs_log_or_exported_files(
+    platform: str, hub: Hub, tmp_path: Path, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    plain, keys = keys_of(hub, platform)
+    bot = hub.connect(platform, name="bot", **plain, record=tmp_path / "r")
+    turn = bot.say(f"is it {keys[0]}, https://x/?token=planted-one or {JWT}?")
+    session_keys = list(getattr(hub._simulators[-1]._machine, "_keys", ()))
+    told = ""
+    for wrong in ({**plain, "url": f"http://127.0.0.1:9/{keys[0]}"}, {**plain, "nonsense": keys[0]}):
+        try:
+            hub.connect(platform, **wrong, timeout=0.5)
+        except (SocketnbError, TypeError) as error:
+            told += f"{error} {error!r}"
+    traces = bot.traces_df()
+    out = tmp_path / "out"
+    out.mkdir()
+    traces.chat.to_parquet(out / "a.parquet")
+    traces.chat.to_jsonl(out / "a.jsonl")
+    traces.chat.to_duckdb(out / "a.duckdb")
+    traces.to_csv(out / "a.csv")
+    hub.close()
+    places = {str(file): file.read_bytes() for folder in (tmp_path / "r", out) for file in folder.iterdir()}
+    recorded = snb.open_recording(tmp_path / "r")
+    frames = [f for at in (hub, recorded) for f in (at.traces_df(), at.turns_df(), at.messages_df(), at.sessions_df())]
+    places["frames"] = " ".join(frame.to_csv() for frame in frames).encode()
+    shown = [turn, bot, recorded, hub._simulators, settings_of(bot)]
+    places["reprs"] = " ".join(f"{s!r} {s}" for s in shown).encode()
+    places["html"] = (turn._repr_mimebundle_()["text/html"] + bot._repr_mimebundle_()["text/html"]).encode()
+    places["errors"] = told.encode()
+    places["log"] = caplog.text.encode()
+    for key in [*keys, *session_keys, "planted-one", JWT]:
+        assert [where for where, text in places.items() if key.encode() in text] == []
+
+
+def settings_of(bot: Any) -> str:
+    return f"{bot._settings!r}"
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("platform", ["cognigy", "eusate", "voiceflow"])
+def test_no_credential_reaches_a_saved_notebook(
+    platform: str, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, keys = keys_of(hub, platform)
+    for name, value in plain.items():
+        monkeypatch.setenv(f"SOCKETNB_{platform}_{name}".upper(), str(value))
+    monkeypatch.setenv("PLANTED", keys[0])
+    cells = [
+        "import os\nimport socketnb as snb",
+        f"bot = snb.connect({platform!r}, name='bot')\nbot",
+        "bot.say('is it ' + os.environ['PLANTED'])",
+        "bot.traces_df().to_dict('records')",
+        "bot.panel()",
+        "print(bot, repr(bot), bot.transcript(), vars(bot))",
+        f"snb.connect({platform!r}, url='http://127.0.0.1:9/' + os.environ['PLANTED'], timeout=1)",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=60, allow_errors=True, store_widget_state=True).execute()
+    path = tmp_path / "saved.ipynb"
+    nbformat.write(notebook, path)
+    saved = path.read_text()
+    assert "is it ***" in saved, "it was run"
+    assert "ConnectError" in saved or "Unreachable" in saved or "SettingsError" in saved
+    assert [key for key in keys if key in saved] == []
+
+
+def test_a_secret_in_a_log_line_is_its_mask(caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("anything").warning("key %s", {"key": Secret("planted")})
+    assert "planted" not in caplog.text
