@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from socketnb import frames
 from socketnb.errors import RecordingError, SettingsError, unknown
 from socketnb.recording.folder import Folder
-from socketnb.settings import home
+from socketnb.settings import home, path_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +81,7 @@ class Recording:
             RecordingError: a kernel records into it now, or it cannot be removed.
         """
         if self.live:
-            raise RecordingError(f"a kernel records into {self.name}: close its session first")
+            raise RecordingError(f"a kernel records into {self.name}: shut that kernel down first")
         try:
             for file in self._folder.files():
                 file.unlink()
@@ -91,17 +92,11 @@ class Recording:
 
     def facts(self) -> dict[str, Any]:
         """Return its row of `recordings()`."""
-        files = [file.stat() for file in self._folder.files()]
-        facts: dict[str, Any] = {
-            "recording": self.name,
-            "platforms": "",
-            "sessions": 0,
-            "rows": 0,
-            "bytes": sum(file.st_size for file in files),
-        }
+        facts: dict[str, Any] = {"recording": self.name, "platforms": "", "sessions": 0, "rows": 0, "bytes": 0}
         try:
+            facts["bytes"] = sum(file.stat().st_size for file in self._folder.files())
             traces = self.traces_df(columns=["recording", "platform", "session", "at"])
-        except RecordingError as error:
+        except (RecordingError, OSError) as error:
             return {**facts, "state": str(error)}
         torn = f", {self._folder.torn} torn" if self._folder.torn else ""
         unsealed = any(piece.part and not piece.part.exists() for piece in self._folder.pieces())
@@ -115,13 +110,17 @@ class Recording:
         }
 
     def __repr__(self) -> str:
-        return f"<recording {self.name!r}: {len(self):,} traces>"
+        try:
+            return f"<recording {self.name!r}: {len(self):,} traces>"
+        except RecordingError as error:
+            return f"<recording {self.name!r}: {error}>"
 
 
 def _all() -> list[Recording]:
     """Return the recordings under the user's folder, the oldest first."""
     folder = home() / "recordings"
-    return [Recording(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [Recording(path) for path in paths if path.is_dir() and Folder(path).files()]
 
 
 def open_recording(which: str | Path) -> Recording:
@@ -129,16 +128,19 @@ def open_recording(which: str | Path) -> Recording:
 
     Raises:
         RecordingError: there is none.
+        SettingsError: this is no name and no path.
     """
-    if not isinstance(which, str | Path) or not str(which).strip() or "\0" in str(which):
-        raise RecordingError(f"a recording is opened by its name or its path, not {which!r}")
-    for path in (home() / "recordings" / which, Path(which).expanduser()):
-        if path.is_dir() or (path.suffix in (".parquet", ".jsonl") and path.is_file()):
-            recording = Recording(path.absolute())
-            if path.is_dir() and not Folder(path).pieces():
-                raise RecordingError(f"{path} is no recording: it has neither parts nor lines")
-            return recording
-    raise RecordingError(unknown("recording", str(which), [recording.name for recording in _all()]))
+    path = path_of(which, "a recording is opened by its name or its path: which")
+    with contextlib.suppress(OSError):  # a name too long for a path
+        named = home() / "recordings" / which
+        for there in (named, path):
+            if there.is_dir() and Folder(there).files():
+                return Recording(there)
+            if there.suffix in (".parquet", ".jsonl") and there.is_file():
+                return Recording(there)
+        if path.is_dir():
+            raise RecordingError(f"{path} is no recording: it has neither parts nor lines")
+    raise RecordingError(unknown("recording", str(which)[:200], [recording.name for recording in _all()]))
 
 
 def recordings() -> pd.DataFrame:
@@ -155,7 +157,7 @@ def prune(older_than: str | dt.timedelta) -> pd.DataFrame:
     """Delete the recordings that were last written so long ago, such as "30 days"; return what they were.
 
     Raises:
-        SettingsError: `older_than` is no duration.
+        SettingsError: `older_than` is no duration with a unit.
     """
     age = _duration(older_than)
     latest = dt.datetime.now(dt.UTC).timestamp() - age.total_seconds()
@@ -172,10 +174,10 @@ def _duration(given: str | dt.timedelta) -> dt.timedelta:
     import pandas as pd
 
     age: Any = None
-    if isinstance(given, dt.timedelta) or (isinstance(given, str) and not given.strip().isdecimal()):
+    if isinstance(given, dt.timedelta) or (isinstance(given, str) and re.match(r"\s*[\d.]+\s*[a-zA-Z]", given)):
         with contextlib.suppress(ValueError):
             age = pd.Timedelta(given)
-    if age is None or not age > pd.Timedelta(0):  # NaT is neither
+    if age is None or not age >= pd.Timedelta("1s"):  # NaT is neither
         raise SettingsError(f'older_than is a duration such as "30 days" or "12h", not {given!r}')
     return dt.timedelta(seconds=age.total_seconds())
 

@@ -20,9 +20,10 @@ from socketnb.demo_flow import demo_flow
 from socketnb.engine.driver import Driver
 from socketnb.engine.loop import Loop
 from socketnb.errors import SessionError, SettingsError, unknown
+from socketnb.recording.masks import Secrets
 from socketnb.recording.recorder import Recorder
 from socketnb.session import Session
-from socketnb.settings import Kept, convert, home, memory_rows, resolve
+from socketnb.settings import Kept, convert, home, memory_rows, path_of, resolve
 from socketnb.simulator.server import Simulator
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Hub:
         self._lock = threading.RLock()
         self._recorders: dict[Path | bool, Recorder] = {}
         self._stores: list[Columns] = []
+        self._secrets = Secrets()
         self._sessions: dict[str, Session] = {}
         self._simulators: list[Simulator] = []
 
@@ -146,7 +148,7 @@ class Hub:
         log = recorder.log(dialect.NAME, name, dialect.SECRET_FIELDS)
         for setting, how in dialect.SETTINGS.items():
             if how.secret and settings[setting]:
-                log.hide(settings[setting].reveal())
+                self._secrets.add(settings[setting].reveal())
         machine = dialect.client(settings, _new_id)
         session = self._sessions[name] = Session(
             name,
@@ -292,15 +294,13 @@ class Hub:
         return free
 
     def _recorder(self, record: bool | str | Path) -> Recorder:  # noqa: FBT001 (a folder or a plain yes or no)
-        if not isinstance(record, bool | str | Path) or not str(record).strip() or "\0" in str(record):
-            raise SettingsError(f"record is True, False or a folder, not {record!r}")
-        key = record if isinstance(record, bool) else Path(record).expanduser().absolute()
+        key = record if isinstance(record, bool) else path_of(record, "record (where it is not True or False)")
         there = self._recorders.get(key)
         if there is None or there.closed:
-            started = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H-%M-%S")
-            recording = f"{started}-{_new_id()[:4]}"
+            started = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
+            recording = f"{started[:-3]}-{_new_id()[:4]}"
             folder = home() / "recordings" / recording if key is True else key
-            there = Recorder(recording, folder if isinstance(folder, Path) else None, memory_rows())
+            there = Recorder(recording, folder if isinstance(folder, Path) else None, memory_rows(), self._secrets)
             self._recorders[key] = there
             self._stores.append(there.columns)
         return there

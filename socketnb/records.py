@@ -544,9 +544,16 @@ class Secret(str):
     _value: str
 
     def __new__(cls, value: str) -> Self:
-        """Hold a credential."""
-        self = super().__new__(cls, masked(value))
-        self._value = value
+        """Hold a credential.
+
+        Raises:
+            TypeError: it is no text.
+        """
+        if not isinstance(value, str):
+            raise TypeError(f"a Secret holds a text, not a {type(value).__name__}")
+        plain = value.reveal() if isinstance(value, Secret) else value
+        self = super().__new__(cls, masked(plain))
+        self._value = plain
         return self
 
     def reveal(self) -> str:
@@ -573,6 +580,9 @@ class Secret(str):
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, (str(self),)
+
+    def __getstate__(self) -> None:
+        """Give nothing away."""
 
 
 NO_TIME = math.nan

@@ -25,10 +25,24 @@ if TYPE_CHECKING:
     from socketnb.records import Setting
 
 
+def path_of(given: object, what: str) -> Path:
+    """Return the absolute path that was given.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    try:
+        if not isinstance(given, str | os.PathLike) or not str(given).strip() or "\0" in str(given):
+            raise TypeError  # noqa: TRY301 (one sentence for all)
+        return Path(given).expanduser().resolve()
+    except (TypeError, RuntimeError):  # no path, or the home of nobody
+        raise SettingsError(f"{what} is a path, not {given!r}") from None
+
+
 def home() -> Path:
     """Return the folder where socketnb keeps things: SOCKETNB_HOME, or the user's data folder."""
     if given := os.environ.get("SOCKETNB_HOME"):
-        return Path(given).expanduser()
+        return path_of(given, "SOCKETNB_HOME")
     import platformdirs
 
     return platformdirs.user_data_path("socketnb", appauthor=False)

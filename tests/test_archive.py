@@ -4,6 +4,7 @@ import base64
 import datetime as dt
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -83,8 +84,8 @@ def test_a_recording_is_opened_by_its_folder_too_and_a_wrong_name_says_which_exi
         snb.open_recording("x")
     with pytest.raises(RecordingError, match="neither parts nor lines"):
         snb.open_recording(tmp_path)
-    for wrong in ("", 7, None, "a\0b"):
-        with pytest.raises(RecordingError, match="by its name or its path"):
+    for wrong in ("", 7, None, "a\0b", "~nobody-of-this-name/x"):
+        with pytest.raises(SettingsError, match="by its name or its path"):
             snb.open_recording(wrong)  # type: ignore[arg-type]
 
 
@@ -121,10 +122,29 @@ def test_a_recording_is_deleted_but_not_while_it_is_written_nor_what_else_lies_t
     with pytest.raises(RecordingError, match="a kernel records into"):
         recording.delete()
     talked.close()
-    (folder / "notes.txt").write_text("mine")
+    mine = {"notes.txt", "sales.parquet", "_mine.jsonl", "sales-00001.parquet"}
+    for name in mine:
+        (folder / name).write_text("mine")
+    (folder / f".{folder.name}-00007.parquet.new").write_text("as a kernel leaves it that is killed while it seals")
+    assert len(recording) > 0
     recording.delete()
-    assert [file.name for file in folder.iterdir()] == ["notes.txt"]
-    (folder / "notes.txt").unlink()
+    assert {file.name for file in folder.iterdir()} == mine
+    with pytest.raises(RecordingError, match="neither parts nor lines"):
+        snb.open_recording(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(RecordingError, match="there is no recording at"):
+        recording.traces_df()
+    assert "there is no recording" in repr(recording)
+
+
+def test_what_else_lies_among_recordings_is_passed_over(talked: Hub, home: Path) -> None:
+    (home / "recordings" / ".ipynb_checkpoints").mkdir()
+    folder = talked.recording()
+    assert folder
+    (folder / "x.parquet").mkdir()
+    (folder / "_x.jsonl").symlink_to("nowhere")
+    assert list(snb.recordings()["recording"]) == [folder.name]
+    assert len(snb.open_recording(folder).traces_df()) == len(talked.traces_df())
 
 
 def test_old_recordings_are_pruned_and_told(talked: Hub) -> None:
@@ -142,7 +162,7 @@ def test_old_recordings_are_pruned_and_told(talked: Hub) -> None:
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("wrong", ["", "soon", "30", 30, None, "-1 day", "0s", dt.timedelta(0)])
+@pytest.mark.parametrize("wrong", ["", "soon", "30", "+30", "30,", 30, None, "-1 day", "0s", dt.timedelta(0)])
 def test_an_age_that_is_none_deletes_nothing(wrong: Any) -> None:
     with pytest.raises(SettingsError, match='older_than is a duration such as "30 days"'):
         snb.prune(wrong)
@@ -175,15 +195,24 @@ def test_lines_that_another_tool_has_written_are_read(traces: pd.DataFrame, tmp_
     traces.chat.to_jsonl(tmp_path / "a.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     sorted_rows = "\r\n".join(json.dumps(row, sort_keys=True) for row in rows)
-    (tmp_path / "b.jsonl").write_text(sorted_rows)  # spaces, another order, no newline at the end
+    (tmp_path / "b.jsonl").write_text("\ufeff" + sorted_rows + "\n\n", encoding="utf-8")
     back = snb.from_jsonl(tmp_path / "b.jsonl")
     SAME(back.drop(columns="payload"), traces.drop(columns="payload"))
     assert [json.loads(p) for p in back["payload"]] == [json.loads(p) for p in traces["payload"]]
 
 
+LINE = json.dumps(dict.fromkeys(COLUMNS, "x") | dict.fromkeys(("link", "turn", "at", "server_at", "bytes"), 1))
+LINE = LINE.replace('"seq": "x"', '"seq": %s').replace('"elapsed_ms": "x"', '"elapsed_ms": 1').replace(
+    '"final": "x"', '"final": true'
+) + "\n"  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        (LINE % '"abc"', "has a line that is no trace"),
+        (LINE % "null", "a line that is no trace: it has no seq"),
+        (LINE % "9e99", "has a line that is no trace"),
         ('{"a": 1}\n', "cannot read: it has 'a'"),
         ("not json\n", "line 1 of a.jsonl is no trace"),
         ("[1]\n", "line 1 of a.jsonl is no trace"),
@@ -236,8 +265,9 @@ def folder(talked: Hub, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recording of two parts and a segment, as of a kernel that still runs."""
     monkeypatch.setattr("socketnb.recording.recorder.ROWS", 20)
     recorder = talked._recorders[True]
-    for n in range(2):
-        while recorder._number == n:
+    for _ in range(2):
+        begun = recorder._start
+        while recorder._start == begun:
             talked.session("bot").say("more")
     assert recorder._sealer
     recorder._sealer.submit(int).result()
@@ -358,6 +388,33 @@ def test_what_is_no_transcript_is_told_so(wrong: Any, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(RecordingError, match="a.json is no JSON"):
         snb.from_voiceflow(tmp_path / "a.json")
+
+
+def test_a_transcript_may_say_odd_things() -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    logs = [{"type": "action", "data": deep, "createdAt": when} for when in ("9999-12-31T00:00:00Z", "0001-01-01", "x")]
+    traces = snb.from_voiceflow({"id": "\ud800", "logs": logs})
+    assert traces["server_at"].isna().all()
+    assert traces["session"].iloc[0] == "?"
+
+
+def test_a_frame_that_was_brought_in_has_the_accessor_in_a_new_kernel() -> None:
+    code = "import socketnb as snb; print(len(snb.from_voiceflow({'logs': []}).chat.turns()))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "0\n"
+
+
+@pytest.mark.parametrize("wrong", [None, "", "a\0b", "~nobody-of-this-name/x", 7])
+def test_a_path_that_is_none_is_one_sentence(wrong: Any, traces: pd.DataFrame, hub: Hub) -> None:
+    calls: list[Callable[[Any], Any]] = [snb.from_jsonl, *(getattr(traces.chat, f"to_{form}") for form in FORMS)]
+    for call in calls:
+        with pytest.raises(SettingsError, match="is a path, not"):
+            call(wrong)
+    if wrong is not None:
+        with pytest.raises(SettingsError, match="record .* is a path, not|record is True"):
+            hub.connect("voiceflow", simulate=True, record=wrong)
+
+
+FORMS = ("parquet", "jsonl", "duckdb")
 
 
 def test_logs_that_nobody_knows_are_kept() -> None:

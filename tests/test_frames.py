@@ -59,6 +59,11 @@ def test_a_frame_can_be_limited_to_a_session_a_platform_and_columns(talked: Hub)
     assert list(talked.turns_df(columns=["action"])) == ["action"]
     assert talked.traces_df(recording="other").empty
     assert len(talked.traces_df(recording=talked.traces_df()["recording"].iloc[0])) == len(talked.traces_df())
+    nothing = talked.traces_df(columns=[])
+    assert talked.traces_df(since=nothing).empty
+    for wrong in ("text", 5):
+        with pytest.raises(SettingsError, match="columns is a list of names"):
+            talked.traces_df(columns=wrong)
     with pytest.raises(SettingsError, match=r"no column 'txt'; did you mean 'text'\?"):
         talked.traces_df(columns=["txt"])
 

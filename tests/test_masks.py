@@ -1,6 +1,7 @@
 """Masking: nothing secret gets in, and all else stays as it came."""
 
 import base64
+import html
 import json
 import logging
 from pathlib import Path
@@ -18,7 +19,7 @@ import socketnb as snb
 from socketnb.errors import SocketnbError
 from socketnb.flow import Flow, FlowTurn
 from socketnb.hub import Hub
-from socketnb.recording.masks import Mask
+from socketnb.recording.masks import Mask, Secrets
 from socketnb.records import Secret, fingerprint, masked
 
 KEY = 'planted"key/with+all\\sorts %41'
@@ -27,11 +28,15 @@ JWT = ".".join(
 )
 
 
-def payload(value: Any, *hidden: str) -> Any:
-    mask = Mask({"sessionKey"})
+def mask_of(*hidden: str) -> Mask:
+    secrets = Secrets()
     for secret in hidden:
-        mask.hide(secret)
-    return json.loads(mask.payload(value))
+        secrets.add(secret)
+    return Mask({"sessionKey"}, secrets, Secrets())
+
+
+def payload(value: Any, *hidden: str) -> Any:
+    return json.loads(mask_of(*hidden).payload(value))
 
 
 @pytest.mark.parametrize(
@@ -41,9 +46,12 @@ def payload(value: Any, *hidden: str) -> Any:
 def test_a_field_that_holds_a_credential_is_masked_at_any_depth(name: str) -> None:
     found = payload({"deep": [{name: "planted-key", "rest": "of it"}]})
     assert found == {"deep": [{name: masked("planted-key"), "rest": "of it"}]}
-    assert payload({name: {"value": "planted", "parts": ["planted", 7]}}) == {
-        name: {"value": masked("planted"), "parts": [masked("planted"), 7]}
-    }
+    assert payload({name: ["planted", 7, 123456789]}) == {name: [masked("planted"), 7, masked("123456789")]}
+    assert payload({name: {"value": "planted", "type": "bold"}}) == {name: {"value": masked("planted"), "type": "bold"}}
+    assert payload([{"name": name, "value": "planted"}, [name, "planted"]]) == [
+        {"name": name, "value": masked("planted")},
+        [name, masked("planted")],
+    ]
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
@@ -67,11 +75,15 @@ def test_json_within_a_text_is_looked_into(level: int) -> None:
         ("Authorization: Bearer planted-planted", f"Authorization: Bearer {masked('planted-planted')}"),
         ("authorization: Basic cGxhbnRlZDpw", f"authorization: Basic {masked('cGxhbnRlZDpw')}"),
         ("Authorization: VF.DM.planted.key", f"Authorization: {masked('VF.DM.planted.key')}"),
+        ("X-API-Key: planted-1", f"X-API-Key: {masked('planted-1')}"),
+        ("authorization: ApiKey planted one, two", f"authorization: ApiKey {masked('planted one, two')}"),
+        ("bad request {'token': 'planted'}", f"bad request {{'token': '{masked('planted')}'}}"),
+        ("next=%2F&token%3Dplanted", f"next=%2F&token%3D{masked('planted')}"),
         (f"join with {JWT} now", f"join with {masked(JWT)} now"),
     ],
 )
 def test_a_credential_in_an_address_a_header_or_a_text_is_masked(said: str, becomes: str) -> None:
-    mask = Mask(())
+    mask = mask_of()
     assert mask.text(said) == becomes
     assert mask.text(becomes) == becomes, "what is masked stays as it is"
     assert payload({"said": said}) == {"said": becomes}
@@ -81,28 +93,84 @@ def test_a_credential_in_an_address_a_header_or_a_text_is_masked(said: str, beco
     "said",
     [
         "Your token is in the post", "max_token=5", "a bearer of good news", "tokens: 7", "author: Ada",
-        "api=1", '{"usage": {"tokens": 12}}', "eyJust kidding", "[token](https://x/y)", "monkey=banana",
+        "api=1",
+        "the bearer certificates are sold", "ring-bearer yesterday", "token=5 coins",
+        "Pre-authorization: approved by your bank", "Authorization: please wait",
+        '{"usage": {"tokens": 12}}', "eyJust kidding", "[token](https://x/y)", "monkey=banana",
     ],
 )  # fmt: skip
 def test_all_else_stays_as_it_came(said: str) -> None:
     value = {"said": said, "token": 7, "tokens": "seven", "authorization": None, "apiKeys": [True]}
     assert payload(value) == value
-    assert Mask(()).text(said) == said
+    assert mask_of().text(said) == said
 
 
 @pytest.mark.parametrize(
     "form",
-    [str, quote, lambda key: quote(quote(key)), lambda key: quote(key, safe=""), lambda key: json.dumps(key)[1:-1]],
+    [
+        str,
+        quote,
+        lambda key: quote(quote(key)),
+        lambda key: quote(key, safe="!'()*~"),
+        lambda key: quote(key, safe="").lower(),
+        lambda key: json.dumps(key)[1:-1],
+        lambda key: json.dumps(json.dumps(key))[3:-3],
+        lambda key: json.dumps(key)[1:-1].replace("/", r"\/"),
+        lambda key: "".join(f"\\u{ord(sign):04X}" for sign in key),
+        html.escape,
+        lambda key: "".join(f"&#{ord(sign)};" for sign in key),
+    ],
+    ids="plain quoted twice component lower json json-twice php dotnet html entities".split(),
 )
 def test_a_known_credential_is_masked_wherever_it_turns_up(form: Any) -> None:
-    mask = Mask(())
-    mask.hide(KEY)
+    mask = mask_of(KEY)
     said = f"before {form(KEY)} after"
     assert mask.text(said) == f"before {masked(KEY)} after"
     assert json.loads(mask.payload({"a": [said], said: 1})) == {
         "a": [f"before {masked(KEY)} after"],
         f"before {masked(KEY)} after": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("secret", "value", "becomes"),
+    [
+        ("12345678", {"id": 12345678}, {"id": masked("12345678")}),
+        ("u0000", "a\0b", "a\0b"),
+        ("true", [True, "true"], [True, masked("true")]),
+        ("null", None, None),
+    ],
+)
+def test_only_texts_and_whole_numbers_are_masked_never_the_json_around_them(
+    secret: str, value: Any, becomes: Any
+) -> None:
+    assert payload(value, secret) == becomes
+
+
+def test_a_credential_that_begins_with_another_is_masked_whole() -> None:
+    assert payload("it was planted-key-one", "planted-key", "planted-key-one") == f"it was {masked('planted-key-one')}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eyJ" * 30_000, "bearer " * 20_000, "bearer" + " " * 90_000, "authorization" + " " * 90_000 + "x",
+        "\\" * 90_000, "%25" * 30_000, "&amp;" * 20_000, "VF.DM.k" * 10_000 + "%", "'token': '" * 9_000,
+        "authorization: basic " * 5_000, "{" * 90_000 + "token",
+    ],
+    ids=lambda text: text[:12],
+)  # fmt: skip
+@pytest.mark.timeout(20)  # a pattern that goes back and forth would need minutes
+def test_no_text_keeps_the_loop_from_everybody_else(text: str) -> None:
+    mask_of("VF.DM.key%/+ " + "x" * 40).payload({"said": text})
+
+
+def test_a_key_that_was_given_to_one_session_is_masked_in_all(hub: Hub, tmp_path: Path) -> None:
+    plain, keys = keys_of(hub, "voiceflow")
+    hub.connect("voiceflow", name="a", **plain)
+    other = hub.connect("voiceflow", name="b", simulate=True, flow=parrot(), record=tmp_path)
+    other.say(f"the other's key is {keys[0]}")
+    assert keys[0] not in hub.traces_df().to_csv()
 
 
 def test_a_mask_is_a_short_stable_hash_so_that_rows_stay_joinable() -> None:
@@ -120,7 +188,7 @@ ANY = st.recursive(
 @given(ANY, st.text(min_size=6), st.sampled_from(["token", "Authorization", "api_key"]))
 def test_wherever_a_credential_is_put_it_is_not_found_again(value: Any, secret: str, field: str) -> None:
     secret = f"planted{secret}"
-    found = Mask(()).payload({"value": value, "nested": [{field: secret}], "inside": json.dumps({field: secret})})
+    found = mask_of().payload({"value": value, "nested": [{field: secret}], "inside": json.dumps({field: secret})})
     assert b"planted" not in found
 
 

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,11 +24,12 @@ from socketnb.errors import RecordingError
 from socketnb.flow import Flow
 from socketnb.frames import traces_df
 from socketnb.hub import Hub
-from socketnb.recording import journal, parts, recorder
+from socketnb.recording import parts, recorder
 from socketnb.recording.folder import Folder
 from socketnb.recording.recorder import Log, Recorder
 from socketnb.records import NO_TIME, Record, Trace
 
+RUN = "2026-01-02T03-04-05-006-r"
 AT = 1_700_000_000_000_000_000
 ANY_TEXT = st.text(st.characters())
 JSON = st.recursive(
@@ -40,7 +42,7 @@ JSON = st.recursive(
 
 
 def log_of(recording: Recorder | None = None) -> tuple[Log, Recorder]:
-    recording = recording or Recorder("r")
+    recording = recording or Recorder(RUN)
     return recording.log("voiceflow", "bot", {"sessionKey"}), recording
 
 
@@ -62,7 +64,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Iterator[Recorder]:
-    recording = Recorder("r", tmp_path / "r")
+    recording = Recorder(RUN, tmp_path / "r")
     yield recording
     recording.close()
 
@@ -90,7 +92,7 @@ from socketnb.recording import recorder
 from socketnb.records import NO_TIME, Record
 
 recorder.ROWS = 3_000
-recording = recorder.Recorder("r", Path(sys.argv[1]))
+recording = recorder.Recorder("2026-01-02T03-04-05-006-r", Path(sys.argv[1]))
 log = recording.log("voiceflow", "bot", ())
 while True:
     for _ in range(16):
@@ -141,7 +143,7 @@ def test_a_session_of_a_killed_kernel_leaves_every_trace_that_it_showed(tmp_path
 
 
 def test_a_torn_last_line_is_passed_over_and_counted(tmp_path: Path) -> None:
-    log, recording = log_of(Recorder("r", tmp_path))
+    log, recording = log_of(Recorder(RUN, tmp_path))
     write(log, 1)
     (segment,) = tmp_path.glob("_*.jsonl")
     with segment.open("ab") as file:
@@ -162,7 +164,7 @@ def test_full_segments_become_parts_and_the_rows_stay_the_same(recording: Record
     before = traces_df([Folder(tmp_path / "r")])
     recording.close()
     files = sorted(file.name for file in (tmp_path / "r").iterdir())
-    assert files == [".lock", "r-00000.parquet", "r-00001.parquet", "r-00002.parquet"]
+    assert files == [".lock", *(f"{RUN}-0000{n}.parquet" for n in range(3))]
     assert traces_df([Folder(tmp_path / "r")]).equals(before)
     assert traces_df([recording.columns]).equals(before)
 
@@ -183,7 +185,7 @@ def test_a_part_wins_over_the_segment_that_it_was_made_of(recording: Recorder, t
     log, _ = log_of(recording)
     for n in range(100):
         write(log, n)
-    segment = journal.segment(tmp_path / "r", "r", 0)
+    segment = tmp_path / "r" / f"_{RUN}-00000.jsonl"
     lines = segment.read_bytes() if segment.exists() else b""
     recording.close()
     segment.write_bytes(lines or b"{}\n")  # as a kernel leaves it that is killed between the two
@@ -201,8 +203,11 @@ def test_a_part_that_cannot_be_written_leaves_its_lines(
     log, _ = log_of(recording)
     for n in range(250):
         write(log, n)
-    recording.close()
+    with pytest.warns(RuntimeWarning, match="could not become a Parquet part .*it stays as lines"):
+        recording.close()
     assert {file.suffix for file in (tmp_path / "r").glob("*[0-9].*")} == {".jsonl"}
+    assert recording.trouble
+    assert "No space left on device" in recording.trouble
     assert seqs(tmp_path / "r") == list(range(250))
     assert recording.columns.table()["seq"].to_pylist() == list(range(250))
 
@@ -231,12 +236,56 @@ def test_a_reader_beside_the_writer_always_sees_whole_rows_in_order(recording: R
     assert not wrong
 
 
+def test_the_numbers_of_parts_hold_when_one_cannot_be_sealed(
+    recording: Recorder, tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, _ = log_of(recording)
+    write(log, 0)
+    recording._sealer = recorder.ThreadPoolExecutor(1)
+    recording._sealer.shutdown()  # as at the interpreter's end
+    for n in range(1, 250):
+        write(log, n)
+    recording.close()
+    assert {file.suffix for file in (tmp_path / "r").glob("*[0-9].*")} == {".jsonl", ".parquet"}
+    assert seqs(tmp_path / "r") == list(range(250))
+    assert recording.columns.table()["seq"].to_pylist() == list(range(250))
+
+
+def test_a_part_that_is_just_full_leaves_no_empty_segment(recording: Recorder, tmp_path: Path, small: None) -> None:
+    log, _ = log_of(recording)
+    for n in range(100):
+        write(log, n)
+    recording.close()
+    assert not list((tmp_path / "r").glob("*.jsonl"))
+
+
+EXITS = """
+import socketnb as snb
+from socketnb.recording import recorder
+bots = [snb.connect("voiceflow", name=f"bot{n}", simulate=True) for n in range(6)]
+folder = snb.open_recording(snb.recordings()["recording"][0]).path
+recorder.ROWS = bots[0]._log.recorder.rows + %d
+print(folder)
+"""
+
+
+@pytest.mark.parametrize("more", [0, 2, 4])
+def test_a_part_that_gets_full_while_the_kernel_exits_loses_nothing(more: int) -> None:
+    done = subprocess.run([sys.executable, "-c", EXITS % more], capture_output=True, text=True, check=True)
+    table = Folder(Path(done.stdout.strip())).table()
+    rows = list(zip(table["session"].to_pylist(), table["seq"].to_pylist(), strict=True))
+    assert len(rows) == len(set(rows)) == table.num_rows
+    for name in {session for session, _ in rows}:
+        assert [seq for session, seq in rows if session == name] == list(range(sum(s == name for s, _ in rows)))
+    assert [kind for kind in table["kind"].to_pylist() if kind == "disconnected"] == ["disconnected"] * 6
+
+
 # Memory
 
 
 @pytest.mark.usefixtures("small")
 def test_sealed_rows_beyond_what_memory_keeps_are_read_back_from_their_parts(tmp_path: Path) -> None:
-    log, recording = log_of(Recorder("r", tmp_path, keep=150))
+    log, recording = log_of(Recorder(RUN, tmp_path, keep=150))
     for n in range(1_000):
         write(log, n)
     assert recording._sealer
@@ -246,8 +295,8 @@ def test_sealed_rows_beyond_what_memory_keeps_are_read_back_from_their_parts(tmp
     assert recording.columns.table()["payload"].to_pylist() == [str(n) for n in range(1_000)]
     assert recording.columns.table(940, ["seq"])["seq"].to_pylist() == list(range(940, 1_000))
     assert [trace.seq for trace in log.traces(42)] == list(range(42, 1_000))
-    next(tmp_path.glob("r-00003.parquet")).unlink()
-    with pytest.raises(RecordingError, match=r"r-00003.parquet was removed"):
+    next(tmp_path.glob(f"{RUN}-00003.parquet")).unlink()
+    with pytest.raises(RecordingError, match=r"-00003.parquet was removed"):
         recording.columns.table()
     assert len(log.traces(950)) == 50, "what is in memory is there all the same"
     recording.close()
@@ -255,7 +304,7 @@ def test_sealed_rows_beyond_what_memory_keeps_are_read_back_from_their_parts(tmp
 
 @pytest.mark.usefixtures("small")
 def test_without_a_folder_everything_stays_in_memory() -> None:
-    log, recording = log_of(Recorder("r", None, keep=10))
+    log, recording = log_of(Recorder(RUN, None, keep=10))
     for n in range(1_000):
         write(log, n)
     recording.close()
@@ -332,7 +381,8 @@ def test_a_folder_has_one_writer(hub: Hub, flow: Flow, tmp_path: Path) -> None:
 
 
 def test_the_lock_of_a_dead_writer_is_free_and_a_folder_can_hold_several_runs(tmp_path: Path) -> None:
-    for run in ("a", "b"):
+    runs = [f"{RUN}-{name}" for name in "ab"]
+    for run in runs:
         code = (
             "import os\nfrom pathlib import Path\nfrom socketnb.recording.recorder import Recorder\n"
             "from socketnb.records import NO_TIME, Record\n"
@@ -340,7 +390,7 @@ def test_the_lock_of_a_dead_writer_is_free_and_a_folder_can_hold_several_runs(tm
             "r.log('voiceflow', 'bot', ()).append(Record('e', 'custom'), 1, 1, NO_TIME)\nr.flush()\nos._exit(9)"
         )
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
-    assert Folder(tmp_path).table()["recording"].to_pylist() == ["a", "b"]
+    assert Folder(tmp_path).table()["recording"].to_pylist() == runs
 
 
 def test_only_the_user_can_read_a_recording(recording: Recorder, tmp_path: Path) -> None:
@@ -352,12 +402,64 @@ def test_only_the_user_can_read_a_recording(recording: Recorder, tmp_path: Path)
     assert modes == {0}
 
 
+def test_a_folder_that_is_removed_under_a_session_draws_a_warning_and_nothing_more_is_lost(
+    hub: Hub, flow: Flow, tmp_path: Path
+) -> None:
+    bot = hub.connect("voiceflow", name="bot", simulate=True, flow=flow, record=tmp_path / "r")
+    bot.say("before")
+    shutil.rmtree(tmp_path / "r")
+    bot.say("gone")
+    with pytest.warns(RuntimeWarning, match="its file was removed"):
+        bot.say("after")
+    assert len(bot.turns_df()) == 3
+
+
+def test_a_relative_home_stays_where_it_was_when_the_kernel_goes_elsewhere(
+    hub: Hub, flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOCKETNB_HOME", "here")
+    hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    hub.close()
+    assert len(list((tmp_path / "here").rglob("*.parquet"))) == 1
+
+
+@pytest.mark.parametrize("time", [-62135596800 * 10**9, 2**63, -(2**63) - 1, 10**30])
+def test_a_time_that_no_column_can_hold_is_left_out_and_harms_nothing(time: int, tmp_path: Path) -> None:
+    recording = Recorder(RUN, tmp_path)
+    log, _ = log_of(recording)
+    write(log, 1)
+    assert write(log, {"date": time}, server_at=time).server_at is None
+    write(log, 3)
+    recording.close()
+    assert seqs(tmp_path) == [0, 1, 2]
+    assert recording.columns.table().num_rows == 3
+
+
+def test_a_writer_is_not_refused_because_a_reader_looks_whether_there_is_one(tmp_path: Path) -> None:
+    Recorder(RUN, tmp_path).close()
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            Folder(tmp_path).live()
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for _ in range(50):
+        Recorder(RUN, tmp_path).close()
+    stop.set()
+    reader.join()
+
+
 # Whatever is said
 
 
 def through_everything(payload: Any, text: str, folder: Path) -> list[Trace]:
     """Return a trace as it is read from a segment, a part, and memory."""
-    recording = Recorder("r", folder)
+    recording = Recorder(RUN, folder)
     log, _ = log_of(recording)
     write(log, payload, text=text, error=text)
     segment = parts.traces_of(Folder(folder).table())
@@ -402,7 +504,7 @@ def test_hard_texts_come_back_from_journal_part_and_columns(text: str, tmp_path:
 
 @pytest.mark.parametrize("payload", [2**70, -(2**63) - 1, [float("nan"), 2**70], {"a": float("inf")}])
 def test_numbers_that_json_has_no_form_for_harm_no_line(payload: Any, tmp_path: Path) -> None:
-    recording = Recorder("r", tmp_path)
+    recording = Recorder(RUN, tmp_path)
     log, _ = log_of(recording)
     for what in (1, payload, 3):
         write(log, what)
@@ -415,7 +517,7 @@ def test_what_is_nested_too_deeply_is_said_to_be(tmp_path: Path) -> None:
     deep: Any = "token=planted"
     for _ in range(100_000):
         deep = [deep]
-    recording = Recorder("r", tmp_path)
+    recording = Recorder(RUN, tmp_path)
     log, _ = log_of(recording)
     assert write(log, deep).payload == json.dumps(parts.TOO_DEEP)
     recording.close()
@@ -475,6 +577,6 @@ def test_an_older_part_is_brought_up_to_date(
     ],
 )
 def test_what_is_no_part_is_named(make: Callable[[Path], None], says: str, tmp_path: Path) -> None:
-    make(tmp_path / "r-00000.parquet")
+    make(tmp_path / f"{RUN}-00000.parquet")
     with pytest.raises(RecordingError, match=says):
         Folder(tmp_path).table()

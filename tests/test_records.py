@@ -26,7 +26,10 @@ def test_a_secret_shows_itself_nowhere(caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_a_secret_gives_itself_to_who_asks() -> None:
-    assert Secret(KEY).reveal() == KEY
+    assert Secret(KEY).reveal() == Secret(Secret(KEY)).reveal() == KEY
+    assert Secret(KEY).__getstate__() is None
+    with pytest.raises(TypeError, match="a Secret holds a text, not a NoneType"):
+        Secret(None)  # type: ignore[arg-type]
 
 
 def test_two_secrets_are_equal_if_their_values_are() -> None:

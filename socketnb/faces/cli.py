@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from socketnb.dialects import PLATFORMS
-from socketnb.errors import SocketnbError
+from socketnb.errors import SettingsError, SocketnbError, unknown
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,10 +83,12 @@ def recordings(delete: str | None, prune: str | None) -> None:
     """List what was recorded, or delete some of it."""
     from socketnb import archive
 
-    if delete:
+    if delete is not None and prune is not None:
+        raise click.UsageError("--delete or --prune, one at a time")
+    if delete is not None:
         archive.open_recording(delete).delete()
         print(f"deleted {delete}")
-    elif prune:
+    elif prune is not None:
         gone = archive.prune(prune)
         print("\n".join(f"deleted {name}" for name in gone["recording"]) or "none is that old")
     else:
@@ -111,7 +113,11 @@ def export(recording: str, file: Path, session: str | None) -> None:
     form: Any = {".md": "markdown", ".html": "html", ".txt": "text"}.get(file.suffix)
     if not (write or form or file.suffix == ".csv"):
         raise click.UsageError(f"{file.name} ends with none of .parquet .jsonl .duckdb .csv .md .html .txt")
-    traces = source.traces_df(session=session)
+    traces = source.traces_df()
+    if session is not None:
+        if session not in (names := traces["session"].unique()):
+            raise SettingsError(unknown("session", session, names))
+        traces = traces[traces["session"] == session]
     try:
         if write:
             getattr(traces.chat, write)(file)

@@ -6,8 +6,7 @@ part of one. Times are UTC; durations are milliseconds on the monotonic clock.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from socketnb import dialects
@@ -16,7 +15,7 @@ from socketnb.recording.parts import arrow_schema
 from socketnb.records import COLUMNS, CONTENT_KINDS, Choices, Delta, Did
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     import pandas as pd
     import pyarrow as pa
@@ -99,7 +98,6 @@ def traces_df(
 
     from socketnb.frames.files import frame_of
 
-    add_accessor()
     cursor = _cursor(since)
     wanted = {"session": session, "platform": platform, "recording": recording}
     wanted = {name: value for name, value in wanted.items() if value is not None}
@@ -107,7 +105,7 @@ def traces_df(
         if not isinstance(value, str):
             raise SettingsError(f"{name} is a name, not {value!r}")
     shown = list(COLUMNS) if columns is None else _known(columns, COLUMNS)
-    read = None if columns is None else list(dict.fromkeys([*shown, *wanted]))
+    read = None if columns is None else list(dict.fromkeys([*shown, *wanted, "seq"]))
     tables = []
     for store in stores:
         table = store.table(cursor.get(store.name, 0), read)
@@ -128,16 +126,6 @@ def _cursor(since: Mapping[str, int] | pd.DataFrame | None) -> dict[str, int]:
     if any(not isinstance(count, int) or isinstance(count, bool) or count < 0 for count in cursor.values()):
         raise SettingsError('since is an earlier frame as it came, or its df.attrs["cursor"]')
     return cursor
-
-
-@functools.cache
-def add_accessor() -> None:
-    """Give every DataFrame `df.chat`, once pandas is needed at all."""
-    import pandas as pd
-
-    from socketnb.frames.chat import Chat
-
-    pd.api.extensions.register_dataframe_accessor("chat")(Chat)
 
 
 def messages_df(stores: Sequence[Store], *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
@@ -292,6 +280,8 @@ def _pandas(dtype: str) -> Any:
 
 
 def _known(columns: Sequence[str], there: dict[str, str]) -> list[str]:
+    if isinstance(columns, str) or not isinstance(columns, Sequence):
+        raise SettingsError(f"columns is a list of names, not {columns!r}")
     for name in columns:
         if name not in list(there):
             raise SettingsError(unknown("column", name, there))

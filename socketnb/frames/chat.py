@@ -92,6 +92,8 @@ class Chat:
         Raises:
             SettingsError: a column is missing.
         """
+        if not isinstance(by, str | list | tuple):
+            raise SettingsError(f"by is a column or a list of columns, not {by!r}")
         turns, by = self.turns(), [by] if isinstance(by, str) else list(by)
         keys = [*SESSION, "turn"]
         for name in by:

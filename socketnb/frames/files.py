@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from socketnb.dialects import voiceflow
 from socketnb.dialects.voiceflow.transcript import transcript
 from socketnb.errors import RecordingError, SettingsError
-from socketnb.recording.parts import arrow_schema, line_of, numbered, read_lines, table_of, write_part
+from socketnb.recording.parts import arrow_schema, line_of, numbered, read_lines, table_of_lines, whole, write_part
 from socketnb.recording.recorder import Recorder
-from socketnb.records import COLUMNS, NO_TIME
+from socketnb.records import COLUMNS, NO_TIME, clean
+from socketnb.settings import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,11 +25,22 @@ BATCH = 8192
 """Rows that become lines at once."""
 
 
+@functools.cache
+def add_accessor() -> None:
+    """Give every DataFrame `df.chat`, once pandas is needed at all."""
+    import pandas as pd
+
+    from socketnb.frames.chat import Chat
+
+    pd.api.extensions.register_dataframe_accessor("chat")(Chat)
+
+
 def frame_of(table: pa.Table) -> pd.DataFrame:
     """Return a table of traces as a frame, in the dtypes of the schema."""
     import pandas as pd
     import pyarrow as pa
 
+    add_accessor()
     string = pd.StringDtype("pyarrow")
     frame: pd.DataFrame = table.unify_dictionaries().to_pandas(types_mapper={pa.large_string(): string}.get)
     return frame
@@ -65,7 +78,7 @@ def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
 
 def to_parquet(frame: pd.DataFrame, path: str | Path) -> None:
     """Write traces as one Parquet file, such as the parts of a recording; errors as `table_from`, or RecordingError."""
-    table, path = table_from(frame), Path(path).expanduser()
+    table, path = table_from(frame), path_of(path, "path")
     try:
         write_part(table, path)
     except OSError as error:
@@ -74,9 +87,9 @@ def to_parquet(frame: pd.DataFrame, path: str | Path) -> None:
 
 def to_jsonl(frame: pd.DataFrame, path: str | Path) -> None:
     """Write traces as JSON lines, one a trace, as a recording has them; errors as `to_parquet`."""
-    table, path = table_from(frame), Path(path).expanduser()
+    table, path = table_from(frame), path_of(path, "path")
     try:
-        with path.open("wb") as file:
+        with whole(path) as new, new.open("wb") as file:
             file.writelines(lines(table))
     except OSError as error:
         raise RecordingError(f"{path} cannot be written: {error.strerror or error}") from None
@@ -98,14 +111,16 @@ def to_duckdb(frame: pd.DataFrame, path: str | Path, table: str = "traces") -> N
         import duckdb
     except ImportError:
         raise SettingsError('DuckDB is not installed: pip install "socketnb[duckdb]"') from None
-    rows, path = table_from(frame), Path(path).expanduser()
+    rows, path = table_from(frame), path_of(path, "path")
+    if not isinstance(table, str) or not table.strip() or "\0" in table:
+        raise SettingsError(f"table is a name, not {table!r}")
     name = '"' + table.replace('"', '""') + '"'
     try:
         with duckdb.connect(str(path)) as connection:
             connection.register("socketnb_rows", rows)
             connection.execute(f"CREATE TABLE {name} AS SELECT * FROM socketnb_rows")  # noqa: S608 (quoted above)
     except duckdb.CatalogException:
-        raise RecordingError(f"{path} has a table {table!r} already: give table= another name") from None
+        raise RecordingError(f"{path} has a table {table!r} already: name another file or table") from None
     except duckdb.Error as error:
         raise RecordingError(f"{path} cannot be written: {str(error).splitlines()[0]}") from None
 
@@ -116,9 +131,9 @@ def from_jsonl(path: str | Path) -> pd.DataFrame:
     Raises:
         RecordingError: there is no such file, or a line is no trace.
     """
-    path = Path(path).expanduser()
+    path = path_of(path, "path")
     traces, _ = read_lines(_bytes(path), path.name, whole=True)
-    return frame_of(table_of(traces))
+    return frame_of(table_of_lines(traces, path.name))
 
 
 def from_voiceflow(saved: str | Path | dict[str, Any] | Sequence[Any]) -> pd.DataFrame:
@@ -132,12 +147,13 @@ def from_voiceflow(saved: str | Path | dict[str, Any] | Sequence[Any]) -> pd.Dat
         RecordingError: there is no such file, or it is no JSON.
     """
     if isinstance(saved, str | Path):
-        path = Path(saved).expanduser()
+        path = path_of(saved, "saved")
         try:
             saved = json.loads(_bytes(path))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RecordingError(f"{path.name} is no JSON: {error}") from None
     name, found = transcript(saved)
+    name = clean(name)
     recorder = Recorder(name)
     log = recorder.log(voiceflow.NAME, name, voiceflow.SECRET_FIELDS)
     log.conversation = name

@@ -87,27 +87,38 @@ class Columns:
             since -= part.rows
         return pa.concat_tables(pieces if columns is None else [piece.select(columns) for piece in pieces])
 
-    def seal(self, rows: int) -> pa.Table:
-        """Make the next so many rows a part, and return them; their texts are not copied: that would be felt."""
+    def seal(self, start: int, stop: int) -> pa.Table:
+        """Make the rows from `start` to `stop` a part, and return them; texts are not copied: that would be felt.
+
+        What is before them and no part yet, since sealing it failed, becomes a part without a file.
+        """
         import pyarrow as pa
 
         with self._lock:
             self._convert()
-            table = pa.concat_tables(self._newer).unify_dictionaries()
-            full, rest = table.slice(0, rows), table.slice(rows)
-            self._parts.append(Part(rows, full, None))
+            done = sum(part.rows for part in self._parts)
+            table = pa.concat_tables([arrow_schema().empty_table(), *self._newer]).unify_dictionaries()
+            before, full, rest = (
+                table.slice(0, start - done),
+                table.slice(start - done, stop - start),
+                table.slice(stop - done),
+            )
+            self._parts += [Part(piece.num_rows, piece, None) for piece in (before, full) if piece.num_rows]
             self._newer = [rest] if rest.num_rows else []
         return full
 
-    def written(self, number: int, path: Path) -> None:
-        """Know the file of a part; let go of the oldest parts with files beyond what stays in memory."""
+    def written(self, start: int, path: Path) -> None:
+        """Know the file of the part that begins at a row; let go of the oldest beyond what stays in memory."""
         with self._lock:
-            self._parts[number] = replace(self._parts[number], path=path)
             held = sum(part.rows for part in self._parts if part.table is not None)
+            row = 0
             for n, part in enumerate(self._parts):
-                if held > self._keep and part.table is not None and part.path is not None:
-                    self._parts[n] = replace(part, table=None)
+                known = replace(part, path=path) if row == start else part
+                if held > self._keep and known.table is not None and known.path is not None:
+                    known = replace(known, table=None)
                     held -= part.rows
+                self._parts[n] = known
+                row += part.rows
 
     def _convert(self) -> None:
         """Turn the new rows into a table; the lock is held. What is appended meanwhile waits for the next time."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from socketnb.errors import RecordingError
-from socketnb.recording.journal import LOCK, lock
-from socketnb.recording.parts import arrow_schema, read_lines, read_part, rows_of, table_of
+from socketnb.recording.journal import LOCK, NAME, lock
+from socketnb.recording.parts import arrow_schema, read_lines, read_part, rows_of, table_of_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-LOOKS = 5
-"""Times that a folder is looked at while its writer seals under our eyes."""
+GLANCE = 0.1
+"""Seconds to find out whether a folder is being written: another reader may be finding out too."""
 
 
 class Piece(NamedTuple):
@@ -39,24 +40,36 @@ class Folder:
         self.torn = 0
 
     def pieces(self) -> list[Piece]:
-        """Return its parts and segments, in order."""
+        """Return its parts and segments, in order.
+
+        Raises:
+            RecordingError: the folder is not there, or cannot be read.
+        """
         if self.path.is_file():
             sealed = self.path.suffix == ".parquet"
             return [Piece(self.path if sealed else None, None if sealed else self.path)]
-        for _ in range(LOOKS):
-            files = [file.name for file in self.files() if file.suffix in (".parquet", ".jsonl")]
-            names = sorted({name.removeprefix("_").rpartition(".")[0] for name in files})
-            if not _gaps(names):
-                break
-        return [Piece(self.path / f"{name}.parquet", self.path / f"_{name}.jsonl") for name in names]
+        names = {found["name"] for _, found in self._named() if found["form"] != "parquet.new"}
+        return [Piece(self.path / f"{name}.parquet", self.path / f"_{name}.jsonl") for name in sorted(names)]
 
     def files(self) -> list[Path]:
-        """Return its files: parts, segments and the lock. What else lies there is not the recording's."""
+        """Return the files that are the recording's own; errors as `pieces`."""
         if self.path.is_file():
             return [self.path]
-        found = [f for f in self.path.iterdir() if f.suffix == ".parquet" and not f.name.startswith((".", "_"))]
-        found += [f for f in self.path.iterdir() if f.suffix == ".jsonl" and f.name.startswith("_")]
-        return sorted([*found, *(f for f in [self.path / LOCK] if f.exists())])
+        there = self.path / LOCK
+        return [*(file for file, _ in self._named()), *([there] if there.exists() else [])]
+
+    def _named(self) -> list[tuple[Path, re.Match[str]]]:
+        """Return its files, segments first: one that is sealed just now is found as the part then."""
+        try:
+            segments, parts = (
+                list(self.path.glob("_*.jsonl")),
+                [*self.path.glob("*.parquet"), *self.path.glob(".*.new")],
+            )
+        except OSError as error:
+            raise RecordingError(f"{self.path} cannot be read: {error.strerror or error}") from None
+        if not self.path.is_dir():
+            raise RecordingError(f"there is no recording at {self.path} any more")
+        return [(file, found) for file in segments + parts if (found := NAME.fullmatch(file.name)) and file.is_file()]
 
     def table(self, since: int = 0, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows from number `since` on: all columns, or these.
@@ -87,7 +100,7 @@ class Folder:
             return False
         from filelock import Timeout
 
-        probe = lock(self.path)
+        probe = lock(self.path, GLANCE)
         try:
             probe.acquire()
         except Timeout:
@@ -107,20 +120,8 @@ class Folder:
                 if piece.segment:
                     traces, torn = read_lines(piece.segment.read_bytes(), piece.segment.name)
                     self.torn += torn
-                    table = table_of(traces)
+                    table = table_of_lines(traces, piece.segment.name)
                     return table.num_rows, table if columns is None else table.select(columns)
             except FileNotFoundError:
                 continue
         raise RecordingError(f"{piece.part or piece.segment} was removed while it was read")
-
-
-def _gaps(names: list[str]) -> bool:
-    """Return whether a number is missing: a part that took its segment's place just while we looked."""
-    last: dict[str, int] = {}
-    for name in names:
-        run, _, number = name.rpartition("-")
-        if number.isdecimal():
-            if int(number) != last.get(run, -1) + 1:
-                return True
-            last[run] = int(number)
-    return False

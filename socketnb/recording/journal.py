@@ -8,7 +8,9 @@ the part of that number when it is full. Where both are there, the part counts.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 from typing import TYPE_CHECKING
 
 from socketnb.errors import RecordingError
@@ -19,23 +21,31 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK = ".lock"
+PATIENCE = 1.0
+"""Seconds that a writer waits for its folder."""
 
 
-def segment(folder: Path, recording: str, number: int) -> Path:
-    """Return the path of a segment: its `_` lets pandas, Dask and Spark pass it over when they read the folder."""
-    return folder / f"_{recording}-{number:05}.jsonl"
+NAME = re.compile(
+    r"(?P<kept>_|\.)?(?P<name>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[\w-]+-\d{5})\.(?P<form>jsonl|parquet|parquet\.new)"
+)
+"""What files of a recording are called: segments begin with `_`, so that pandas, Dask and Spark pass them over."""
 
 
-def part(folder: Path, recording: str, number: int) -> Path:
-    """Return the path of a sealed part."""
-    return folder / f"{recording}-{number:05}.parquet"
+def part_of(segment: Path) -> Path:
+    """Return the path of the part that takes a segment's place."""
+    return segment.with_name(f"{segment.stem.removeprefix('_')}.parquet")
 
 
-def lock(folder: Path) -> BaseFileLock:
-    """Return the lock of a folder's one writer, which a process that dies lets go of."""
+def lock(folder: Path, patience: float) -> BaseFileLock:
+    """Return the lock of a folder's one writer, which a process that dies lets go of.
+
+    Args:
+        folder: the recording's.
+        patience: seconds to wait for it, since somebody may just be looking whether it is taken.
+    """
     from filelock import FileLock
 
-    return FileLock(folder / LOCK, timeout=0, mode=0o600, thread_local=False)
+    return FileLock(folder / LOCK, timeout=patience, mode=0o600, thread_local=False, poll_interval=0.01)
 
 
 class Journal:
@@ -53,7 +63,7 @@ class Journal:
         self.recording = recording
         self.number = 0
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = lock(folder)
+        self._lock = lock(folder, PATIENCE)
         try:
             self._lock.acquire()
         except Timeout:
@@ -68,14 +78,16 @@ class Journal:
     @property
     def path(self) -> Path:
         """The segment that is being written."""
-        return segment(self.folder, self.recording, self.number)
+        return self.folder / f"_{self.recording}-{self.number:05}.jsonl"
 
     def write(self, lines: bytes) -> None:
         """Write lines through.
 
         Raises:
-            OSError: they could not be written whole; the lines before them are as they were.
+            OSError: they could not be written whole, or their file was removed; the lines before are as they were.
         """
+        if os.fstat(self._file).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "its file was removed")
         left = memoryview(lines)
         try:
             while left:

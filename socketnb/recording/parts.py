@@ -6,6 +6,8 @@ it was received. A part is a Parquet file of the same columns, which says the ve
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ from socketnb.errors import RecordingError
 from socketnb.records import COLUMNS, NO_TIME, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -28,6 +30,8 @@ VERSION = 1
 MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {}
 """Version → what makes a table of the next one of it."""
 KEY = b"socketnb.schema"
+OPTIONAL = frozenset({"conversation", "server_at", "elapsed_ms", "text", "node", "intent", "error"})
+"""Columns in which a value may be missing."""
 LAST = b',"payload":'
 """Begins the last field of a line. Inside of a text its quotes would be escaped, so the first is the one."""
 TOO_DEEP = "nested too deeply to be kept"
@@ -70,6 +74,24 @@ def table_of(rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+def table_of_lines(traces: Sequence[Trace], name: str) -> pa.Table:
+    """Return the traces of a file's lines as a table.
+
+    Raises:
+        RecordingError: a value is of the wrong type, or missing where there always is one.
+    """
+    import pyarrow as pa
+
+    try:
+        table = table_of(traces)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        raise RecordingError(f"{name} has a line that is no trace: {_first(error)}") from None
+    for column in COLUMNS:
+        if column not in OPTIONAL and table[column].null_count:
+            raise RecordingError(f"{name} has a line that is no trace: it has no {column}")
+    return table
+
+
 def numbered(table: pa.Table) -> pa.Table:
     """Return a table with its times as numbers: nanoseconds since 1970."""
     import pyarrow as pa
@@ -92,18 +114,25 @@ def traces_of(table: pa.Table) -> list[Trace]:
 
 
 def write_part(table: pa.Table, path: Path) -> None:
-    """Write a part that is whole whenever it is there under its name, and only its user can read.
-
-    Raises:
-        OSError: it could not be written; nothing is left of it.
-    """
+    """Write a part; errors as `whole`."""
     import pyarrow.parquet as pq
 
-    new = path.with_name(f".{path.name}.new")
     stamped = table.replace_schema_metadata({KEY: str(VERSION)})
+    with whole(path) as new:
+        pq.write_table(stamped, new, compression="zstd", use_dictionary=CATEGORIES)
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give the path of a new file, which only its user can read, and takes this one's place when it is written.
+
+    Raises:
+        OSError: it could not be written; nothing is left of it, and what was there before is.
+    """
+    new = path.with_name(f".{path.name}.new")
     try:
         os.close(os.open(new, os.O_WRONLY | os.O_CREAT, 0o600))
-        pq.write_table(stamped, new, compression="zstd", use_dictionary=CATEGORIES)
+        yield new
         _sync(new)
         new.replace(path)
     except BaseException:
@@ -203,7 +232,7 @@ def read_lines(data: bytes, name: str, *, whole: bool = False) -> tuple[list[Tra
     Raises:
         RecordingError: a line is of a newer version of the schema, or no trace at all.
     """
-    *lines, rest = data.split(b"\n")
+    *lines, rest = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
     torn = 0
     if rest and whole:
         lines.append(rest)
@@ -211,6 +240,8 @@ def read_lines(data: bytes, name: str, *, whole: bool = False) -> tuple[list[Tra
         torn = 1
     traces: list[Trace] = []
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
             fields, payload = _parse(line)
         except ValueError:

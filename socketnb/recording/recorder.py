@@ -6,6 +6,7 @@ segments are sealed in a thread of their own; the one that records never waits f
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
 from array import array
@@ -13,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from socketnb.recording.columns import BATCH, Columns
-from socketnb.recording.journal import Journal, part, segment
-from socketnb.recording.masks import Mask
+from socketnb.recording.journal import Journal, part_of
+from socketnb.recording.masks import Mask, Secrets
 from socketnb.recording.parts import Row, line_of, traces_of, write_part
 from socketnb.records import Record, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ ROWS = 65_536
 """Rows of a part."""
 BYTES = 64 << 20
 """Bytes of payloads after which a part is full in any case."""
+EARLIEST, LATEST = -(1 << 63), 1 << 63
+"""Nanoseconds since 1970 between which a time has its place in a column: 1677 to 2262. Others are in the payload."""
 
 
 class Recorder:
@@ -37,15 +40,23 @@ class Recorder:
         recording: its id.
         folder: where it is written, or None: in memory only.
         keep: rows that stay in memory.
+        secrets: the credentials of all sessions of the kernel.
+
+    Attributes:
+        rows: how many there are, those included that are not written yet.
+        trouble: why the recording has stopped or is not as it should be, or None.
 
     Raises:
         RecordingError: another process writes into the folder.
     """
 
-    def __init__(self, recording: str, folder: Path | None = None, keep: int = 1_000_000) -> None:
+    def __init__(
+        self, recording: str, folder: Path | None = None, keep: int = 1_000_000, secrets: Secrets | None = None
+    ) -> None:
         self.recording = recording
         self.folder = folder
         self.columns = Columns(recording, keep)
+        self.secrets = secrets or Secrets()
         self.trouble: str | None = None
         self.closed = False
         self._warned = False
@@ -53,7 +64,7 @@ class Recorder:
         self._logs: dict[str, Log] = {}
         self._burst: list[Row] = []  # not written yet
         self._lines: list[bytes] = []
-        self._number = self._rows = self._bytes = self.rows = 0  # rows and bytes are those of the part begun
+        self.rows = self._start = self._bytes = 0  # where the part begins that is being filled, and its payloads
         self._sealer: ThreadPoolExecutor | None = None
         if folder:
             try:
@@ -72,9 +83,9 @@ class Recorder:
 
     def add(self, row: Row, fields: dict[str, Any], payload: bytes) -> None:
         """Take a row into the burst."""
-        self._burst.append(row)
         if self._journal:
             self._lines.append(line_of(fields, payload))
+        self._burst.append(row)
         self._bytes += len(payload)
         self.rows += 1
 
@@ -88,39 +99,44 @@ class Recorder:
             except OSError as error:
                 self._fail(error)
         self.columns.extend(burst)
-        self._rows += len(burst)
-        full = self._rows >= ROWS or self._bytes >= BYTES
-        if self._sealer is None and (full or self._rows >= BATCH):
+        filled = self.rows - self._start
+        if self._sealer is None and filled >= BATCH:
             self._sealer = ThreadPoolExecutor(1, "socketnb-sealer")
-            self._sealer.submit(self.columns.prepare)
-        if full:
+            self._submit(self.columns.prepare)
+        if filled >= ROWS or self._bytes >= BYTES:
             self._next()
 
     def _next(self) -> None:
         """Let what is full be sealed, and go on in the next part."""
-        number, rows, written = self._number, self._rows, self._journal is not None
-        self._number, self._rows, self._bytes = number + 1, 0, 0
+        start, path, self._start, self._bytes = self._start, None, self.rows, 0
         if self._journal:
+            path = self._journal.path
             try:
                 self._journal.next()
             except OSError as error:
                 self._fail(error)
-        if self._sealer:
-            self._sealer.submit(self._seal, number, rows, written=written)
+        self._sealer = self._sealer or ThreadPoolExecutor(1, "socketnb-sealer")
+        self._submit(self._seal, start, self.rows, path)
 
-    def _seal(self, number: int, rows: int, *, written: bool) -> None:
-        """Make a full segment a part; the segment stays where that cannot be done."""
-        table = self.columns.seal(rows)
-        if not (written and self.folder):
-            return
-        path = part(self.folder, self.recording, number)
+    def _submit(self, work: Callable[..., None], *args: Any) -> None:
+        """Let the sealer do something, as long as there is one: at the interpreter's end its lines stay as they are."""
+        if self._sealer:
+            with contextlib.suppress(RuntimeError):
+                self._sealer.submit(work, *args)
+
+    def _seal(self, start: int, stop: int, lines: Path | None) -> None:
+        """Make the rows of a full segment a part; the segment stays where that cannot be done."""
         try:
-            write_part(table, path)
-        except OSError:
-            log.warning("%s could not be written: its lines stay as they are", path, exc_info=True)
-            return
-        segment(self.folder, self.recording, number).unlink(missing_ok=True)
-        self.columns.written(number, path)
+            table = self.columns.seal(start, stop)
+            if lines:
+                path = part_of(lines)
+                write_part(table, path)
+                self.columns.written(start, path)
+                lines.unlink()
+        except Exception as error:
+            log.exception("what is in %s could not be sealed", lines)
+            why = getattr(error, "strerror", None) or error
+            self.trouble = self.trouble or f"{lines} could not become a Parquet part ({why}): it stays as lines"
 
     def _fail(self, error: OSError) -> None:
         """Go on in memory only."""
@@ -132,7 +148,7 @@ class Recorder:
             self._journal = None
 
     def warn(self) -> None:
-        """Warn, once, that the recording has stopped: in a call of the user's, not in the background."""
+        """Warn, once, that something is wrong with the recording: in a call of the user's, not in the background."""
         if self.trouble and not self._warned:
             self._warned = True
             warnings.warn(self.trouble, RuntimeWarning, stacklevel=4)
@@ -141,21 +157,19 @@ class Recorder:
         """Seal what is left, and let go of the folder. Closing again does nothing."""
         self.closed = True
         self.flush()
-        if self._journal and self._rows:
-            number, rows = self._number, self._rows
-            self._journal.close()
-            self._drain()
-            self._seal(number, rows, written=True)
-            self._rows = 0
-        self._drain()
-        if self._journal:
-            self._journal.close()
-            self._journal = None
-
-    def _drain(self) -> None:
         if self._sealer:
             self._sealer.shutdown()
             self._sealer = None
+        if self._journal:
+            path = self._journal.path
+            self._journal.close()
+            self._journal = None
+            if self.rows > self._start:
+                self._seal(self._start, self.rows, path)
+                self._start = self.rows
+            else:
+                path.unlink(missing_ok=True)
+        self.warn()
 
 
 class Log:
@@ -173,16 +187,17 @@ class Log:
         self._told = False
         self._fields: dict[str, Any] = {}
         self._places = array("q")  # seq → number of the row in the recording
-        self._mask = Mask(())
+        self._met = Secrets()
+        self._mask = Mask((), recorder.secrets, self._met)
 
     def begin(self, platform: str, secret_fields: Iterable[str]) -> None:
         """Begin, or begin again under this name, on a platform."""
         self._fields = {"recording": self.recorder.recording, "platform": platform, "session": self.session}
-        self._mask = Mask(secret_fields, self._mask)
+        self._mask = Mask(secret_fields, self.recorder.secrets, self._met)
 
     def hide(self, secret: str) -> None:
-        """Mask this credential from here on."""
-        self._mask.hide(secret)
+        """Mask a credential that came over the wire, from here on."""
+        self._met.add(secret)
 
     def mask(self, text: str) -> str:
         """Return a text without credentials."""
@@ -205,7 +220,7 @@ class Log:
         fields["link"] = link
         fields["turn"] = turn
         fields["at"] = at
-        fields["server_at"] = server_at
+        fields["server_at"] = server_at if server_at is not None and EARLIEST < server_at < LATEST else None
         fields["elapsed_ms"] = elapsed_ms
         fields["direction"] = direction
         fields["event"] = words[event]
@@ -218,8 +233,9 @@ class Log:
         fields["error"] = error and mask.text(error)
         fields["bytes"] = 0 if content is None else len(payload)
         row = (*fields.values(), payload.decode())
-        self._places.append(self.recorder.rows)
+        place = self.recorder.rows
         self.recorder.add(row, fields, payload)
+        self._places.append(place)
         self.seq += 1
         self.link = max(self.link, link)
         return Trace._make(row)

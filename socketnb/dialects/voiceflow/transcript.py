@@ -20,7 +20,7 @@ from socketnb.records import Record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+EPOCH, LATEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime(2262, 1, 1, tzinfo=dt.UTC)
 
 
 class Saved(NamedTuple):
@@ -94,14 +94,12 @@ def _data(log: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    try:
-        return json.loads(base64.b64decode(text, validate=True))
-    except ValueError:
-        return None
+    for decode in (str, lambda said: base64.b64decode(said, validate=True)):
+        try:
+            return json.loads(decode(text))
+        except (ValueError, RecursionError):
+            continue
+    return None
 
 
 def _time(said: Any) -> int | None:
@@ -111,4 +109,4 @@ def _time(said: Any) -> int | None:
     except ValueError:
         return None
     time = time if time.tzinfo else time.replace(tzinfo=dt.UTC)
-    return (time - EPOCH) // dt.timedelta(microseconds=1) * 1000
+    return (time - EPOCH) // dt.timedelta(microseconds=1) * 1000 if EPOCH <= time < LATEST else None
