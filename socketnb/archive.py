@@ -130,7 +130,7 @@ def open_recording(which: str | Path) -> Recording:
         RecordingError: there is none.
         SettingsError: this is no name and no path.
     """
-    path = path_of(which, "a recording is opened by its name or its path: which")
+    path = path_of(which, "a recording is opened by its name or its path")
     with contextlib.suppress(OSError):  # a name too long for a path
         named = home() / "recordings" / which
         for there in (named, path):

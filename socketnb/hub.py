@@ -294,7 +294,7 @@ class Hub:
         return free
 
     def _recorder(self, record: bool | str | Path) -> Recorder:  # noqa: FBT001 (a folder or a plain yes or no)
-        key = record if isinstance(record, bool) else path_of(record, "record (where it is not True or False)")
+        key = record if isinstance(record, bool) else path_of(record, "record is True, False or a folder")
         there = self._recorders.get(key)
         if there is None or there.closed:
             started = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")

@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from socketnb.records import Setting
 
 
-def path_of(given: object, what: str) -> Path:
+def path_of(given: object, wanted: str) -> Path:
     """Return the absolute path that was given.
+
+    Args:
+        given: what may be one.
+        wanted: how the sentence begins if it is none.
 
     Raises:
         SettingsError: it is none.
@@ -36,13 +40,13 @@ def path_of(given: object, what: str) -> Path:
             raise TypeError  # noqa: TRY301 (one sentence for all)
         return Path(given).expanduser().resolve()
     except (TypeError, RuntimeError):  # no path, or the home of nobody
-        raise SettingsError(f"{what} is a path, not {given!r}") from None
+        raise SettingsError(f"{wanted}, not {given!r}") from None
 
 
 def home() -> Path:
     """Return the folder where socketnb keeps things: SOCKETNB_HOME, or the user's data folder."""
     if given := os.environ.get("SOCKETNB_HOME"):
-        return path_of(given, "SOCKETNB_HOME")
+        return path_of(given, "SOCKETNB_HOME is a folder")
     import platformdirs
 
     return platformdirs.user_data_path("socketnb", appauthor=False)

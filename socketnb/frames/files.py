@@ -78,7 +78,7 @@ def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
 
 def to_parquet(frame: pd.DataFrame, path: str | Path) -> None:
     """Write traces as one Parquet file, such as the parts of a recording; errors as `table_from`, or RecordingError."""
-    table, path = table_from(frame), path_of(path, "path")
+    table, path = table_from(frame), path_of(path, "path is a path")
     try:
         write_part(table, path)
     except OSError as error:
@@ -87,7 +87,7 @@ def to_parquet(frame: pd.DataFrame, path: str | Path) -> None:
 
 def to_jsonl(frame: pd.DataFrame, path: str | Path) -> None:
     """Write traces as JSON lines, one a trace, as a recording has them; errors as `to_parquet`."""
-    table, path = table_from(frame), path_of(path, "path")
+    table, path = table_from(frame), path_of(path, "path is a path")
     try:
         with whole(path) as new, new.open("wb") as file:
             file.writelines(lines(table))
@@ -111,7 +111,7 @@ def to_duckdb(frame: pd.DataFrame, path: str | Path, table: str = "traces") -> N
         import duckdb
     except ImportError:
         raise SettingsError('DuckDB is not installed: pip install "socketnb[duckdb]"') from None
-    rows, path = table_from(frame), path_of(path, "path")
+    rows, path = table_from(frame), path_of(path, "path is a path")
     if not isinstance(table, str) or not table.strip() or "\0" in table:
         raise SettingsError(f"table is a name, not {table!r}")
     name = '"' + table.replace('"', '""') + '"'
@@ -131,7 +131,7 @@ def from_jsonl(path: str | Path) -> pd.DataFrame:
     Raises:
         RecordingError: there is no such file, or a line is no trace.
     """
-    path = path_of(path, "path")
+    path = path_of(path, "path is a path")
     traces, _ = read_lines(_bytes(path), path.name, whole=True)
     return frame_of(table_of_lines(traces, path.name))
 
@@ -147,7 +147,7 @@ def from_voiceflow(saved: str | Path | dict[str, Any] | Sequence[Any]) -> pd.Dat
         RecordingError: there is no such file, or it is no JSON.
     """
     if isinstance(saved, str | Path):
-        path = path_of(saved, "saved")
+        path = path_of(saved, "saved is a path")
         try:
             saved = json.loads(_bytes(path))
         except (ValueError, RecursionError) as error:
