@@ -174,7 +174,7 @@ def _duration(given: str | dt.timedelta) -> dt.timedelta:
     import pandas as pd
 
     age: Any = None
-    if isinstance(given, dt.timedelta) or (isinstance(given, str) and re.match(r"\s*[\d.]+\s*[a-zA-Z]", given)):
+    if isinstance(given, dt.timedelta) or (isinstance(given, str) and re.match(r"\s*\d+(\.\d+)?\s*[a-zA-Z]", given)):
         with contextlib.suppress(ValueError):
             age = pd.Timedelta(given)
     if age is None or not age >= pd.Timedelta("1s"):  # NaT is neither

@@ -50,8 +50,8 @@ class Hub:
         self.engine = Loop("socketnb")
         self._stage = Loop("socketnb-simulator")
         self._lock = threading.RLock()
-        self._recorders: dict[Path | bool, Recorder] = {}
-        self._stores: list[Columns] = []
+        self._recorders: list[Recorder] = []  # all that there were: what they hold is in the frames
+        self._current: dict[Path | bool, Recorder] = {}
         self._secrets = Secrets()
         self._sessions: dict[str, Session] = {}
         self._simulators: list[Simulator] = []
@@ -230,14 +230,14 @@ class Hub:
 
     def recording(self) -> Path | None:
         """Return the folder of this kernel's recording; None while nothing is recorded."""
-        recorder = self._recorders.get(True)
+        recorder = self._current.get(True)
         return recorder.folder if recorder else None
 
     def stores(self) -> list[Columns]:
         """Return the traces of this kernel, a store a recording."""
-        for recorder in self._recorders.values():
+        for recorder in self._recorders:
             recorder.warn()
-        return list(self._stores)
+        return [recorder.columns for recorder in self._recorders]
 
     def traces_df(self, **options: Any) -> pd.DataFrame:
         """Return one row per trace of every session of this kernel, one recording after the other.
@@ -261,7 +261,7 @@ class Hub:
 
     def close(self) -> None:
         """Close every session and simulator, stop the background threads, close the recordings."""
-        recorders = list(self._recorders.values())
+        recorders = list(self._recorders)
         simulators = [simulator.stop for simulator in self._simulators]
         sessions = [session.close for session in self.sessions()]
         for close in [*sessions, *simulators, self.engine.close, self._stage.close, *(r.close for r in recorders)]:
@@ -295,14 +295,14 @@ class Hub:
 
     def _recorder(self, record: bool | str | Path) -> Recorder:  # noqa: FBT001 (a folder or a plain yes or no)
         key = record if isinstance(record, bool) else path_of(record, "record is True, False or a folder")
-        there = self._recorders.get(key)
-        if there is None or there.closed:
+        there = self._current.get(key)
+        if there is None or there.stopped:
             started = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
             recording = f"{started[:-3]}-{_new_id()[:4]}"
             folder = home() / "recordings" / recording if key is True else key
             there = Recorder(recording, folder if isinstance(folder, Path) else None, memory_rows(), self._secrets)
-            self._recorders[key] = there
-            self._stores.append(there.columns)
+            self._current[key] = there
+            self._recorders.append(there)
         return there
 
 

@@ -119,8 +119,9 @@ def test_a_recording_is_deleted_but_not_while_it_is_written_nor_what_else_lies_t
     folder = talked.recording()
     assert folder
     recording = snb.open_recording(folder)
-    with pytest.raises(RecordingError, match="a kernel records into"):
-        recording.delete()
+    for live in (recording, snb.open_recording(next(folder.glob("_*.jsonl")))):
+        with pytest.raises(RecordingError, match="a kernel records into"):
+            live.delete()
     talked.close()
     mine = {"notes.txt", "sales.parquet", "_mine.jsonl", "sales-00001.parquet"}
     for name in mine:
@@ -213,6 +214,10 @@ LINE = LINE.replace('"seq": "x"', '"seq": %s').replace('"elapsed_ms": "x"', '"el
         (LINE % '"abc"', "has a line that is no trace"),
         (LINE % "null", "a line that is no trace: it has no seq"),
         (LINE % "9e99", "has a line that is no trace"),
+        (
+            LINE.replace('"payload": "x"', '"payload": ' + "[" * 2_000 + "]" * 2_000) % 1,
+            "line 1 of a.jsonl is no trace",
+        ),
         ('{"a": 1}\n', "cannot read: it has 'a'"),
         ("not json\n", "line 1 of a.jsonl is no trace"),
         ("[1]\n", "line 1 of a.jsonl is no trace"),
@@ -223,6 +228,9 @@ def test_a_file_that_has_no_traces_is_named(text: str, says: str, tmp_path: Path
     (tmp_path / "a.jsonl").write_text(text)
     with pytest.raises(RecordingError, match=says):
         snb.from_jsonl(tmp_path / "a.jsonl")
+    if "{" not in text:
+        with pytest.raises(RecordingError, match=r"a\.jsonl has no line that is a trace"):
+            snb.open_recording(tmp_path / "a.jsonl").traces_df()
     with pytest.raises(RecordingError, match="cannot be read: No such file"):
         snb.from_jsonl(tmp_path / "none.jsonl")
 
@@ -264,7 +272,7 @@ def test_duckdb_gets_a_table_and_keeps_one_that_is_there(traces: pd.DataFrame, t
 def folder(talked: Hub, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recording of two parts and a segment, as of a kernel that still runs."""
     monkeypatch.setattr("socketnb.recording.recorder.ROWS", 20)
-    recorder = talked._recorders[True]
+    recorder = talked._current[True]
     for _ in range(2):
         begun = recorder._start
         while recorder._start == begun:

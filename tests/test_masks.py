@@ -4,9 +4,10 @@ import base64
 import html
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import nbformat
 import orjson
@@ -26,6 +27,9 @@ KEY = 'planted"key/with+all\\sorts %41'
 JWT = ".".join(
     base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b'{"alg":"HS256"}', b'{"a":"planted"}', b"x" * 9)
 )
+
+
+DIGEST = "a='b', c='planted'"
 
 
 def mask_of(*hidden: str) -> Mask:
@@ -48,37 +52,45 @@ def test_a_field_that_holds_a_credential_is_masked_at_any_depth(name: str) -> No
     assert found == {"deep": [{name: masked("planted-key"), "rest": "of it"}]}
     assert payload({name: ["planted", 7, 123456789]}) == {name: [masked("planted"), 7, masked("123456789")]}
     assert payload({name: {"value": "planted", "type": "bold"}}) == {name: {"value": masked("planted"), "type": "bold"}}
-    assert payload([{"name": name, "value": "planted"}, [name, "planted"]]) == [
-        {"name": name, "value": masked("planted")},
-        [name, masked("planted")],
-    ]
+
+
+def test_a_header_in_a_list_of_names_and_values_is_masked() -> None:
+    headers = [{"name": "Authorization", "value": "planted"}, {"key": "X-API-Key", "value": "planted"}, {"name": "a"}]
+    assert [header.get("value") for header in payload(headers)] == [masked("planted"), masked("planted"), None]
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
-def test_json_within_a_text_is_looked_into(level: int) -> None:
-    inner: Any = {"token": "planted-key", "said": "hello"}
-    for _ in range(level):
-        inner = {"body": json.dumps(inner)}
-    found = payload(inner)
-    assert "planted" not in json.dumps(found)
-    for _ in range(level):
-        found = json.loads(found["body"])
-    assert found == {"token": masked("planted-key"), "said": "hello"}
+@pytest.mark.parametrize("around", ["%s", "42[%s]", "%s and more", "\n  %s"])
+def test_json_within_a_text_is_looked_into_and_else_left_as_it_is(level: int, around: str) -> None:
+    said = around % '{"n":  1.10, "token": "it\'s planted", "token": 7, "said": "hello"}'
+    for _ in range(level - 1):
+        said = json.dumps(said)
+    found = payload({"body": said})["body"]
+    for _ in range(level - 1):
+        found = json.loads(found)
+    assert (
+        found
+        == around % f'{{"n":  1.10, "token": "{masked("it" + chr(39) + "s planted")}", "token": 7, "said": "hello"}}'
+    )
 
 
 @pytest.mark.parametrize(
     ("said", "becomes"),
     [
         ("wss://h/socket?EIO=4&token=planted&x=1", f"wss://h/socket?EIO=4&token={masked('planted')}&x=1"),
-        ("https://h/?api_key=planted#top", f"https://h/?api_key={masked('planted')}#top"),
-        ("urlToken=planted;rest", f"urlToken={masked('planted')};rest"),
-        ("Authorization: Bearer planted-planted", f"Authorization: Bearer {masked('planted-planted')}"),
-        ("authorization: Basic cGxhbnRlZDpw", f"authorization: Basic {masked('cGxhbnRlZDpw')}"),
-        ("Authorization: VF.DM.planted.key", f"Authorization: {masked('VF.DM.planted.key')}"),
-        ("X-API-Key: planted-1", f"X-API-Key: {masked('planted-1')}"),
-        ("authorization: ApiKey planted one, two", f"authorization: ApiKey {masked('planted one, two')}"),
-        ("bad request {'token': 'planted'}", f"bad request {{'token': '{masked('planted')}'}}"),
+        ("https://h/?api_key=planted,two#top", f"https://h/?api_key={masked('planted,two')}#top"),
+        ("see https://h/?token=planted.", f"see https://h/?token={masked('planted')}."),
         ("next=%2F&token%3Dplanted", f"next=%2F&token%3D{masked('planted')}"),
+        ("urlToken=planted-42;rest", f"urlToken={masked('planted-42')};rest"),
+        ("token: planted-42 is it", f"token: {masked('planted-42')} is it"),
+        ("Authorization: Bearer planted-42", f"Authorization: Bearer {masked('planted-42')}"),
+        ("?authorization=Bearer planted-42", f"?authorization=Bearer {masked('planted-42')}"),
+        ("authorization: Basic cGxhbnRlZDpw", f"authorization: Basic {masked('cGxhbnRlZDpw')}"),
+        ("Authorization: VF.DM.69.planted", f"Authorization: {masked('VF.DM.69.planted')}"),
+        ("X-API-Key: planted-42", f"X-API-Key: {masked('planted-42')}"),
+        ("AUTHORIZATION: OAuth planted-42", f"AUTHORIZATION: OAuth {masked('planted-42')}"),
+        ("authorization: Digest a='b', c='planted'", f"authorization: Digest {masked(DIGEST)}"),
+        ("bad request {'token': 'planted'}", f"bad request {{'token': '{masked('planted')}'}}"),
         (f"join with {JWT} now", f"join with {masked(JWT)} now"),
     ],
 )
@@ -92,15 +104,17 @@ def test_a_credential_in_an_address_a_header_or_a_text_is_masked(said: str, beco
 @pytest.mark.parametrize(
     "said",
     [
-        "Your token is in the post", "max_token=5", "a bearer of good news", "tokens: 7", "author: Ada",
-        "api=1",
-        "the bearer certificates are sold", "ring-bearer yesterday", "token=5 coins",
-        "Pre-authorization: approved by your bank", "Authorization: please wait",
+        "Your token is in the post", "max_token=5", "a bearer of good news", "tokens: 7", "author: Ada", "api=1",
+        "the bearer certificates are sold", "ring-bearer yesterday", "token=5 coins", "bearer 2026-01-01",
+        "Pre-authorization: approved by your bank", "Authorization: please wait", "token: your ticket",
+        "Authorization: Basic research was done", "Authorization: pre-approved by the bank", "bearer www.example.com",
+        "Authorization: +49-30-123456", "authorization: 14.30-16.00", "if (token==null)", "token=${TOKEN}",
         '{"usage": {"tokens": 12}}', "eyJust kidding", "[token](https://x/y)", "monkey=banana",
     ],
 )  # fmt: skip
 def test_all_else_stays_as_it_came(said: str) -> None:
     value = {"said": said, "token": 7, "tokens": "seven", "authorization": None, "apiKeys": [True]}
+    value |= {"replies": ["Token", "Log in"], "field": {"name": "Token", "value": "a chip"}}
     assert payload(value) == value
     assert mask_of().text(said) == said
 
@@ -119,8 +133,9 @@ def test_all_else_stays_as_it_came(said: str) -> None:
         lambda key: "".join(f"\\u{ord(sign):04X}" for sign in key),
         html.escape,
         lambda key: "".join(f"&#{ord(sign)};" for sign in key),
+        quote_plus,
     ],
-    ids="plain quoted twice component lower json json-twice php dotnet html entities".split(),
+    ids="plain quoted twice component lower json json-twice php dotnet html entities plus".split(),
 )
 def test_a_known_credential_is_masked_wherever_it_turns_up(form: Any) -> None:
     mask = mask_of(KEY)
@@ -171,6 +186,44 @@ def test_a_key_that_was_given_to_one_session_is_masked_in_all(hub: Hub, tmp_path
     other = hub.connect("voiceflow", name="b", simulate=True, flow=parrot(), record=tmp_path)
     other.say(f"the other's key is {keys[0]}")
     assert keys[0] not in hub.traces_df().to_csv()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [lambda key: quote(html.escape(key)), lambda key: quote(json.dumps(key)), lambda key: html.escape(json.dumps(key))],
+)
+def test_a_known_credential_that_is_encoded_beyond_recognition_takes_the_text_with_it(form: Any) -> None:
+    assert "planted" not in mask_of(KEY).text(f"before {form(KEY)} after")
+
+
+def test_what_is_no_json_is_masked_too() -> None:
+    found = payload(
+        {"a": b"planted-key", "token": b"planted", "b": {"planted-key"}, 1: None, "big": 10**30}, "planted-key"
+    )
+    assert "planted" not in json.dumps(found)
+    assert found["1"] is None
+    assert found["big"] == 10**30
+
+
+def test_a_credential_is_masked_also_while_another_becomes_known() -> None:
+    secrets = Secrets()
+    secrets.add("planted-known-key")
+    mask = Mask((), secrets, Secrets())
+    adding = threading.Thread(target=lambda: [secrets.add(f"another-{n}") for n in range(150)])
+    adding.start()
+    said = set()
+    while adding.is_alive():
+        said |= {mask.text("is planted-known-key")}
+    adding.join()
+    assert said <= {f"is {masked('planted-known-key')}"}
+
+
+@pytest.mark.timeout(20)
+def test_many_known_credentials_cost_little_in_a_long_text() -> None:
+    keys = [f"VF.DM.{n:030x}" for n in range(100)]
+    mask = mask_of(*keys)
+    long = "lorem ipsum dolor sit amet & more %20 " * 10_000
+    assert mask.text(long + keys[50]) == long + masked(keys[50])
 
 
 def test_a_mask_is_a_short_stable_hash_so_that_rows_stay_joinable() -> None:

@@ -414,6 +414,20 @@ def test_a_folder_that_is_removed_under_a_session_draws_a_warning_and_nothing_mo
     assert len(bot.turns_df()) == 3
 
 
+def test_a_session_that_comes_after_the_recording_has_stopped_gets_another(
+    hub: Hub, flow: Flow, tmp_path: Path
+) -> None:
+    bot = hub.connect("voiceflow", name="bot", simulate=True, flow=flow, record=tmp_path / "r")
+    shutil.rmtree(tmp_path / "r")
+    bot.say("gone")
+    with pytest.warns(RuntimeWarning, match="its file was removed"):
+        bot.close()
+        hub.traces_df()
+    hub.connect("voiceflow", name="bot", simulate=True, flow=flow, record=tmp_path / "r").say("again")
+    assert "You said again" in Folder(tmp_path / "r").table()["text"].to_pylist()
+    assert {"You said gone", "You said again"} <= set(hub.traces_df()["text"].dropna())
+
+
 def test_a_relative_home_stays_where_it_was_when_the_kernel_goes_elsewhere(
     hub: Hub, flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -519,7 +533,7 @@ def test_what_is_nested_too_deeply_is_said_to_be(tmp_path: Path) -> None:
         deep = [deep]
     recording = Recorder(RUN, tmp_path)
     log, _ = log_of(recording)
-    assert write(log, deep).payload == json.dumps(parts.TOO_DEEP)
+    assert write(log, deep).payload == json.dumps(parts.NO_JSON)
     recording.close()
     assert seqs(tmp_path) == [0]
 
@@ -563,6 +577,25 @@ def test_an_older_part_is_brought_up_to_date(
 
     monkeypatch.setitem(parts.MIGRATIONS, 0, with_bytes)
     assert Folder(tmp_path / "r").table(0, ["bytes"]).to_pylist() == [{"bytes": 7}]
+
+
+def test_a_part_with_a_bit_flipped_is_told_or_read_as_it_was(recording: Recorder, tmp_path: Path) -> None:
+    log, _ = log_of(recording)
+    for n in range(50):
+        write(log, {"n": n, "said": "x" * n})
+    recording.close()
+    (part,) = (tmp_path / "r").glob("*.parquet")
+    whole, rows = part.read_bytes(), Folder(tmp_path / "r").table().to_pylist()
+    chance = random.Random(4)  # noqa: S311
+    for _ in range(200):
+        at = chance.randrange(len(whole))
+        part.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << chance.randrange(8)]) + whole[at + 1 :])
+        try:
+            found = traces_df([Folder(tmp_path / "r")])
+        except RecordingError:
+            continue
+        if len(found) == len(rows):
+            assert found["payload"].tolist() == [row["payload"] for row in rows]
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,9 @@ class Columns:
         with self._lock:
             self._convert()
             done = sum(part.rows for part in self._parts)
-            table = pa.concat_tables([arrow_schema().empty_table(), *self._newer]).unify_dictionaries()
+            table = pa.concat_tables([arrow_schema().empty_table(), *self._newer]).unify_dictionaries(
+                pa.system_memory_pool()
+            )
             before, full, rest = (
                 table.slice(0, start - done),
                 table.slice(start - done, stop - start),

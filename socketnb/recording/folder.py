@@ -96,11 +96,12 @@ class Folder:
 
     def live(self) -> bool:
         """Return whether somebody records into it now."""
-        if not (self.path / LOCK).exists():
+        folder = self.path.parent if self.path.is_file() else self.path
+        if not (folder / LOCK).exists():
             return False
         from filelock import Timeout
 
-        probe = lock(self.path, GLANCE)
+        probe = lock(folder, GLANCE)
         try:
             probe.acquire()
         except Timeout:
@@ -119,6 +120,8 @@ class Folder:
                     return rows, read_part(piece.part, columns) if since < rows else None
                 if piece.segment:
                     traces, torn = read_lines(piece.segment.read_bytes(), piece.segment.name)
+                    if torn and not traces and self.path.is_file():
+                        raise RecordingError(f"{self.path.name} has no line that is a trace")
                     self.torn += torn
                     table = table_of_lines(traces, piece.segment.name)
                     return table.num_rows, table if columns is None else table.select(columns)

@@ -2,19 +2,18 @@
 
 Known: what was given in settings, in all sessions of a kernel, and what came over the wire, in its session; wherever
 it turns up, also percent-encoded or escaped. Standing there: strings in the fields of `FIELDS` and of the dialect, at
-any depth of a payload and of JSON within a text; the same names in a query string or a header; web tokens. All else
-stays as it came. Only texts are changed, never the JSON around them.
+any depth of a payload; the same names in a query string, a header, or JSON within a text; web tokens. All else stays
+as it came. Only texts are changed, never the JSON around them.
 """
 
 from __future__ import annotations
 
 import html
-import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from socketnb.recording.parts import TOO_DEEP, to_json
+from socketnb.recording.parts import NO_JSON, to_json
 from socketnb.records import clean, masked
 
 if TYPE_CHECKING:
@@ -25,12 +24,14 @@ FIELDS = frozenset(
     "authorization proxy-authorization api_key apikey api-key x-api-key sessionkey".split()
 )
 """Names of fields that hold credentials, in lower case."""
-NAMES, VALUES = ("name", "key", "header"), ("value",)
-"""Fields of objects that hold a name and what it has, as lists of headers do."""
+HEADERS = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-key"})
+"""Names of headers that hold credentials, in lists of objects with a name and a value."""
 TOKEN = r"(?<![\w-])eyJ[\w-]{6,}+\.[\w-]{6,}+\.[\w-]*+"  # noqa: S105 (a pattern)
-LIKELY = r"(?=[\w.~+/=-]*[\d._~+/=-])(?!\*\*\*)[\w.~+/=-]{8,}+"
-"""A word that may be a credential: of some length, and not of letters only."""
-SCHEMES = "basic|bearer|token|apikey|key|digest|negotiate|aws4-hmac-sha256"
+LIKELY = r"(?!\*\*\*)(?=[\w.~+/=-]*[A-Za-z])(?=[\w.~+/=-]*(?:\d|[a-z][A-Z]))[\w.~+/=-]{9,}+"
+"""A word that may be a credential: of some length, with letters, and with digits or capitals among them."""
+SCHEMES = "basic|bearer|token|apikey|key|oauth"
+LONGEST = 4096
+"""Characters of a credential between quotes; a pattern without an end would take for ever."""
 NOT_A_SECRET = 4
 """A credential shorter than this is masked as a field only: it would turn up everywhere by chance."""
 A_NUMBER = 6
@@ -40,36 +41,41 @@ WORDS = 4096
 
 
 class Secrets:
-    """Credentials that are known, each with the pattern of the forms in which it may turn up."""
+    """Credentials that are known, each with the pattern of the forms in which it may turn up. Thread-safe."""
 
     def __init__(self) -> None:
-        self._known: list[tuple[str, str, re.Pattern[str]]] = []  # as it is, without encoding, its forms
+        self._known: tuple[Known, ...] = ()
         self.version = 0
 
     def add(self, secret: str) -> None:
         """Know a credential from here on."""
-        if len(secret) < NOT_A_SECRET or secret in (known for known, _, _ in self._known):
-            return
-        self._known.append((secret, _plain(secret), re.compile("".join(map(_forms, secret)))))
-        self._known.sort(key=lambda known: -len(known[0]))  # one may begin with another
-        self.version += 1
+        if len(secret) >= NOT_A_SECRET and secret not in (known.secret for known in self._known):
+            known = Known(secret, _plain(secret), re.compile("".join(map(_forms, secret))))
+            # the longest first, since one may begin with another; as one step, since another thread may be masking
+            self._known = tuple(sorted((*self._known, known), key=lambda known: -len(known.secret)))
+            self.version += 1
 
-    def touch(self, text: str) -> bool:
-        """Return whether a text holds a credential."""
-        for secret, _, _ in self._known:
-            if secret in text:
-                return True
-        if self._known and ("%" in text or "&" in text or "\\" in text):
+    def within(self, text: str) -> list[Known]:
+        """Return the credentials that a text holds, as they are or encoded."""
+        known = self._known
+        if known and ("%" in text or "&" in text or "\\" in text or "+" in text):
             plain = _plain(text)
-            return any(secret in plain for _, secret, _ in self._known)
-        return False
+            return [one for one in known if one.secret in text or one.plain in plain]
+        return [one for one in known if one.secret in text]
 
     def hide(self, text: str) -> str:
-        """Return a text without credentials."""
-        if self.touch(text):
-            for secret, _, forms in self._known:
-                text = forms.sub(masked(secret), text)
-        return text
+        """Return a text without credentials; one in which none is found where it must be is masked whole."""
+        for one in self.within(text):
+            text = one.forms.sub(masked(one.secret), text)
+        return masked(text) if self.within(text) else text
+
+
+class Known(NamedTuple):
+    """A credential: as it is, without any encoding, and the pattern of its forms."""
+
+    secret: str
+    plain: str
+    forms: re.Pattern[str]
 
 
 def _plain(text: str) -> str:
@@ -78,7 +84,8 @@ def _plain(text: str) -> str:
         before, text = text, ESCAPED.sub(lambda found: chr(int(found[1], 16)), html.unescape(unquote(text)))
         if text == before:
             break
-    return text.replace("\\", "")
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # halves that belong together
+    return whole.replace("\\", "").replace("+", " ")
 
 
 LAYERS = 4
@@ -93,7 +100,7 @@ def _forms(sign: str) -> str:
     units = sign.encode("utf-16-be", "surrogatepass").hex()
     escaped = "".join(rf"\\{{1,8}}u(?i:{units[n : n + 4]})" for n in range(0, len(units), 4))
     entity = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}.get(sign)
-    named = f"|&(?:amp;)*{entity};" if entity else ""
+    named = (f"|&(?:amp;)*{entity};" if entity else "") + (r"|\+" if sign == " " else "")
     return rf"(?:\\{{0,8}}{re.escape(sign)}|{percent}|{escaped}|&(?:amp;)*#(?i:0*{ord(sign)}|x0*{ord(sign):x});{named})"
 
 
@@ -121,14 +128,18 @@ class Mask:
 
     def __init__(self, fields: Iterable[str], given: Secrets, met: Secrets) -> None:
         self._fields = FIELDS | {name.casefold() for name in fields}
-        names = "|".join(map(re.escape, sorted(self._fields, key=len, reverse=True)))
+        names = "(?i:" + "|".join(map(re.escape, sorted(self._fields, key=len, reverse=True))) + ")"
         self._inside = re.compile(
-            rf"(?P<name>(?i:(?<![\w-])(?:{names})(?:=|%3d)))(?!\*\*\*)(?P<value>[^&\s\"'\\<>#,;]{{4,}})"
-            rf"|(?P<quoted>(?i:[\"'](?:{names})[\"']\s*:\s*[\"']))(?!\*\*\*)(?P<word>[^\"'\\]+)"
-            rf"|(?P<scheme>(?i:(?<![\w-])(?:proxy-)?authorization\s*[:=]\s*(?:{SCHEMES})\s+))(?!\*\*\*)(?P<rest>[^\"'\\\n]+)"
-            rf"|(?P<header>(?i:(?<![\w-])(?:(?:proxy-)?authorization|(?:x-)?api[-_]?key)\s*[:=]\s*))(?P<likely>{LIKELY})"
-            rf"|(?P<bearer>(?i:(?<![\w-])bearer)\s+)(?P<after>{LIKELY})"
-            rf"|(?P<token>{TOKEN})"
+            rf"(?P<scheme>(?i:(?<![\w-])(?:proxy-)?authorization\s*[:=]\s*(?:{SCHEMES})\s+)){LIKELY}"
+            rf"|(?P<digest>(?i:(?<![\w-])(?:proxy-)?authorization\s*[:=]\s*(?:digest|aws4-hmac-sha256)\s+))"
+            rf"(?!\*\*\*)[^\s=]+=[^\n\\]+"
+            rf"|(?P<query>(?:(?<=[?&;]){names}=|(?<![\w-]){names}(?i:%(?:25)*3d|&#61;)))"
+            rf"(?!\*\*\*|(?i:{SCHEMES})\s)[^&\s\"'\\<>#]{{2,}}(?<![,;.)])"
+            rf"|(?P<quoted>(?P<q>\\{{0,8}}[\"']){names}(?P=q)\s*[:=]\s*(?P<v>\\{{0,8}}[\"']))(?!\*\*\*)"
+            rf"(?s:.{{1,{LONGEST}}}?)(?=(?<!\\)(?P=v)|\Z)"
+            rf"|(?P<plain>(?<![\w-]){names}\s*[:=]\s*){LIKELY}"
+            rf"|(?P<bearer>(?i:(?<![\w-])bearer)\s+){LIKELY}"
+            rf"|(?P<token>){TOKEN}"
         )
         self._given, self._met = given, met
         self._version = (-1, -1)
@@ -151,54 +162,44 @@ class Mask:
         """Return a payload as JSON without credentials."""
         data = to_json(payload)
         text = data.decode()
-        if not (_suspicious(text) or self._met.touch(text) or self._given.touch(text)):
+        if not (_suspicious(text) or self._met.within(text) or self._given.within(text)):
             return data
         try:
             return to_json(self._walk(payload, secret=False))
         except RecursionError:
-            return to_json(TOO_DEEP)
+            return to_json(NO_JSON)
 
     def _walk(self, value: Any, *, secret: bool) -> Any:
         match value:
+            case None | bool():
+                return value
             case str():
                 return masked(value) if secret and value else self._hidden(value)
-            case [str(name), str(held)] if name.casefold() in self._fields and held:
-                return [name, masked(held)]
             case list() | tuple():
                 return [self._walk(item, secret=secret) for item in value]
             case dict():
-                called = any(str(value.get(name)).casefold() in self._fields for name in NAMES)
+                header = any(str(value.get(name)).casefold() in HEADERS for name in ("name", "key", "header"))
                 return {
-                    self._hidden(str(key)): self._walk(
-                        item, secret=self._secret(str(key), item, below=secret or called)
+                    self._hidden(key) if isinstance(key, str) else key: self._walk(
+                        item, secret=self._secret(key, item, below=secret or header)
                     )
                     for key, item in value.items()
                 }
-            case int() | float() if not isinstance(value, bool):
+            case int() | float():
                 number = str(value)
                 known = self._hidden(number) != number
                 return masked(number) if known or (secret and len(number) >= A_NUMBER) else value
-            case _:
-                return value
+            case _:  # bytes, and what else is no JSON
+                return self._walk(repr(value), secret=secret)
 
-    def _secret(self, key: str, item: Any, *, below: bool) -> bool:
+    def _secret(self, key: object, item: Any, *, below: bool) -> bool:
         """Return whether what stands in a field is a credential; in an object, only its value is one."""
-        return key.casefold() in self._fields or (below and key in VALUES and not isinstance(item, dict))
+        return str(key).casefold() in self._fields or (below and key == "value" and not isinstance(item, dict))
 
     def _hidden(self, text: str) -> str:
         """Return a text without what is known, or stands where credentials do."""
-        suspicious = _suspicious(text)
-        if not (suspicious or self._met.touch(text) or self._given.touch(text)):
-            return text
-        if text.lstrip()[:1] in ("{", "["):
-            try:
-                inner = json.loads(text)
-                told = self._walk(inner, secret=False)
-                return text if told == inner else json.dumps(told, ensure_ascii=False, allow_nan=False)
-            except (ValueError, RecursionError):
-                pass
         text = self._given.hide(self._met.hide(text))
-        return self._inside.sub(_masked, text) if suspicious else text
+        return self._inside.sub(_masked, text) if _suspicious(text) else text
 
 
 def _suspicious(text: str) -> bool:
@@ -208,5 +209,5 @@ def _suspicious(text: str) -> bool:
 
 
 def _masked(found: re.Match[str]) -> str:
-    before = found["name"] or found["quoted"] or found["scheme"] or found["header"] or found["bearer"] or ""
+    before = found[found.lastgroup or 0] if found.lastgroup != "v" else found["quoted"]
     return before + masked(found[0][len(before) :])

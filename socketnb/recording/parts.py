@@ -34,7 +34,7 @@ OPTIONAL = frozenset({"conversation", "server_at", "elapsed_ms", "text", "node",
 """Columns in which a value may be missing."""
 LAST = b',"payload":'
 """Begins the last field of a line. Inside of a text its quotes would be escaped, so the first is the one."""
-TOO_DEEP = "nested too deeply to be kept"
+NO_JSON = "this cannot be kept as JSON: it is nested too deeply, or odder still"
 """Is recorded in the place of a payload that Python cannot go through."""
 CATEGORIES = [name for name, dtype in COLUMNS.items() if dtype == "category"]
 
@@ -119,7 +119,7 @@ def write_part(table: pa.Table, path: Path) -> None:
 
     stamped = table.replace_schema_metadata({KEY: str(VERSION)})
     with whole(path) as new:
-        pq.write_table(stamped, new, compression="zstd", use_dictionary=CATEGORIES)
+        pq.write_table(stamped, new, compression="zstd", use_dictionary=CATEGORIES, write_page_checksum=True)
 
 
 @contextlib.contextmanager
@@ -160,13 +160,10 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        file = pq.ParquetFile(path, memory_map=True)
+    with _readable(path):
+        file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
         version = _version(path, file.schema_arrow.metadata)
-        old = version < VERSION
-        table = file.read(columns=None if old or columns is None else list(columns))
-    except pa.ArrowException as error:
-        raise RecordingError(f"{path.name} is no part of a recording, or is damaged ({_first(error)})") from None
+        table = file.read(columns=None if version < VERSION or columns is None else list(columns))
     for step in range(version, VERSION):
         table = MIGRATIONS[step](table)
     schema = arrow_schema()
@@ -178,12 +175,22 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 def rows_of(path: Path) -> int:
     """Return how many rows a part has; errors as `read_part`."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with _readable(path):
         return int(pq.read_metadata(path).num_rows)
-    except pa.ArrowException as error:
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say in a sentence that a part is damaged, whatever the library says of it."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise RecordingError(f"{path.name} is no part of a recording, or is damaged ({_first(error)})") from None
 
 
@@ -212,8 +219,8 @@ def to_json(payload: Any) -> bytes:
         pass
     try:
         return json.dumps(json.loads(json.dumps(payload, default=repr), parse_constant=lambda _: None)).encode()
-    except RecursionError:
-        return orjson.dumps(TOO_DEEP)
+    except (RecursionError, TypeError, ValueError):
+        return orjson.dumps(NO_JSON)
 
 
 def line_of(fields: dict[str, Any], payload: bytes) -> bytes:
@@ -262,7 +269,7 @@ def _parse(line: bytes) -> tuple[dict[str, Any], str]:
             orjson.loads(payload)
         except ValueError:
             json.loads(payload)  # which takes halves of characters
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = orjson.loads(line)  # as another tool may write it: the payload at any place
         if not isinstance(fields, dict):
             raise

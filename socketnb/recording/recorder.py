@@ -58,7 +58,7 @@ class Recorder:
         self.columns = Columns(recording, keep)
         self.secrets = secrets or Secrets()
         self.trouble: str | None = None
-        self.closed = False
+        self._closed = False
         self._warned = False
         self._journal: Journal | None = None
         self._logs: dict[str, Log] = {}
@@ -147,6 +147,11 @@ class Recorder:
             self._journal.close()
             self._journal = None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it is closed, or can no longer be written: a new session needs another."""
+        return self._closed or bool(self.folder and not self._journal)
+
     def warn(self) -> None:
         """Warn, once, that something is wrong with the recording: in a call of the user's, not in the background."""
         if self.trouble and not self._warned:
@@ -155,7 +160,7 @@ class Recorder:
 
     def close(self) -> None:
         """Seal what is left, and let go of the folder. Closing again does nothing."""
-        self.closed = True
+        self._closed = True
         self.flush()
         if self._sealer:
             self._sealer.shutdown()
@@ -220,7 +225,7 @@ class Log:
         fields["link"] = link
         fields["turn"] = turn
         fields["at"] = at
-        fields["server_at"] = server_at if server_at is not None and EARLIEST < server_at < LATEST else None
+        fields["server_at"] = server_at if type(server_at) is int and EARLIEST < server_at < LATEST else None
         fields["elapsed_ms"] = elapsed_ms
         fields["direction"] = direction
         fields["event"] = words[event]
