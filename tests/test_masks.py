@@ -36,7 +36,7 @@ def mask_of(*hidden: str) -> Mask:
     secrets = Secrets()
     for secret in hidden:
         secrets.add(secret)
-    return Mask({"sessionKey"}, secrets, Secrets())
+    return Mask({"sessionKey"}, secrets)
 
 
 def payload(value: Any, *hidden: str) -> Any:
@@ -208,7 +208,7 @@ def test_what_is_no_json_is_masked_too() -> None:
 def test_a_credential_is_masked_also_while_another_becomes_known() -> None:
     secrets = Secrets()
     secrets.add("planted-known-key")
-    mask = Mask((), secrets, Secrets())
+    mask = Mask((), Secrets(secrets))
     adding = threading.Thread(target=lambda: [secrets.add(f"another-{n}") for n in range(150)])
     adding.start()
     said = set()

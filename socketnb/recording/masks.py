@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import re
+import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
@@ -17,7 +18,7 @@ from socketnb.recording.parts import NO_JSON, to_json
 from socketnb.records import clean, masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 FIELDS = frozenset(
     "token urltoken access_token accesstoken refresh_token refreshtoken participant_token participanttoken "
@@ -41,31 +42,48 @@ WORDS = 4096
 
 
 class Secrets:
-    """Credentials that are known, each with the pattern of the forms in which it may turn up. Thread-safe."""
+    """Credentials that are known, each with the pattern of the forms in which it may turn up. Thread-safe.
 
-    def __init__(self) -> None:
-        self._known: tuple[Known, ...] = ()
-        self.version = 0
+    Args:
+        shared: others that are known here too.
+    """
+
+    def __init__(self, shared: Secrets | None = None) -> None:
+        self._shared = shared
+        self._own: tuple[Known, ...] = ()
+        self._sharers: weakref.WeakSet[Secrets] = weakref.WeakSet()
+        if shared:
+            shared._sharers.add(self)  # noqa: SLF001 (of its own kind)
+        self.known: tuple[Known, ...] = shared.known if shared else ()
 
     def add(self, secret: str) -> None:
         """Know a credential from here on."""
-        if len(secret) >= NOT_A_SECRET and secret not in (known.secret for known in self._known):
-            known = Known(secret, _plain(secret), re.compile("".join(map(_forms, secret))))
-            # the longest first, since one may begin with another; as one step, since another thread may be masking
-            self._known = tuple(sorted((*self._known, known), key=lambda known: -len(known.secret)))
-            self.version += 1
+        if len(secret) >= NOT_A_SECRET and secret not in (known.secret for known in self._own):
+            self._own = (*self._own, Known(secret, _plain(secret), re.compile("".join(map(_forms, secret)))))
+            for one in (self, *self._sharers):
+                one._learn()  # noqa: SLF001 (of its own kind)
 
-    def within(self, text: str) -> list[Known]:
+    def _learn(self) -> None:
+        """Know all of them, the longest first, since one may begin with another; one step, for others are masking."""
+        shared = self._shared.known if self._shared else ()
+        self.known = tuple(sorted((*shared, *self._own), key=lambda known: -len(known.secret)))
+
+    def within(self, text: str) -> Sequence[Known]:
         """Return the credentials that a text holds, as they are or encoded."""
-        known = self._known
-        if known and ("%" in text or "&" in text or "\\" in text or "+" in text):
+        known = self.known
+        if not known:
+            return ()
+        if "%" in text or "&" in text or "\\" in text or "+" in text:
             plain = _plain(text)
             return [one for one in known if one.secret in text or one.plain in plain]
         return [one for one in known if one.secret in text]
 
     def hide(self, text: str) -> str:
         """Return a text without credentials; one in which none is found where it must be is masked whole."""
-        for one in self.within(text):
+        found = self.within(text)
+        if not found:
+            return text
+        for one in found:
             text = one.forms.sub(masked(one.secret), text)
         return masked(text) if self.within(text) else text
 
@@ -122,11 +140,10 @@ class Mask:
 
     Args:
         fields: names of fields that hold credentials on this platform.
-        given: the credentials of all sessions of the kernel.
-        met: those that came over the wire.
+        secrets: the credentials that are known.
     """
 
-    def __init__(self, fields: Iterable[str], given: Secrets, met: Secrets) -> None:
+    def __init__(self, fields: Iterable[str], secrets: Secrets) -> None:
         self._fields = FIELDS | {name.casefold() for name in fields}
         names = "(?i:" + "|".join(map(re.escape, sorted(self._fields, key=len, reverse=True))) + ")"
         self._inside = re.compile(
@@ -141,17 +158,16 @@ class Mask:
             rf"|(?P<bearer>(?i:(?<![\w-])bearer)\s+){LIKELY}"
             rf"|(?P<token>){TOKEN}"
         )
-        self._given, self._met = given, met
-        self._version = (-1, -1)
+        self._secrets = secrets
+        self._of: tuple[Known, ...] = ()
         self._words = Words(self.text)
 
     @property
     def words(self) -> Words:
         """Short texts → without credentials."""
-        version = (self._given.version, self._met.version)
-        if version != self._version:
+        if self._secrets.known is not self._of:
             self._words.clear()
-            self._version = version
+            self._of = self._secrets.known
         return self._words
 
     def text(self, text: str) -> str:
@@ -162,7 +178,7 @@ class Mask:
         """Return a payload as JSON without credentials."""
         data = to_json(payload)
         text = data.decode()
-        if not (_suspicious(text) or self._met.within(text) or self._given.within(text)):
+        if not (_suspicious(text) or self._secrets.within(text)):
             return data
         try:
             return to_json(self._walk(payload, secret=False))
@@ -198,7 +214,8 @@ class Mask:
 
     def _hidden(self, text: str) -> str:
         """Return a text without what is known, or stands where credentials do."""
-        text = self._given.hide(self._met.hide(text))
+        if self._secrets.known:
+            text = self._secrets.hide(text)
         return self._inside.sub(_masked, text) if _suspicious(text) else text
 
 

@@ -192,13 +192,13 @@ class Log:
         self._told = False
         self._fields: dict[str, Any] = {}
         self._places = array("q")  # seq → number of the row in the recording
-        self._met = Secrets()
-        self._mask = Mask((), recorder.secrets, self._met)
+        self._met = Secrets(recorder.secrets)
+        self._mask = Mask((), self._met)
 
     def begin(self, platform: str, secret_fields: Iterable[str]) -> None:
         """Begin, or begin again under this name, on a platform."""
         self._fields = {"recording": self.recorder.recording, "platform": platform, "session": self.session}
-        self._mask = Mask(secret_fields, self.recorder.secrets, self._met)
+        self._mask = Mask(secret_fields, self._met)
 
     def hide(self, secret: str) -> None:
         """Mask a credential that came over the wire, from here on."""
