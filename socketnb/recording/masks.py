@@ -59,7 +59,7 @@ class Secrets:
     def add(self, secret: str) -> None:
         """Know a credential from here on."""
         if len(secret) >= NOT_A_SECRET and secret not in (known.secret for known in self._own):
-            self._own = (*self._own, Known(secret, _plain(secret), re.compile("".join(map(_forms, secret)))))
+            self._own = (*self._own, Known(secret, _plain(secret) or secret, re.compile("".join(map(_forms, secret)))))
             for one in (self, *self._sharers):
                 one._learn()  # noqa: SLF001 (of its own kind)
 
@@ -70,13 +70,13 @@ class Secrets:
 
     def within(self, text: str) -> Sequence[Known]:
         """Return the credentials that a text holds, as they are or encoded."""
-        known = self.known
-        if not known:
-            return ()
-        if "%" in text or "&" in text or "\\" in text or "+" in text:
+        known, plain = self.known, ""
+        if known and ("%" in text or "&" in text or "\\" in text or "+" in text):
             plain = _plain(text)
-            return [one for one in known if one.secret in text or one.plain in plain]
-        return [one for one in known if one.secret in text]
+        for one in known:  # most often there is none
+            if one.secret in text or one.plain in plain:
+                return [one for one in known if one.secret in text or one.plain in plain]
+        return ()
 
     def hide(self, text: str) -> str:
         """Return a text without credentials; one in which none is found where it must be is masked whole."""
