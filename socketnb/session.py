@@ -92,7 +92,7 @@ class Session:
         self._turns: dict[int, Turn] = {}  # those that are not over
         self._offers: deque[tuple[Trace, Any]] = deque(maxlen=8)  # the last that may have buttons, payload unmasked
         self._closing = False
-        self._listeners: list[Callable[[Trace], None]] = []
+        self._listeners: list[Callable[[list[Trace]], None]] = []
         self._panel: Panel | None = None
         self._talks: tuple[Talk, ...] = ()
         self._chosen = threading.local()  # .talk: the conversation that this thread's next turn is for
@@ -275,6 +275,18 @@ class Session:
 
     def listen(self, hear: Callable[[Trace], None]) -> Callable[[], None]:
         """Call `hear` with every trace once it is recorded, on the background thread; returns what stops that."""
+
+        def each(burst: list[Trace]) -> None:
+            for trace in burst:
+                try:
+                    hear(trace)
+                except Exception:
+                    log.exception("a listener of session %r failed", self.name)
+
+        return self.follow(each)
+
+    def follow(self, hear: Callable[[list[Trace]], None]) -> Callable[[], None]:
+        """Do what `listen` does, with the traces of a burst at once: what came together may be shown together."""
         self._listeners.append(hear)
         return lambda: self._listeners.remove(hear) if hear in self._listeners else None
 
@@ -334,6 +346,15 @@ class Session:
                 self._show(news, trace)
             except Exception:
                 log.exception("session %r could not show %r", self.name, type(news).__name__)
+        shown = [trace for trace in traces if trace]
+        for hear in list(self._listeners) if shown else ():
+            try:
+                hear(shown)
+            except Exception:
+                log.exception("a listener of session %r failed", self.name)
+        for news in burst:
+            if isinstance(news, TurnDone) and (turn := self._turns.pop(news.turn, None)):
+                turn.finish(news.status, news.reason and self._log.mask(news.reason))
 
     def _record(self, news: News) -> Trace | None:
         """Make a row of an observation, and take note of what the rows after it need."""
@@ -368,9 +389,6 @@ class Session:
             case Keep(setting, value):
                 if self._kept:
                     self._kept.keep(**{setting: value})
-            case TurnDone(number, status, reason):
-                if turn := self._turns.pop(number, None):
-                    turn.finish(status, reason and self._log.mask(reason))
             case State(name, error):
                 self._enter(name, error)
 
@@ -379,11 +397,6 @@ class Session:
             self._opened.set_result(None)
         if turn := self._turns.get(trace.turn):
             turn.add(trace)
-        for hear in list(self._listeners):
-            try:
-                hear(trace)
-            except Exception:
-                log.exception("a listener of session %r failed", self.name)
 
     def _enter(self, state: str, error: ConnectError | None) -> None:
         self.state = state

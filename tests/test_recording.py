@@ -213,6 +213,24 @@ def test_a_part_that_cannot_be_written_leaves_its_lines(
 
 
 @pytest.mark.usefixtures("small")
+def test_a_part_that_comes_just_while_the_folder_is_listed_is_not_missed(
+    recording: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, _ = log_of(recording)
+    for n in range(350):
+        write(log, n)
+    recording.close()
+    real, looks = Path.glob, []
+
+    def glob(self: Path, pattern: str) -> list[Path]:
+        looks.append(pattern)
+        return [file for file in real(self, pattern) if len(looks) > 3 or not file.stem.endswith("-00001")]
+
+    monkeypatch.setattr(Path, "glob", glob)
+    assert seqs(tmp_path / "r") == list(range(350))
+
+
+@pytest.mark.usefixtures("small")
 def test_a_reader_beside_the_writer_always_sees_whole_rows_in_order(recording: Recorder, tmp_path: Path) -> None:
     log, _ = log_of(recording)
     write(log, 0)

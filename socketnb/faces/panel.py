@@ -99,7 +99,7 @@ class Panel(anywidget.AnyWidget):
         if hasattr(self.comm, "_reply_subshell_for"):
             self.comm._reply_subshell_for = lambda _data, default: default  # noqa: SLF001
         self.on_msg(self._hear)
-        self._stop_listening = session.listen(self._tell)
+        self._stop_listening = session.follow(self._tell)
 
     def close(self) -> None:
         """Remove the panel from every page."""
@@ -115,12 +115,12 @@ class Panel(anywidget.AnyWidget):
         static = self._session._repr_mimebundle_()
         return {**data, **static, "text/plain": self._session.transcript()}, metadata
 
-    def _tell(self, trace: Trace) -> None:
-        """Hand one trace to the pages; on the background thread."""
-        shown = row(trace, self._streams)
-        if shown or trace.direction == "local" or trace.kind in STATES:
-            since = trace.seq if self._covered is None else self._covered
-            self._publish([shown] if shown else [], since, trace.seq + 1)
+    def _tell(self, burst: list[Trace]) -> None:
+        """Hand what came to the pages; on the background thread."""
+        rows = [shown for trace in burst if (shown := row(trace, self._streams))]
+        if rows or any(trace.direction == "local" or trace.kind in STATES for trace in burst):
+            since = burst[0].seq if self._covered is None else self._covered
+            self._publish(rows, since, burst[-1].seq + 1)
 
     def _publish(self, rows: list[Row], since: int, to: int) -> None:
         self._covered = max(self._covered or 0, to)

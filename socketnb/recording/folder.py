@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+LOOKS = 5
+"""Times that a folder is looked at whose numbers are not whole: parts may have come just while it was listed."""
 GLANCE = 0.1
 """Seconds to find out whether a folder is being written: another reader may be finding out too."""
 
@@ -48,7 +50,10 @@ class Folder:
         if self.path.is_file():
             sealed = self.path.suffix == ".parquet"
             return [Piece(self.path if sealed else None, None if sealed else self.path)]
-        names = {found["name"] for _, found in self._named() if found["form"] != "parquet.new"}
+        for _ in range(LOOKS):
+            names = {found["name"] for _, found in self._named() if found["form"] != "parquet.new"}
+            if _whole(names):
+                break
         return [Piece(self.path / f"{name}.parquet", self.path / f"_{name}.jsonl") for name in sorted(names)]
 
     def files(self) -> list[Path]:
@@ -128,3 +133,12 @@ class Folder:
             except FileNotFoundError:
                 continue
         raise RecordingError(f"{piece.part or piece.segment} was removed while it was read")
+
+
+def _whole(names: set[str]) -> bool:
+    """Return whether no number is missing in any run."""
+    runs: dict[str, list[int]] = {}
+    for name in names:
+        run, _, number = name.rpartition("-")
+        runs.setdefault(run, []).append(int(number))
+    return all(max(numbers) == len(numbers) - 1 for numbers in runs.values())
