@@ -125,6 +125,13 @@ def _options(choices: Options) -> tuple[Choice, ...]:
     return tuple(each if isinstance(each, Choice) else Choice(str(each)) for each in choices)
 
 
+def _only_cards(verb: str, cards: tuple[Card, ...]) -> tuple[Card, ...]:
+    for each in cards:
+        if not isinstance(each, Card):
+            raise FlowError(f"{verb} shows cards, as socketnb.flow.card(title, text) makes them, not {each!r:.80}")
+    return cards
+
+
 class FlowTurn:
     """What a handler is given: what the user did, and what it can do.
 
@@ -183,11 +190,11 @@ class FlowTurn:
 
     def carousel(self, *cards: Card) -> None:
         """Show cards beside each other: `turn.carousel(card("One"), card("Two"))`."""
-        self._put(Cards(cards, "carousel"))
+        self._put(Cards(_only_cards("carousel", cards), "carousel"))
 
     def list(self, *cards: Card) -> None:
         """Show cards below each other."""
-        self._put(Cards(cards, "list"))
+        self._put(Cards(_only_cards("list", cards), "list"))
 
     def image(self, url: str, text: str = "") -> None:
         """Show a picture."""

@@ -84,9 +84,9 @@ def message_html(shown: Message, *, buttons: bool = True) -> str:
         case Text(text):
             return markdown(text)
         case Choices(options, text):
-            return (markdown(text) if text else "") + _links(options) + (_labels(options) if buttons else "")
+            return (markdown(text) if text else "") + links(options) + (_labels(options) if buttons else "")
         case Media(options=options):
-            return _media(shown.content) + _links(options) + (_labels(options) if buttons else "")
+            return _media(shown.content) + links(options) + (_labels(options) if buttons else "")
         case Card():
             return _card(shown.content, buttons)
         case Cards(cards, layout, text, options):
@@ -94,7 +94,7 @@ def message_html(shown: Message, *, buttons: bool = True) -> str:
             width = ' style="flex:0 0 200px"' if layout == "carousel" else ""
             shown_cards = "".join(f'<div class="snb-card"{width}>{_card(card, buttons)}</div>' for card in cards)
             above = markdown(text) if text else ""
-            below = _links(options) + (_labels(options) if buttons else "")
+            below = links(options) + (_labels(options) if buttons else "")
             return f'{above}<div class="snb-{layout}"{beside}>{shown_cards}</div>{below}'
         case Did(verb, text):
             return html.escape(cut(text)) if text else f"<em>{html.escape(verb.replace('_', ' '))}</em>"
@@ -102,12 +102,12 @@ def message_html(shown: Message, *, buttons: bool = True) -> str:
             return html.escape(cut(text))
         case Custom(name, payload, options, text=text):
             folded = html.escape(cut(json.dumps(payload, indent=1, ensure_ascii=False)))
-            ways = _links(options) + (_labels(options) if buttons else "")
+            ways = links(options) + (_labels(options) if buttons else "")
             said = markdown(text) if text else ""
             return f"{said}<details><summary>{html.escape(name)}</summary><pre>{folded}</pre></details>{ways}"
 
 
-def _links(options: tuple[Choice, ...]) -> str:
+def links(options: tuple[Choice, ...]) -> str:
     """Return the buttons that open a page, and the labels of those that do nothing."""
     dead = (option for option in options if option.request is None and not safe_url(option.url))
     links = (f"{_link(url, option.label)} " for option in options if (url := safe_url(option.url)))
@@ -151,7 +151,22 @@ def _card(card: Card, buttons: bool) -> str:  # noqa: FBT001 (handed through)
     words = _link(page, card.title or page) if page else html.escape(cut(card.title))
     title = f"<div><strong>{words}</strong></div>" if words else ""
     text = markdown(card.text) if card.text else ""
-    return picture + title + text + _links(card.options) + (_labels(card.options) if buttons else "")
+    return picture + title + text + links(card.options) + (_labels(card.options) if buttons else "")
+
+
+def card_html(card: Card) -> str:
+    """Return a card's picture and words as HTML for a page that has a style sheet; its buttons are the page's."""
+    picture = safe_url(card.image, "image")
+    alt, page = html.escape(cut(card.title), quote=True), safe_url(card.url)
+    title = _link(page, card.title or page) if page else html.escape(cut(card.title))
+    pages = links(card.options)
+    parts = [
+        f'<img src="{html.escape(picture, quote=True)}" alt="{alt}" referrerpolicy="no-referrer">' if picture else "",
+        f'<div class="snb-title">{title}</div>' if title else "",
+        f'<div class="snb-words">{markdown(card.text)}</div>' if card.text else "",
+        f'<div class="snb-words">{pages}</div>' if pages else "",
+    ]
+    return "".join(parts)
 
 
 def message_text(shown: Message) -> str:

@@ -233,6 +233,11 @@ class Session:
             self._driver.act(turn.number, action, self.timeout)
         return turn
 
+    @property
+    def running(self) -> list[Turn]:
+        """The turns that are not over, the oldest first."""
+        return list(self._turns.values())
+
     # Reading
 
     @property

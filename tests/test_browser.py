@@ -193,3 +193,59 @@ def test_a_second_view_and_a_reloaded_page_show_the_whole_conversation(
     first.get_by_text("Saturday, 10 to 14").wait_for()
     first.get_by_role("button", name="Track order").click()
     second.get_by_text("What is your order number?").wait_for()
+
+
+CARDS = """import socketnb as snb
+from socketnb.flow import card
+flow = snb.Flow("shop")
+@flow.on("Take 4")
+def taken(turn): turn.say("Yours.")
+@flow.otherwise
+def show(turn): turn.carousel(*(card(f"Number {n}", choices=[f"Take {n}"]) for n in range(6)))
+bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow)
+bot.panel()"""
+
+
+def test_cards_scroll_with_the_arrow_keys_and_their_buttons_are_spent_once_pressed(lab: Any) -> None:
+    page = lab(CARDS)
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    panel.locator(".snb-input").fill("show")
+    panel.locator(".snb-input").press("Enter")
+    cards = panel.locator(".snb-carousel")
+    cards.locator(".snb-card").nth(5).wait_for(state="attached")
+    for _ in range(4):
+        cards.press("ArrowRight")
+    page.page.wait_for_function("document.querySelector('.snb-carousel').scrollLeft > 300")
+    cards.get_by_role("button", name="Take 4").click()
+    panel.get_by_text("Yours.").wait_for()
+    assert cards.locator("button:enabled").count() == 0
+    assert cards.locator(".snb-used").all_inner_texts() == ["Take 4"]
+
+
+def test_a_person_recalls_stops_starts_over_and_exports(lab: Any) -> None:
+    page = lab(CONNECT, "from socketnb.hub import hub; hub._simulators[0].fault('silent')")
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    box = panel.locator(".snb-input")
+    box.fill("hours")
+    box.press("Enter")
+    panel.get_by_text("Saturday, 10 to 14").wait_for()
+    box.fill("not sent yet")
+    box.press("ArrowUp")
+    assert box.input_value() == "hours"
+    box.press("ArrowDown")
+    assert box.input_value() == "not sent yet"
+    page.run(1)
+    box.fill("are you there?")
+    box.press("Enter")
+    panel.get_by_role("button", name="Stop").click()
+    panel.get_by_text("nobody waits any more").wait_for()
+    panel.locator(".snb-stop").wait_for(state="hidden")
+    panel.get_by_role("button", name="Start over").click()
+    panel.get_by_text("Welcome").last.wait_for()
+    panel.get_by_role("button", name="Export the conversation").click()
+    with page.page.expect_download() as download:
+        panel.get_by_role("menuitem", name="Markdown").click()
+    assert download.value.suggested_filename == "bot.md"
+    assert "Saturday, 10 to 14" in Path(download.value.path()).read_text()

@@ -242,3 +242,14 @@ def test_the_demo_shop_shows_every_kind_of_content_that_voiceflow_has(hub: Hub) 
     html = bot._repr_mimebundle_()["text/html"]
     for tag in ("<img", "<audio", "<details"):
         assert tag in html
+
+
+def test_what_is_no_card_is_told_in_one_sentence(hub: Hub) -> None:
+    flow = Flow("cards")
+
+    @flow.otherwise
+    def show(turn: FlowTurn) -> None:
+        turn.carousel({"title": "One"})  # type: ignore[arg-type]
+
+    turn = hub.connect("voiceflow", simulate=True, flow=flow).say("hi")
+    assert "carousel shows cards, as socketnb.flow.card(title, text) makes them" in str(turn.error)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from socketnb.faces.panel import Panel
-from socketnb.flow import Flow, FlowTurn
+from socketnb.flow import Flow, FlowTurn, card
 from socketnb.hub import Hub
 from socketnb.session import Session
 
@@ -56,7 +56,7 @@ def test_a_page_that_asks_is_told_the_whole_conversation(bot: Session, page: Pag
         ["Order", "Track"],
         None,
     ]
-    assert answer["facts"] == {"name": "bot", "platform": "Voiceflow", "state": "ready"}
+    assert answer["facts"] == {"name": "bot", "platform": "Voiceflow", "state": "ready", "restart": "launch"}
 
 
 def test_what_travels_lies_end_to_end_and_goes_up_to_the_last_trace(bot: Session, page: Page) -> None:
@@ -114,6 +114,56 @@ def test_what_cannot_be_sent_comes_back_with_its_words(bot: Session, page: Page)
     page.says({"say": "hi"})
     assert page.heard[-1]["text"] == "hi"
     assert "closed" in page.heard[-1]["problem"]
+
+
+def test_cards_travel_one_by_one_each_with_its_buttons(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = Flow("cards")
+
+    @flow.otherwise
+    def cards(turn: FlowTurn) -> None:
+        turn.carousel(
+            card("One", "**first**", image="https://x/1.png", choices=["A", "B"]),
+            card("<b>Two</b>", choices=["C"], image="javascript:x"),
+        )
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    page = Page(bot.panel(), monkeypatch)
+    bot.say("hi")
+    (row,) = [row for row in page.rows if "cards" in row]
+    assert (row["layout"], row["choices"]) == ("carousel", ["A", "B", "C"])
+    assert [card["options"] for card in row["cards"]] == [[0, 1], [2]]
+    assert '<img src="https://x/1.png"' in row["cards"][0]["html"]
+    assert "<strong>first</strong>" in row["cards"][0]["html"]
+    assert row["cards"][1]["html"] == '<div class="snb-title">&lt;b&gt;Two&lt;/b&gt;</div>'
+    page.panel.close()
+
+
+def test_what_comes_together_travels_together(bot: Session, page: Page) -> None:
+    bot.launch()
+    assert len(page.heard) < len(bot.traces())
+    assert len(page.rows) == len([row for message in page.heard for row in message["rows"]])
+
+
+def test_a_page_stops_waiting_and_starts_over(hub: Hub, bot: Session, page: Page, eventually: Eventually) -> None:
+    hub._simulators[-1].fault("silent")
+    turn = bot.send("hi")
+    assert bot.running == [turn]
+    page.says({"stop": True})
+    assert turn.status == "cancelled"
+    assert bot.running == []
+    page.says({"do": "launch"})
+    eventually(lambda: any(row.get("html") == "<p>Hello!</p>\n" for row in page.rows))
+
+
+@pytest.mark.parametrize(
+    ("form", "ending", "has"),
+    [("markdown", "md", "**bot:** Hello!"), ("html", "html", "<p>Hello!"), ("jsonl", "jsonl", '"seq":0')],
+)
+def test_a_page_is_handed_the_conversation_to_keep(bot: Session, page: Page, form: str, ending: str, has: str) -> None:
+    bot.launch()
+    page.says({"export": form})
+    assert page.heard[-1]["file"] == f"bot.{ending}"
+    assert has in page.heard[-1]["content"]
 
 
 def test_a_session_has_one_panel_however_often_it_is_shown(bot: Session, page: Page) -> None:

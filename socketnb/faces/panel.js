@@ -8,6 +8,7 @@ function make(tag, className, text) {
   return node;
 }
 
+const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
 const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 const duration = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
@@ -18,6 +19,7 @@ class View {
     this.asking = false;
     this.streams = new Map(); // stream → the bubble it is growing in
     this.turns = new Map(); // turn → its place in the log and its first latency
+    this.said = []; // what was typed here, for the arrow keys
     this.build(el);
     this.hear = (message) => this.receive(message);
     model.on("msg:custom", this.hear);
@@ -30,7 +32,30 @@ class View {
     this.dot = make("span", "snb-dot");
     this.name = make("span", "snb-name");
     this.meta = make("span", "snb-meta");
-    header.append(this.dot, this.name, this.meta);
+    this.again = this.tool("↺", "Start over", () => this.model.send({ do: this.restart }));
+    this.menu = make("div", "snb-menu");
+    this.menu.hidden = true;
+    this.menu.setAttribute("role", "menu");
+    for (const [form, label] of [["markdown", "Markdown"], ["html", "HTML"], ["jsonl", "JSON lines"]]) {
+      const item = make("button", "snb-item", label);
+      item.type = "button";
+      item.setAttribute("role", "menuitem");
+      item.addEventListener("click", () => {
+        this.model.send({ export: form });
+        this.open(false);
+        this.save.focus();
+      });
+      this.menu.append(item);
+    }
+    this.save = this.tool("⤓", "Export the conversation", () => this.open(this.menu.hidden));
+    this.save.setAttribute("aria-haspopup", "menu");
+    header.append(this.dot, this.name, this.meta, make("span", "snb-gap"), this.again, this.save, this.menu);
+    header.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.open(false);
+    });
+    header.addEventListener("focusout", (event) => {
+      if (!header.contains(event.relatedTarget)) this.open(false);
+    });
 
     this.log = make("div", "snb-log");
     this.log.setAttribute("role", "log");
@@ -45,11 +70,31 @@ class View {
     this.button = make("button", "snb-send", "Send");
     this.button.type = "button";
     this.button.addEventListener("click", () => this.say());
-    footer.append(this.input, this.button);
+    this.stop = make("button", "snb-stop", "Stop");
+    this.stop.type = "button";
+    this.stop.hidden = true;
+    this.stop.title = "Wait no longer for the answer";
+    this.stop.addEventListener("click", () => this.model.send({ stop: true }));
+    footer.append(this.input, this.stop, this.button);
 
     panel.append(header, this.log, footer);
     el.replaceChildren(panel);
     this.panel = panel;
+  }
+
+  tool(sign, label, act) {
+    const button = make("button", "snb-tool", sign);
+    button.type = "button";
+    button.title = label;
+    button.setAttribute("aria-label", label);
+    button.addEventListener("click", act);
+    return button;
+  }
+
+  open(wanted) {
+    this.menu.hidden = !wanted;
+    this.save.setAttribute("aria-expanded", String(wanted));
+    if (wanted) this.menu.firstChild.focus();
   }
 
   // What the user does
@@ -59,7 +104,23 @@ class View {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       this.say();
+    } else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
+      this.recall(event);
     }
+  }
+
+  // Arrow up brings back what was said before, arrow down what was said after it, as in a shell.
+  recall(event) {
+    const caret = this.input.selectionStart;
+    const up = event.key === "ArrowUp";
+    if (event.shiftKey || this.input.value.slice(...(up ? [0, caret] : [caret])).includes("\n")) return;
+    const place = (this.recalled ?? this.said.length) + (up ? -1 : 1);
+    if (place < 0 || place > this.said.length) return;
+    event.preventDefault();
+    if (this.recalled === undefined || this.recalled === this.said.length) this.draft = this.input.value;
+    this.recalled = place;
+    this.input.value = place === this.said.length ? this.draft : this.said[place];
+    this.grow();
   }
 
   grow() {
@@ -72,12 +133,14 @@ class View {
     if (!text.trim()) return;
     this.model.send({ say: text });
     this.wait(text);
+    this.said.push(text);
+    this.recalled = undefined;
     this.input.value = "";
     this.grow();
   }
 
   press(row, option, chip) {
-    for (const other of chip.parentNode.children) other.disabled = true;
+    for (const other of this.log.querySelectorAll(`[data-seq="${row.seq}"]`)) other.disabled = true;
     chip.classList.add("snb-used");
     this.model.send({ press: row.seq, option });
   }
@@ -99,6 +162,7 @@ class View {
 
   receive(message) {
     if (message.problem) return this.problem(message);
+    if (message.file) return this.download(message);
     this.known = Math.max(this.known ?? 0, message.to); // what is passed over while an answer is on its way
     if (message.from > this.next) {
       if (!this.asking) this.ask();
@@ -113,7 +177,10 @@ class View {
     if (follow) this.bottom();
   }
 
-  facts({ name, platform, state }) {
+  facts({ name, platform, state, restart }) {
+    this.restart = restart;
+    this.again.hidden = !restart;
+    this.stop.hidden = !this.turns.size;
     this.name.textContent = name;
     this.meta.textContent = [platform, state, this.latency && `first reply ${duration(this.latency)}`]
       .filter(Boolean)
@@ -124,7 +191,7 @@ class View {
     this.input.placeholder = `Message ${name}`;
     this.input.setAttribute("aria-label", `Message ${name}`);
     const closed = state === "closed";
-    this.input.disabled = this.button.disabled = closed;
+    this.input.disabled = this.button.disabled = this.again.disabled = closed;
     if (closed) this.input.placeholder = `${name} is closed`;
   }
 
@@ -138,11 +205,14 @@ class View {
       this.piece(row);
     } else {
       if (row.html !== undefined) this.bubble(row.sender, this.place(row)).innerHTML = row.html; // sanitised in the kernel
-      if (row.choices) this.place(row).append(this.chips(row));
+      if (row.cards) this.place(row).append(this.cards(row));
+      const inCards = new Set((row.cards ?? []).flatMap((card) => card.options));
+      const below = (row.choices ?? []).map((_, option) => option).filter((option) => !inCards.has(option));
+      if (below.length) this.place(row).append(this.chips(row, below));
     }
     const turn = this.turns.get(row.turn);
     if (!turn) return;
-    if ((row.html !== undefined || row.delta || row.choices) && turn.first === undefined) {
+    if ((row.html !== undefined || row.delta || row.choices || row.cards) && turn.first === undefined) {
       turn.first = this.latency = row.first;
     }
     if (row.done !== undefined) this.finish(row, turn);
@@ -166,9 +236,10 @@ class View {
 
   mine(row) {
     this.log.querySelector(".snb-waiting")?.remove();
-    for (const chip of this.log.querySelectorAll(".snb-chip")) {
+    for (const chip of this.log.querySelectorAll(".snb-chip:enabled, .snb-choice:enabled")) {
       chip.disabled = true;
-      if (chip.closest(".snb-chips") === this.offer && chip.textContent === row.text) chip.classList.add("snb-used");
+      if (chip.dataset.seq === this.offer && chip.textContent === row.text && !this.log.querySelector(`.snb-used[data-seq="${this.offer}"]`))
+        chip.classList.add("snb-used");
     }
     const node = make("div", "snb-turn");
     this.log.append(node);
@@ -208,16 +279,59 @@ class View {
     return bubble;
   }
 
-  chips(row) {
+  chips(row, options) {
     const chips = make("div", "snb-chips");
-    row.choices.forEach((label, option) => {
-      const chip = make("button", "snb-chip", label);
-      chip.type = "button";
-      chip.addEventListener("click", () => this.press(row, option, chip));
-      chips.append(chip);
-    });
-    this.offer = chips;
+    for (const option of options) chips.append(this.choice(row, option, "snb-chip"));
     return chips;
+  }
+
+  choice(row, option, className) {
+    const button = make("button", className, row.choices[option]);
+    button.type = "button";
+    button.dataset.seq = this.offer = String(row.seq);
+    button.addEventListener("click", () => this.press(row, option, button));
+    return button;
+  }
+
+  // Cards stand beside each other, to be scrolled with the arrow keys or a finger, or below each other.
+  cards(row) {
+    const cards = make("div", `snb-cards snb-${row.layout}`);
+    for (const { html, options } of row.cards) {
+      const card = make("div", "snb-card");
+      const body = make("div", "snb-body");
+      body.dir = "auto";
+      body.innerHTML = html; // sanitised in the kernel
+      card.append(body);
+      for (const option of options) card.append(this.choice(row, option, "snb-choice"));
+      cards.append(card);
+    }
+    if (row.layout === "carousel") {
+      cards.tabIndex = 0;
+      cards.setAttribute("role", "group");
+      cards.setAttribute("aria-label", `${row.cards.length} cards`);
+      const left = (n) => cards.children[n].offsetLeft - cards.children[0].offsetLeft;
+      let at = 0; // the card that is first in sight, or will be when the scrolling is over
+      cards.addEventListener("scrollend", () => {
+        at = [...cards.children].findLastIndex((_, n) => left(n) <= cards.scrollLeft + 20);
+      });
+      cards.addEventListener("keydown", (event) => {
+        const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+        if (!way) return;
+        event.preventDefault();
+        event.stopPropagation();
+        at = Math.min(Math.max(at + way, 0), cards.children.length - 1);
+        cards.scrollTo({ left: left(at), behavior: STILL.matches ? "auto" : "smooth" });
+      });
+    }
+    return cards;
+  }
+
+  download({ file, content }) {
+    const link = make("a");
+    link.href = URL.createObjectURL(new Blob([content]));
+    link.download = file;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
   problem({ problem, text }) {

@@ -5,7 +5,11 @@ What travels, as custom messages (never as synced state, which would be saved in
     page → kernel   {"ask": seq}                     send everything from this trace on
                     {"say": text}                    say something
                     {"press": seq, "option": n}      press button n (from 0) of that trace
+                    {"do": verb}                     launch, reset: start over
+                    {"stop": true}                   wait no longer for what is running
+                    {"export": form}                 hand over the conversation: markdown, html or jsonl
     kernel → page   {"from": a, "to": b, "rows": […], "facts": {…}}     the rows of traces a to b-1
+                    {"file": name, "content": text}                     what was to be exported
                     {"problem": sentence, "text": …}                    something was not sent
 
 The ranges [a, b) lie end to end, so a page that misses one sees it and asks; one that comes twice does no harm.
@@ -13,17 +17,19 @@ The ranges [a, b) lie end to end, so a page that misses one sees it and asks; on
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import anywidget
 
 from socketnb import dialects, render
-from socketnb.dialects import Streams, message
+from socketnb.dialects import Message, Streams, buttons, message
 from socketnb.errors import ActionError, SocketnbError
-from socketnb.records import Delta
+from socketnb.frames.files import jsonl
+from socketnb.records import Card, Cards, Delta
 
 if TYPE_CHECKING:
     from socketnb.records import Trace
@@ -32,7 +38,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 STATES = ("ready", "resumed", "ended", "session")
 """Kinds of traces after which the session's state may be another."""
+ENDINGS = {"markdown": "md", "html": "html", "jsonl": "jsonl"}
 HERE = Path(__file__).parent
+
+
+class CardRow(TypedDict):
+    """What the page is told of a card."""
+
+    html: str  # sanitised
+    options: list[int]  # its buttons, by their place in the row's choices
 
 
 class Row(TypedDict, total=False):
@@ -46,7 +60,9 @@ class Row(TypedDict, total=False):
     text: str  # the user's own words; the page inserts them as text
     delta: str  # the next piece of a streamed message; its last row has the whole as html
     stream: str
-    choices: list[str]
+    choices: list[str]  # the buttons' labels, in order
+    cards: list[CardRow]  # beside each other, or in a list; those of the buttons that are a card's stand in it
+    layout: str  # carousel, list or single
     notice: str
     kind: str
     first: float  # milliseconds since the turn's action, of a message
@@ -65,10 +81,7 @@ def row(trace: Trace, streams: Streams) -> Row | None:
         if whole := streams.add(shown):
             about["html"] = render.message_html(whole)
     elif shown:
-        if html := render.message_html(shown, buttons=False):
-            about["html"] = html
-        if shown.choices:
-            about["choices"] = [option.label for option in shown.choices]
+        about.update(_content_row(shown))
     elif said := render.notice(trace):
         about["notice"] = render.cut(said)
     elif not trace.final:
@@ -78,6 +91,28 @@ def row(trace: Trace, streams: Streams) -> Row | None:
         if trace.final:
             about["done"] = round(trace.elapsed_ms, 1)
     return about
+
+
+def _content_row(shown: Message) -> Row:
+    """Return what the page shows of a message: cards one by one, all else as one piece of HTML; and its buttons."""
+    about: Row = {"choices": [option.label for option in shown.choices]} if shown.choices else {}
+    html = ""
+    match shown.content:
+        case Cards(cards, layout, text, options):
+            html = (render.markdown(text) if text else "") + render.links(options)
+            about["layout"], about["cards"] = layout, _cards(cards)
+        case Card():
+            about["layout"], about["cards"] = "single", _cards((shown.content,))
+        case _:
+            html = render.message_html(shown, buttons=False)
+    if html:
+        about["html"] = html
+    return about
+
+
+def _cards(cards: tuple[Card, ...]) -> list[CardRow]:
+    places = itertools.count()
+    return [{"html": render.card_html(card), "options": [next(places) for _ in buttons(card)]} for card in cards]
 
 
 class Panel(anywidget.AnyWidget):
@@ -129,7 +164,9 @@ class Panel(anywidget.AnyWidget):
     def _facts(self) -> dict[str, Any]:
         session = self._session
         title = dialects.get(session.platform).TITLE
-        return {"name": session.name, "platform": title, "state": session.state}
+        can = [verb for verb in ("reset", "launch") if verb in dialects.get(session.platform).VERBS]
+        facts = {"name": session.name, "platform": title, "state": session.state}
+        return {**facts, "restart": next(iter(can), None)}
 
     def _hear(self, _: object, said: Any, __: object) -> None:
         """Do what a page asks; on the main thread or on a subshell's."""
@@ -141,11 +178,22 @@ class Panel(anywidget.AnyWidget):
                     self._session.send(text)
                 case {"press": int(seq), "option": int(option)}:
                     self._press(seq, option)
+                case {"do": "reset" | "launch" as verb}:
+                    self._session.start(verb)
+                case {"stop": True}:
+                    for turn in reversed(self._session.running):
+                        turn.cancel()
+                case {"export": "markdown" | "html" | "jsonl" as form}:
+                    self.send({"file": f"{self._session.name}.{ENDINGS[form]}", "content": self._exported(form)})
         except SocketnbError as error:
             self.send({"problem": str(error), "text": said.get("say", "")})
         except Exception as error:
             log.exception("the panel of %r failed", self._session.name)
             self.send({"problem": f"{type(error).__name__}: {error}", "text": said.get("say", "")})
+
+    def _exported(self, form: Literal["markdown", "html", "jsonl"]) -> str:
+        traces = self._session.traces_df()
+        return jsonl(traces) if form == "jsonl" else str(traces.chat.transcript(form))
 
     def _tell_again(self, since: int) -> None:
         """Hand over everything from a trace on; a stream that began before it is put together all the same."""

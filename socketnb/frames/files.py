@@ -105,6 +105,11 @@ def lines(table: pa.Table) -> Iterator[bytes]:
             yield line_of(dict(zip(names, values, strict=True)), payload.encode())
 
 
+def jsonl(frame: pd.DataFrame) -> str:
+    """Return traces as JSON lines; errors as `table_from`."""
+    return b"".join(lines(table_from(frame))).decode()
+
+
 def to_duckdb(frame: pd.DataFrame, path: str | Path, table: str = "traces") -> None:
     """Write traces as a new table of a DuckDB file; errors as `to_parquet`, or there is a table of this name."""
     try:
