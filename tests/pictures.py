@@ -20,7 +20,7 @@ def main() -> None:
             chromium = playwright.chromium.launch(executable_path=browser(), args=CHROMIUM)
             (Path(folder) / "a.ipynb").write_text(json.dumps(notebook(CELL, "bot.launch();")))
             with jupyterlab(Path(folder), f"JupyterLab {theme}") as url:
-                page = chromium.new_page(viewport={"width": 1060, "height": 900})
+                page = chromium.new_page(viewport={"width": 1500, "height": 900})
                 lab = Lab(page, url, "a.ipynb")
                 lab.run(0)
                 panel = lab.output(0).locator(".snb-panel")
@@ -32,6 +32,8 @@ def main() -> None:
                 panel.locator(".snb-input").press("Enter")
                 panel.get_by_text("Tuesday before noon").wait_for()
                 panel.locator(".snb-typing").wait_for(state="detached")
+                panel.get_by_role("button", name="Inspector").click()
+                panel.locator(".snb-trace", has_text="completed").wait_for()
                 panel.screenshot(path=DOCS / f"panel-{theme.lower()}.png")
             chromium.close()
 

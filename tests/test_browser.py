@@ -249,3 +249,21 @@ def test_a_person_recalls_stops_starts_over_and_exports(lab: Any) -> None:
         panel.get_by_role("menuitem", name="Markdown").click()
     assert download.value.suggested_filename == "bot.md"
     assert "Saturday, 10 to 14" in Path(download.value.path()).read_text()
+
+
+def test_the_inspector_shows_the_last_turn_as_it_comes_and_each_payload_on_demand(lab: Any) -> None:
+    page = lab(CONNECT)
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    assert panel.locator(".snb-insp").is_hidden()
+    panel.get_by_role("button", name="Inspector").click()
+    panel.locator(".snb-input").fill("hours")
+    panel.locator(".snb-input").press("Enter")
+    panel.locator(".snb-trace", has_text="completed").wait_for()
+    assert panel.locator(".snb-trace .snb-kind").all_inner_texts()[:2] == ["action", "status"]
+    assert panel.locator(".snb-mark.snb-shown").count() == 2
+    panel.locator(".snb-trace", has_text="action").locator("summary").click()
+    panel.locator(".snb-trace pre", has_text='"payload": "hours"').wait_for()
+    assert panel.locator(".snb-facts dd").first.inner_text()
+    panel.get_by_role("button", name="Inspector").click()
+    panel.locator(".snb-insp").wait_for(state="hidden")

@@ -166,6 +166,20 @@ def test_a_page_is_handed_the_conversation_to_keep(bot: Session, page: Page, for
     assert has in page.heard[-1]["content"]
 
 
+def test_a_page_that_inspects_is_told_of_the_session_and_the_traces_of_a_turn(bot: Session, page: Page) -> None:
+    bot.launch()
+    begun = next(row["seq"] for row in page.rows if "text" in row)
+    page.says({"inspect": begun})
+    told = page.heard[-1]["inspected"]
+    assert dict(told["session"])["turns"] == "1"
+    assert dict(told["session"])["traces"] == str(len(bot.traces()))
+    assert [trace["kind"] for trace in told["traces"]] == [trace.kind for trace in bot.traces(begun)]
+    assert told["traces"][0]["direction"] == "out"
+    assert [trace["label"] for trace in told["traces"] if trace["shown"]] == ["Hello!", "[Order] [Track]"]
+    page.says({"inspect": 10**9})
+    assert page.heard[-1]["inspected"] == {"session": [], "traces": []}
+
+
 def test_a_session_has_one_panel_however_often_it_is_shown(bot: Session, page: Page) -> None:
     assert len({id(bot.panel()) for _ in range(50)}) == 1
     assert len(bot._listeners) == 1

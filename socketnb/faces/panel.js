@@ -12,6 +12,41 @@ const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
 const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 const duration = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
+function pretty(payload) {
+  try {
+    return JSON.stringify(JSON.parse(payload), null, 1);
+  } catch {
+    return payload; // cut, since it is long
+  }
+}
+
+// A turn as a line: the wait for the first message, then a mark for each trace that came, messages in colour.
+function timeline(traces) {
+  const lane = make("div", "snb-lane");
+  const came = traces.filter((trace) => trace.direction === "in" && trace.ms !== null);
+  const end = Math.max(1, ...came.map((trace) => trace.ms));
+  const first = came.find((trace) => trace.shown)?.ms;
+  const at = (ms) => `${(100 * ms) / end}%`;
+  if (first !== undefined) {
+    const wait = make("span", "snb-wait");
+    wait.style.width = at(first);
+    lane.append(wait);
+  }
+  for (const trace of came) {
+    const mark = make("span", trace.shown ? "snb-mark snb-shown" : "snb-mark");
+    mark.style.insetInlineStart = `min(${at(trace.ms)}, calc(100% - 5px))`;
+    mark.title = `${trace.kind}, ${duration(trace.ms)}`;
+    lane.append(mark);
+  }
+  const scale = make("div", "snb-scale");
+  scale.append(make("span", "", "0"), make("span", "", came.length ? duration(end) : ""));
+  const both = make("div");
+  both.append(lane, scale);
+  both.setAttribute("role", "img");
+  both.setAttribute("aria-label", came.length ? `${came.length} traces within ${duration(end)}` : "no traces yet");
+  return both;
+}
+
 class View {
   constructor(model, el) {
     this.model = model;
@@ -49,7 +84,9 @@ class View {
     }
     this.save = this.tool("⤓", "Export the conversation", () => this.open(this.menu.hidden));
     this.save.setAttribute("aria-haspopup", "menu");
-    header.append(this.dot, this.name, this.meta, make("span", "snb-gap"), this.again, this.save, this.menu);
+    this.look = this.tool("◧", "Inspector", () => this.inspect(this.inspector.hidden));
+    this.look.setAttribute("aria-pressed", "false");
+    header.append(this.dot, this.name, this.meta, make("span", "snb-gap"), this.again, this.save, this.look, this.menu);
     header.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.open(false);
     });
@@ -77,7 +114,14 @@ class View {
     this.stop.addEventListener("click", () => this.model.send({ stop: true }));
     footer.append(this.input, this.stop, this.button);
 
-    panel.append(header, this.log, footer);
+    this.inspector = make("aside", "snb-insp");
+    this.inspector.hidden = true;
+    this.inspector.setAttribute("aria-label", "Inspector");
+    this.inspector.tabIndex = 0;
+    const main = make("div", "snb-main");
+    main.append(this.log, this.inspector);
+
+    panel.append(header, main, footer);
     el.replaceChildren(panel);
     this.panel = panel;
   }
@@ -95,6 +139,49 @@ class View {
     this.menu.hidden = !wanted;
     this.save.setAttribute("aria-expanded", String(wanted));
     if (wanted) this.menu.firstChild.focus();
+  }
+
+  // The inspector shows the last turn. It is asked for while it is open, and once more after what comes meanwhile.
+
+  inspect(wanted) {
+    const follow = this.following();
+    this.inspector.hidden = !wanted;
+    if (follow) this.bottom();
+    this.look.setAttribute("aria-pressed", String(wanted));
+    if (wanted) this.refresh();
+  }
+
+  refresh() {
+    if (this.inspector.hidden || this.due) return;
+    this.due = setTimeout(() => {
+      this.due = undefined;
+      this.model.send({ inspect: this.begun ?? 0 });
+    }, 100);
+  }
+
+  inspected({ session, traces }) {
+    const unfolded = new Set([...this.inspector.querySelectorAll("details[open]")].map((node) => node.dataset.seq));
+    const facts = make("dl", "snb-facts");
+    for (const [name, value] of session) facts.append(make("dt", "", name), make("dd", "", value));
+    const list = make("div", "snb-traces");
+    for (const trace of traces) {
+      const row = make("details", "snb-trace");
+      row.dataset.seq = String(trace.seq);
+      row.open = unfolded.has(row.dataset.seq);
+      const head = make("summary");
+      const way = { in: "←", out: "→", local: "·" }[trace.direction];
+      head.append(
+        make("span", "snb-ms", trace.ms === null ? "" : String(Math.round(trace.ms))),
+        make("span", `snb-way snb-${trace.direction}`, way),
+        make("span", "snb-kind", trace.kind),
+        make("span", "snb-what", trace.label || trace.event),
+      );
+      row.append(head, make("pre", "", pretty(trace.payload)));
+      list.append(row);
+    }
+    this.inspector.replaceChildren(
+      make("h4", "", "Session"), facts, make("h4", "", "This turn"), timeline(traces), make("h4", "", "Traces"), list,
+    );
   }
 
   // What the user does
@@ -163,13 +250,15 @@ class View {
   receive(message) {
     if (message.problem) return this.problem(message);
     if (message.file) return this.download(message);
+    if (message.inspected) return this.inspected(message.inspected);
+    this.refresh();
     this.known = Math.max(this.known ?? 0, message.to); // what is passed over while an answer is on its way
     if (message.from > this.next) {
       if (!this.asking) this.ask();
       return;
     }
     this.asking = false;
-    const follow = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 60;
+    const follow = this.following();
     for (const row of message.rows) if (row.seq >= this.next) this.show(row);
     this.next = Math.max(this.next, message.to);
     if (this.next < this.known) this.ask();
@@ -235,6 +324,7 @@ class View {
   }
 
   mine(row) {
+    this.begun = row.seq;
     this.log.querySelector(".snb-waiting")?.remove();
     for (const chip of this.log.querySelectorAll(".snb-chip:enabled, .snb-choice:enabled")) {
       chip.disabled = true;
@@ -343,11 +433,16 @@ class View {
     this.bottom();
   }
 
+  following() {
+    return this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 60;
+  }
+
   bottom() {
     this.log.scrollTop = this.log.scrollHeight;
   }
 
   leave() {
+    clearTimeout(this.due);
     this.model.off("msg:custom", this.hear);
   }
 }

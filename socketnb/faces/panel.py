@@ -8,8 +8,10 @@ What travels, as custom messages (never as synced state, which would be saved in
                     {"do": verb}                     launch, reset: start over
                     {"stop": true}                   wait no longer for what is running
                     {"export": form}                 hand over the conversation: markdown, html or jsonl
+                    {"inspect": seq}                 tell of the session, and the traces from this one on
     kernel → page   {"from": a, "to": b, "rows": […], "facts": {…}}     the rows of traces a to b-1
                     {"file": name, "content": text}                     what was to be exported
+                    {"inspected": {"session": […], "traces": […]}}      what the inspector shows
                     {"problem": sentence, "text": …}                    something was not sent
 
 The ranges [a, b) lie end to end, so a page that misses one sees it and asks; one that comes twice does no harm.
@@ -29,7 +31,7 @@ from socketnb import dialects, render
 from socketnb.dialects import Message, Streams, buttons, message
 from socketnb.errors import ActionError, SocketnbError
 from socketnb.frames.files import jsonl
-from socketnb.records import Card, Cards, Delta
+from socketnb.records import CONTENT_KINDS, Card, Cards, Delta
 
 if TYPE_CHECKING:
     from socketnb.records import Trace
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 STATES = ("ready", "resumed", "ended", "session")
 """Kinds of traces after which the session's state may be another."""
 ENDINGS = {"markdown": "md", "html": "html", "jsonl": "jsonl"}
+INSPECTED = 200
+"""Traces that the inspector lists at most: the latest of the turn."""
 HERE = Path(__file__).parent
 
 
@@ -108,6 +112,20 @@ def _content_row(shown: Message) -> Row:
     if html:
         about["html"] = html
     return about
+
+
+def _inspected_trace(trace: Trace) -> dict[str, Any]:
+    """Return a trace as the inspector lists it; all of it travels as text."""
+    return {
+        "seq": trace.seq,
+        "ms": None if math.isnan(trace.elapsed_ms) else round(trace.elapsed_ms, 1),
+        "direction": trace.direction,
+        "kind": trace.kind,
+        "event": trace.event,
+        "label": (trace.error or trace.text or trace.node or "")[:80],
+        "shown": trace.kind in CONTENT_KINDS,
+        "payload": render.cut(trace.payload),
+    }
 
 
 def _cards(cards: tuple[Card, ...]) -> list[CardRow]:
@@ -183,6 +201,8 @@ class Panel(anywidget.AnyWidget):
                 case {"stop": True}:
                     for turn in reversed(self._session.running):
                         turn.cancel()
+                case {"inspect": int(since)} if since >= 0:
+                    self.send({"inspected": self._inspected(since)})
                 case {"export": "markdown" | "html" | "jsonl" as form}:
                     self.send({"file": f"{self._session.name}.{ENDINGS[form]}", "content": self._exported(form)})
         except SocketnbError as error:
@@ -190,6 +210,23 @@ class Panel(anywidget.AnyWidget):
         except Exception as error:
             log.exception("the panel of %r failed", self._session.name)
             self.send({"problem": f"{type(error).__name__}: {error}", "text": said.get("say", "")})
+
+    def _inspected(self, since: int) -> dict[str, Any]:
+        """Return what the inspector shows: names and values of the session, and the latest traces from one on."""
+        session = self._session
+        traces = session.traces(since)[-INSPECTED:]
+        latest = traces[-1] if traces else None
+        about = {
+            "conversation": latest and latest.conversation,
+            "link": latest and latest.link,
+            "turns": latest and max(trace.turn for trace in traces),
+            "recording": latest and latest.recording,
+            "traces": latest and latest.seq + 1,
+        }
+        return {
+            "session": [[name, str(value)] for name, value in about.items() if value],
+            "traces": [_inspected_trace(trace) for trace in traces],
+        }
 
     def _exported(self, form: Literal["markdown", "html", "jsonl"]) -> str:
         traces = self._session.traces_df()
