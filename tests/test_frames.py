@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from socketnb import frames
+from socketnb.dialects import PLATFORMS
 from socketnb.errors import SettingsError
 from socketnb.flow import Flow
 from socketnb.hub import Hub
@@ -32,6 +33,21 @@ def talked(hub: Hub, flow: Flow) -> Hub:
 
 def test_traces_have_the_columns_and_dtypes_of_the_schema(talked: Hub) -> None:
     assert dtypes(talked.traces_df()) == COLUMNS
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_columns_and_dtypes_are_the_same_on_every_platform(platform: str, hub: Hub) -> None:
+    bot = hub.connect(platform, simulate=True)
+    bot.say("Track order")
+    bot.say("4567")
+    assert dtypes(bot.traces_df()) == COLUMNS
+    assert dtypes(bot.turns_df()) == frames.TURN_COLUMNS
+    assert dtypes(bot.messages_df()) == frames.MESSAGE_COLUMNS
+    assert dtypes(hub.sessions_df()) == frames.SESSION_COLUMNS
+    turns = bot.turns_df()
+    assert turns["user_text"].tolist() == ["Track order", "4567"]
+    assert turns["reply_text"].str.contains("Tuesday before noon").tolist() == [False, True]
+    assert (turns["first_ms"] <= turns["done_ms"]).all()
 
 
 def test_a_frame_without_rows_has_the_same_columns_and_dtypes(talked: Hub) -> None:

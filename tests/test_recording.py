@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from socketnb.archive import open_recording
-from socketnb.errors import RecordingError
+from socketnb.errors import RecordingError, SettingsError
 from socketnb.flow import Flow
 from socketnb.frames import traces_df
 from socketnb.hub import Hub
@@ -318,6 +318,15 @@ def test_sealed_rows_beyond_what_memory_keeps_are_read_back_from_their_parts(tmp
         recording.columns.table()
     assert len(log.traces(950)) == 50, "what is in memory is there all the same"
     recording.close()
+
+
+def test_how_much_stays_in_memory_is_a_setting(hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOCKETNB_MEMORY_ROWS", "many")
+    with pytest.raises(SettingsError, match="SOCKETNB_MEMORY_ROWS is a whole number from 0 up, not 'many'"):
+        hub.connect("voiceflow", simulate=True, flow=flow)
+    monkeypatch.setenv("SOCKETNB_MEMORY_ROWS", "7")
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    assert bot._log.recorder.columns._keep == 7
 
 
 @pytest.mark.usefixtures("small")
