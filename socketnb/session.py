@@ -38,7 +38,7 @@ from socketnb.records import (
     Trace,
     TurnDone,
 )
-from socketnb.turn import Turn, choices_of
+from socketnb.turn import Turn, check_timeout, choices_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -110,6 +110,7 @@ class Session:
             TurnFailed: the session broke.
             SessionError: the session is closed.
         """
+        check_timeout(timeout)
         return self.send(text).wait(timeout)
 
     def send(self, text: str, *, at_once: bool = False) -> Turn:
@@ -121,6 +122,7 @@ class Session:
 
     def stream(self, text: str, timeout: float | None = None) -> Iterator[Message]:
         """Say something and yield the bot's messages as they arrive."""
+        check_timeout(timeout)
         return self.send(text).stream(timeout)
 
     def press(self, choice: str | int | Choice, timeout: float | None = None) -> Turn:
@@ -129,18 +131,22 @@ class Session:
         Raises:
             ActionError: there is no such button; nothing was sent.
         """
+        check_timeout(timeout)
         return self.start("press", choice=self._button(choice)).wait(timeout)
 
     def launch(self, timeout: float | None = None) -> Turn:
         """Start the conversation from the beginning."""
+        check_timeout(timeout)
         return self.start("launch").wait(timeout)
 
     def event(self, name: str, timeout: float | None = None) -> Turn:
         """Trigger an event of the bot by its name."""
+        check_timeout(timeout)
         return self.start("event", name=name).wait(timeout)
 
     def reset(self, timeout: float | None = None) -> Turn:
         """Start over with nothing remembered, where the platform can."""
+        check_timeout(timeout)
         return self.start("reset").wait(timeout)
 
     def act(self, verb: str, **fields: Any) -> Turn:
@@ -250,9 +256,9 @@ class Session:
         """The buttons that can be pressed now."""
         return choices_of([trace for trace, _ in self._offers])
 
-    def traces(self, since: int = 0) -> list[Trace]:
-        """Return the recorded traces, from `seq` number `since` on."""
-        return self._log.traces(max(since, self._first))
+    def traces(self, since: int = 0, count: int | None = None) -> list[Trace]:
+        """Return the recorded traces, from `seq` number `since` on, at most so many."""
+        return self._log.traces(max(since, self._first), count)
 
     def transcript(self) -> str:
         """Return the conversation as plain text."""
@@ -285,7 +291,7 @@ class Session:
             for trace in burst:
                 try:
                     hear(trace)
-                except Exception:
+                except BaseException:
                     log.exception("a listener of session %r failed", self.name)
 
         return self.follow(each)
@@ -355,7 +361,7 @@ class Session:
         for hear in list(self._listeners) if shown else ():
             try:
                 hear(shown)
-            except Exception:
+            except BaseException:
                 log.exception("a listener of session %r failed", self.name)
         for news in burst:
             if isinstance(news, TurnDone) and (turn := self._turns.pop(news.turn, None)):

@@ -139,9 +139,8 @@ class Turn:
 
     def _allow(self, timeout: float | None) -> float:
         """Check and set how long this turn may take from now, in seconds."""
+        check_timeout(timeout)
         seconds = self._timeout if timeout is None else timeout
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < threading.TIMEOUT_MAX:
-            raise ActionError(f"timeout is a number of seconds above 0, not {timeout!r}")
         if self._loop.here:
             raise SessionError("a listener cannot wait for a turn: use send() there")
         if timeout is not None:
@@ -191,6 +190,17 @@ class Turn:
             "text/plain": repr(self),
             "text/html": render.transcript_html(self.traces, self._encoding) + foot,
         }
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Check how long a turn is to be waited for: before it begins, nothing is sent then.
+
+    Raises:
+        ActionError: it is no number of seconds.
+    """
+    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if timeout is not None and not (number and 0 < timeout < threading.TIMEOUT_MAX):
+        raise ActionError(f"timeout is a number of seconds above 0, not {timeout!r}")
 
 
 def choices_of(traces: list[Trace]) -> list[Choice]:

@@ -267,3 +267,42 @@ def test_the_inspector_shows_the_last_turn_as_it_comes_and_each_payload_on_deman
     assert panel.locator(".snb-facts dd").first.inner_text()
     panel.get_by_role("button", name="Inspector").click()
     panel.locator(".snb-insp").wait_for(state="hidden")
+
+
+def test_what_waited_in_line_and_was_stopped_does_not_stay(lab: Any) -> None:
+    page = lab(CONNECT, "from socketnb.hub import hub; hub._simulators[0].fault('silent')")
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    box = panel.locator(".snb-input")
+    box.wait_for()
+    page.run(1)
+    for words in ("first", "second in line"):
+        box.fill(words)
+        box.press("Enter")
+    panel.locator(".snb-waiting", has_text="second in line").wait_for()
+    panel.get_by_role("button", name="Stop").click()
+    panel.locator(".snb-waiting").wait_for(state="detached")
+    box.fill("third")
+    box.press("Enter")
+    panel.get_by_text("I did not understand that").wait_for()
+    assert panel.locator(".snb-user").all_inner_texts() == ["first", "third"]
+
+
+def test_all_views_know_which_of_two_buttons_with_the_same_words_was_pressed(lab: Any) -> None:
+    page = lab(CARDS.replace("Take {n}", "Select"), "bot.panel()")
+    page.run(0)
+    first = page.output(0).locator(".snb-panel")
+    first.locator(".snb-input").fill("show")
+    first.locator(".snb-input").press("Enter")
+    first.locator(".snb-choice").nth(5).wait_for(state="attached")
+    page.run(1)
+    second = page.output(1).locator(".snb-panel")
+    second.locator(".snb-choice").nth(5).wait_for(state="attached")
+    cells = page.page.locator(".jp-Notebook .jp-Cell").count()
+    first.locator(".snb-choice").nth(1).press("Enter")
+    for view in (first, second):
+        view.locator(".snb-card").nth(1).locator(".snb-used").wait_for()
+        assert view.locator(".snb-used").count() == 1
+    first.locator(".snb-log").press("b")
+    first.get_by_role("button", name="Export the conversation").press("b")
+    assert page.page.locator(".jp-Notebook .jp-Cell").count() == cells, "plain keys are not the notebook's here"

@@ -107,6 +107,7 @@ def test_a_credential_in_an_address_a_header_or_a_text_is_masked(said: str, beco
         "Your token is in the post", "max_token=5", "a bearer of good news", "tokens: 7", "author: Ada", "api=1",
         "the bearer certificates are sold", "ring-bearer yesterday", "token=5 coins", "bearer 2026-01-01",
         "Pre-authorization: approved by your bank", "Authorization: please wait", "token: your ticket",
+        "token: JavaScript",
         "Authorization: Basic research was done", "Authorization: pre-approved by the bank", "bearer www.example.com",
         "Authorization: +49-30-123456", "authorization: 14.30-16.00", "if (token==null)", "token=${TOKEN}",
         '{"usage": {"tokens": 12}}', "eyJust kidding", "[token](https://x/y)", "monkey=banana",
@@ -169,7 +170,8 @@ def test_a_credential_that_begins_with_another_is_masked_whole() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "eyJ" * 30_000, "bearer " * 20_000, "bearer" + " " * 90_000, "authorization" + " " * 90_000 + "x",
+        "eyJ" * 30_000, "token=" * 30_000, "api_key=-" * 20_000, "bearer " * 20_000,
+        "bearer" + " " * 90_000, "authorization" + " " * 90_000 + "x",
         "\\" * 90_000, "%25" * 30_000, "&amp;" * 20_000, "VF.DM.k" * 10_000 + "%", "'token': '" * 9_000,
         "authorization: basic " * 5_000, "{" * 90_000 + "token",
     ],
@@ -224,6 +226,30 @@ def test_many_known_credentials_cost_little_in_a_long_text() -> None:
     mask = mask_of(*keys)
     long = "lorem ipsum dolor sit amet & more %20 " * 10_000
     assert mask.text(long + keys[50]) == long + masked(keys[50])
+
+
+def test_a_backslash_before_a_credential_is_not_its_own() -> None:
+    assert mask_of("abcd").text("C:\\new\\abcd") == f"C:\\new\\{masked('abcd')}"
+
+
+def test_credentials_may_become_known_in_several_threads() -> None:
+    shared, wrong = Secrets(), []
+
+    def meet(n: int) -> None:
+        for k in range(60):
+            own = Secrets(shared)
+            own.add(f"wire-secret-{n}-{k}")
+            if Mask((), own).text(f"wire-secret-{n}-{k}") != masked(f"wire-secret-{n}-{k}"):
+                wrong.append((n, k))
+
+    threads = [threading.Thread(target=meet, args=(n,)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for n in range(60):
+        shared.add(f"given-{n}")
+    for thread in threads:
+        thread.join()
+    assert not wrong
 
 
 def test_a_mask_is_a_short_stable_hash_so_that_rows_stay_joinable() -> None:

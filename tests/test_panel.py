@@ -109,6 +109,18 @@ def test_a_button_that_is_not_there_is_a_problem_in_words(bot: Session, page: Pa
     assert "no button" in problem
 
 
+def test_a_page_is_told_which_turn_its_words_became_and_which_button_was_pressed(bot: Session, page: Page) -> None:
+    page.says({"say": "hi", "id": "a-0"})
+    assert {"said": "a-0", "turn": 1} in page.heard
+    bot.launch()
+    offer = next(row for row in page.rows if "choices" in row)
+    page.says({"press": offer["seq"], "option": 1})
+    assert {"pressed": offer["seq"], "option": 1} in page.heard
+    bot.close()
+    page.says({"press": offer["seq"], "option": 1})
+    assert page.heard[-1]["press"] == offer["seq"], "so that its buttons are not spent"
+
+
 def test_what_cannot_be_sent_comes_back_with_its_words(bot: Session, page: Page) -> None:
     bot.close()
     page.says({"say": "hi"})

@@ -19,7 +19,7 @@ from socketnb.errors import (
 )
 from socketnb.flow import Flow, FlowTurn
 from socketnb.hub import Hub
-from socketnb.records import Choice, Custom
+from socketnb.records import Choice, Custom, Trace
 from socketnb.session import Session
 
 
@@ -331,3 +331,39 @@ def test_the_ways_on_from_a_custom_action_are_buttons(hub: Hub) -> None:
     assert bot.press("paid").text == "Thank you (custom)."
     assert bot.act("custom", type="paid").text == "Thank you (custom)."
     assert bot.turns_df()["choices"][0] == "paid | failed"
+
+
+@pytest.mark.parametrize("raised", [SystemExit, asyncio.CancelledError, KeyboardInterrupt, ValueError])
+def test_whatever_a_listener_raises_no_conversation_ends(bot: Session, raised: type[BaseException]) -> None:
+    def hear(trace: Trace) -> None:
+        raise raised
+
+    bot.listen(hear)
+    assert bot.say("hi").text == "You said hi"
+    assert bot.say("again").text == "You said again"
+
+
+def test_a_session_may_be_closed_in_a_listener(hub: Hub, bot: Session, flow: Flow) -> None:
+    other = hub.connect("voiceflow", name="other", simulate=True, flow=flow)
+    closed = threading.Event()
+
+    def hear(trace: Trace) -> None:
+        if trace.kind == "text":
+            bot.close()
+            closed.set()
+
+    bot.listen(hear)
+    turn = bot.send("hi")
+    assert closed.wait(1), "it does not wait for itself"
+    assert other.say("hi").text == "You said hi"
+    assert turn.wait().status in ("cancelled", "completed")
+
+
+@pytest.mark.parametrize("timeout", [-1, 0, "x", True, float("nan")])
+def test_a_timeout_that_is_none_sends_nothing(bot: Session, timeout: Any) -> None:
+    for call in (bot.say, bot.stream, bot.event):
+        with pytest.raises(ActionError, match="timeout is a number of seconds above 0"):
+            call("hi", timeout=timeout)
+    with pytest.raises(ActionError, match="timeout is a number"):
+        bot.launch(timeout=timeout)
+    assert bot.turns_df().empty

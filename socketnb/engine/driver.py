@@ -130,6 +130,8 @@ class Driver:
     def close(self, timeout: float = 2.0) -> None:
         """Leave the link for good, and wait until it is left."""
         self._post(self._close)
+        if self._loop.here:  # in a listener: it ends when the listener is done
+            return
         with contextlib.suppress(Exception, concurrent.futures.CancelledError):  # what it was, is logged
             wait(self._task, timeout)
 

@@ -54,6 +54,9 @@ class View {
     this.asking = false;
     this.streams = new Map(); // stream → the bubble it is growing in
     this.turns = new Map(); // turn → its place in the log and its first latency
+    this.id = Math.random().toString(36).slice(2); // of this view, among those of the panel
+    this.waiting = new Map(); // what was typed and is not seen yet: its number, later its turn → its row
+    this.seen = new Set(); // turns that were seen
     this.said = []; // what was typed here, for the arrow keys
     this.build(el);
     this.hear = (message) => this.receive(message);
@@ -88,7 +91,10 @@ class View {
     this.look.setAttribute("aria-pressed", "false");
     header.append(this.dot, this.name, this.meta, make("span", "snb-gap"), this.again, this.save, this.look, this.menu);
     header.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.open(false);
+      if (event.key === "Escape" && !this.menu.hidden) {
+        this.open(false);
+        this.save.focus();
+      }
     });
     header.addEventListener("focusout", (event) => {
       if (!header.contains(event.relatedTarget)) this.open(false);
@@ -122,6 +128,9 @@ class View {
     main.append(this.log, this.inspector);
 
     panel.append(header, main, footer);
+    panel.addEventListener("keydown", (event) => {
+      if (!event.ctrlKey && !event.metaKey) event.stopPropagation(); // plain keys are shortcuts of the notebook
+    });
     el.replaceChildren(panel);
     this.panel = panel;
   }
@@ -187,7 +196,6 @@ class View {
   // What the user does
 
   key(event) {
-    if (!event.ctrlKey && !event.metaKey) event.stopPropagation(); // plain keys are shortcuts of the notebook
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       this.say();
@@ -218,26 +226,52 @@ class View {
   say() {
     const text = this.input.value;
     if (!text.trim()) return;
-    this.model.send({ say: text });
-    this.wait(text);
+    const id = `${this.id}-${this.said.length}`;
+    this.model.send({ say: text, id });
+    this.wait(text, id);
     this.said.push(text);
     this.recalled = undefined;
     this.input.value = "";
     this.grow();
   }
 
+  // Which button it was, all views are told: two may have the same words.
+  spent({ pressed, option }) {
+    for (const button of this.log.querySelectorAll(`[data-seq="${pressed}"]`)) {
+      button.disabled = true;
+      button.classList.toggle("snb-used", button.dataset.option === String(option));
+    }
+  }
+
   press(row, option, chip) {
+    if (document.activeElement === chip) this.input.focus();
     for (const other of this.log.querySelectorAll(`[data-seq="${row.seq}"]`)) other.disabled = true;
     chip.classList.add("snb-used");
     this.model.send({ press: row.seq, option });
   }
 
   // Until the kernel has recorded what was typed, it stands here, pale.
-  wait(text) {
+  wait(text, id) {
     const bubble = this.bubble("user", this.log);
     bubble.textContent = text;
-    bubble.closest(".snb-row").classList.add("snb-waiting");
+    const row = bubble.closest(".snb-row");
+    row.classList.add("snb-waiting");
+    this.waiting.set(id, row);
     this.bottom();
+  }
+
+  // What was said has its turn; when that turn is seen, in its action or its end, it need not stand here any more.
+  landed({ said, turn }) {
+    const row = this.waiting.get(said);
+    if (!row) return;
+    this.waiting.delete(said);
+    if (this.seen.has(turn)) row.remove();
+    else this.waiting.set(turn, row);
+  }
+
+  unwait(key) {
+    this.waiting.get(key)?.remove();
+    this.waiting.delete(key);
   }
 
   // What comes
@@ -250,6 +284,8 @@ class View {
   receive(message) {
     if (message.problem) return this.problem(message);
     if (message.file) return this.download(message);
+    if (message.turn !== undefined) return this.landed(message);
+    if (message.pressed !== undefined) return this.spent(message);
     if (message.inspected) return this.inspected(message.inspected);
     this.refresh();
     this.known = Math.max(this.known ?? 0, message.to); // what is passed over while an answer is on its way
@@ -281,10 +317,15 @@ class View {
     this.input.setAttribute("aria-label", `Message ${name}`);
     const closed = state === "closed";
     this.input.disabled = this.button.disabled = this.again.disabled = closed;
+    if (closed) for (const button of this.log.querySelectorAll("[data-seq]")) button.disabled = true;
     if (closed) this.input.placeholder = `${name} is closed`;
   }
 
   show(row) {
+    if (row.turn) {
+      this.seen.add(row.turn);
+      this.unwait(row.turn);
+    }
     if (row.text !== undefined) return this.mine(row);
     if (row.notice !== undefined) {
       const notice = make("div", "snb-notice", row.notice);
@@ -325,7 +366,6 @@ class View {
 
   mine(row) {
     this.begun = row.seq;
-    this.log.querySelector(".snb-waiting")?.remove();
     for (const chip of this.log.querySelectorAll(".snb-chip:enabled, .snb-choice:enabled")) {
       chip.disabled = true;
       if (chip.dataset.seq === this.offer && chip.textContent === row.text && !this.log.querySelector(`.snb-used[data-seq="${this.offer}"]`))
@@ -379,6 +419,7 @@ class View {
     const button = make("button", className, row.choices[option]);
     button.type = "button";
     button.dataset.seq = this.offer = String(row.seq);
+    button.dataset.option = String(option);
     button.addEventListener("click", () => this.press(row, option, button));
     return button;
   }
@@ -424,8 +465,12 @@ class View {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
-  problem({ problem, text }) {
-    this.log.querySelector(".snb-waiting")?.remove();
+  problem({ problem, text, said, press }) {
+    this.unwait(said);
+    for (const button of this.log.querySelectorAll(`[data-seq="${press}"]`)) {
+      button.disabled = this.input.disabled;
+      button.classList.remove("snb-used");
+    }
     if (text && !this.input.value) this.input.value = text;
     const notice = make("div", "snb-notice", problem);
     notice.dataset.kind = "error";

@@ -3,7 +3,7 @@
 What travels, as custom messages (never as synced state, which would be saved in the notebook):
 
     page → kernel   {"ask": seq}                     send everything from this trace on
-                    {"say": text}                    say something
+                    {"say": text, "id": n}           say something; the page's own number of it comes back
                     {"press": seq, "option": n}      press button n (from 0) of that trace
                     {"do": verb}                     launch, reset: start over
                     {"stop": true}                   wait no longer for what is running
@@ -12,7 +12,9 @@ What travels, as custom messages (never as synced state, which would be saved in
     kernel → page   {"from": a, "to": b, "rows": […], "facts": {…}}     the rows of traces a to b-1
                     {"file": name, "content": text}                     what was to be exported
                     {"inspected": {"session": […], "traces": […]}}      what the inspector shows
-                    {"problem": sentence, "text": …}                    something was not sent
+                    {"said": n, "turn": number}                         the turn of what a page has said
+                    {"pressed": seq, "option": n}                       which button it was
+                    {"problem": sentence, "text", "said", "press"}      something was not sent
 
 The ranges [a, b) lie end to end, so a page that misses one sees it and asks; one that comes twice does no harm.
 """
@@ -43,6 +45,8 @@ STATES = ("ready", "resumed", "ended", "session")
 ENDINGS = {"markdown": "md", "html": "html", "jsonl": "jsonl"}
 INSPECTED = 200
 """Traces that the inspector lists at most: the latest of the turn."""
+PAYLOAD = 4_000
+"""Characters of a payload that the inspector shows."""
 HERE = Path(__file__).parent
 
 
@@ -114,6 +118,11 @@ def _content_row(shown: Message) -> Row:
     return about
 
 
+def _about(said: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page needs to give back what it thought was sent."""
+    return {"text": said.get("say", ""), "said": said.get("id"), "press": said.get("press")}
+
+
 def _inspected_trace(trace: Trace) -> dict[str, Any]:
     """Return a trace as the inspector lists it; all of it travels as text."""
     return {
@@ -124,7 +133,7 @@ def _inspected_trace(trace: Trace) -> dict[str, Any]:
         "event": trace.event,
         "label": (trace.error or trace.text or trace.node or "")[:80],
         "shown": trace.kind in CONTENT_KINDS,
-        "payload": render.cut(trace.payload),
+        "payload": trace.payload[:PAYLOAD],
     }
 
 
@@ -193,7 +202,8 @@ class Panel(anywidget.AnyWidget):
                 case {"ask": int(since)}:
                     self._tell_again(since)
                 case {"say": str(text)} if text.strip():
-                    self._session.send(text)
+                    turn = self._session.send(text)
+                    self.send({"said": said.get("id"), "turn": turn.number})
                 case {"press": int(seq), "option": int(option)}:
                     self._press(seq, option)
                 case {"do": "reset" | "launch" as verb}:
@@ -206,15 +216,15 @@ class Panel(anywidget.AnyWidget):
                 case {"export": "markdown" | "html" | "jsonl" as form}:
                     self.send({"file": f"{self._session.name}.{ENDINGS[form]}", "content": self._exported(form)})
         except SocketnbError as error:
-            self.send({"problem": str(error), "text": said.get("say", "")})
+            self.send({"problem": str(error), **_about(said)})
         except Exception as error:
             log.exception("the panel of %r failed", self._session.name)
-            self.send({"problem": f"{type(error).__name__}: {error}", "text": said.get("say", "")})
+            self.send({"problem": f"{type(error).__name__}: {error}", **_about(said)})
 
     def _inspected(self, since: int) -> dict[str, Any]:
         """Return what the inspector shows: names and values of the session, and the latest traces from one on."""
         session = self._session
-        traces = session.traces(since)[-INSPECTED:]
+        traces = session.traces(max(since, (self._covered or 0) - INSPECTED))
         latest = traces[-1] if traces else None
         about = {
             "conversation": latest and latest.conversation,
@@ -239,9 +249,10 @@ class Panel(anywidget.AnyWidget):
         self._publish(rows, since, traces[-1].seq + 1 if traces else since)
 
     def _press(self, seq: int, option: int) -> None:
-        trace = next(iter(self._session.traces(seq)), None)
+        trace = next(iter(self._session.traces(seq, 1)), None)
         shown = message(trace) if trace and trace.seq == seq else None
         options = shown.choices if shown else ()
         if not 0 <= option < len(options):
             raise ActionError("there is no button here; nothing was sent")
         self._session.start("press", choice=options[option])
+        self.send({"pressed": seq, "option": option})

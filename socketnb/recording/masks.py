@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
@@ -28,8 +29,9 @@ FIELDS = frozenset(
 HEADERS = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-key"})
 """Names of headers that hold credentials, in lists of objects with a name and a value."""
 TOKEN = r"(?<![\w-])eyJ[\w-]{6,}+\.[\w-]{6,}+\.[\w-]*+"  # noqa: S105 (a pattern)
-LIKELY = r"(?!\*\*\*)(?=[\w.~+/=-]*[A-Za-z])(?=[\w.~+/=-]*(?:\d|[a-z][A-Z]))[\w.~+/=-]{9,}+"
-"""A word that may be a credential: of some length, with letters, and with digits or capitals among them."""
+WORD = r"(?!\*\*\*)(?=[\w.~+/-]{0,99}[A-Za-z])(?=[\w.~+/-]{0,99}%s)[\w.~+/=-]{9,}+"
+LIKELY, SURELY = WORD % r"(?:\d|[a-z][A-Z])", WORD % r"\d"
+"""Words that may be credentials: of some length, of letters with digits, or capitals, among them."""
 SCHEMES = "basic|bearer|token|apikey|key|oauth"
 LONGEST = 4096
 """Characters of a credential between quotes; a pattern without an end would take for ever."""
@@ -50,15 +52,22 @@ class Secrets:
 
     def __init__(self, shared: Secrets | None = None) -> None:
         self._shared = shared
+        self._lock: threading.RLock = shared._lock if shared else threading.RLock()  # noqa: SLF001 (of its own kind)
         self._own: tuple[Known, ...] = ()
         self._sharers: weakref.WeakSet[Secrets] = weakref.WeakSet()
-        if shared:
-            shared._sharers.add(self)  # noqa: SLF001 (of its own kind)
-        self.known: tuple[Known, ...] = shared.known if shared else ()
+        self.known: tuple[Known, ...] = ()
+        with self._lock:
+            if shared:
+                shared._sharers.add(self)  # noqa: SLF001 (of its own kind)
+            self._learn()
 
     def add(self, secret: str) -> None:
         """Know a credential from here on."""
-        if len(secret) >= NOT_A_SECRET and secret not in (known.secret for known in self._own):
+        if len(secret) < NOT_A_SECRET:
+            return
+        with self._lock:
+            if secret in (known.secret for known in self._own):
+                return
             self._own = (*self._own, Known(secret, _plain(secret) or secret, re.compile("".join(map(_forms, secret)))))
             for one in (self, *self._sharers):
                 one._learn()  # noqa: SLF001 (of its own kind)
@@ -84,6 +93,8 @@ class Secrets:
         if not found:
             return text
         for one in found:
+            text = text.replace(one.secret, masked(one.secret))
+        for one in self.within(text):  # encoded
             text = one.forms.sub(masked(one.secret), text)
         return masked(text) if self.within(text) else text
 
@@ -119,7 +130,8 @@ def _forms(sign: str) -> str:
     escaped = "".join(rf"\\{{1,8}}u(?i:{units[n : n + 4]})" for n in range(0, len(units), 4))
     entity = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}.get(sign)
     named = (f"|&(?:amp;)*{entity};" if entity else "") + (r"|\+" if sign == " " else "")
-    return rf"(?:\\{{0,8}}{re.escape(sign)}|{percent}|{escaped}|&(?:amp;)*#(?i:0*{ord(sign)}|x0*{ord(sign):x});{named})"
+    slashes = r"\\{0,8}" if sign in "\"'/\\" else ""
+    return rf"(?:{slashes}{re.escape(sign)}|{percent}|{escaped}|&(?:amp;)*#(?i:0*{ord(sign)}|x0*{ord(sign):x});{named})"
 
 
 class Words(dict[str | None, str | None]):
@@ -154,7 +166,7 @@ class Mask:
             rf"(?!\*\*\*|(?i:{SCHEMES})\s)[^&\s\"'\\<>#]{{2,}}(?<![,;.)])"
             rf"|(?P<quoted>(?P<q>\\{{0,8}}[\"']){names}(?P=q)\s*[:=]\s*(?P<v>\\{{0,8}}[\"']))(?!\*\*\*)"
             rf"(?s:.{{1,{LONGEST}}}?)(?=(?<!\\)(?P=v)|\Z)"
-            rf"|(?P<plain>(?<![\w-]){names}\s*[:=]\s*){LIKELY}"
+            rf"|(?P<plain>(?<![\w-]){names}\s*[:=]\s*){SURELY}"
             rf"|(?P<bearer>(?i:(?<![\w-])bearer)\s+){LIKELY}"
             rf"|(?P<token>){TOKEN}"
         )
@@ -210,7 +222,9 @@ class Mask:
 
     def _secret(self, key: object, item: Any, *, below: bool) -> bool:
         """Return whether what stands in a field is a credential; in an object, only its value is one."""
-        return str(key).casefold() in self._fields or (below and key == "value" and not isinstance(item, dict))
+        return str(key).casefold() in self._fields or (
+            below and str(key).casefold() == "value" and not isinstance(item, dict)
+        )
 
     def _hidden(self, text: str) -> str:
         """Return a text without what is known, or stands where credentials do."""

@@ -245,8 +245,8 @@ class Log:
         self.link = max(self.link, link)
         return Trace._make(row)
 
-    def traces(self, since: int = 0) -> list[Trace]:
-        """Return the session's traces from `seq` number `since` on.
+    def traces(self, since: int = 0, count: int | None = None) -> list[Trace]:
+        """Return the session's traces from `seq` number `since` on, at most so many.
 
         Raises:
             RecordingError: they are no longer in memory, and cannot be read.
@@ -255,5 +255,9 @@ class Log:
 
         if since >= len(self._places):
             return []
-        rows = self.recorder.columns.table(self._places[max(0, since)])
+        start = self._places[max(0, since)]
+        rows = self.recorder.columns.table(start)
+        if count is not None:
+            last = min(max(0, since) + count, len(self._places)) - 1
+            rows = rows.slice(0, self._places[last] + 1 - start)
         return traces_of(rows.filter(pc.equal(rows["session"], self.session)))
