@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PIECES = 32
 """Pieces that the newest rows may be in before a reader joins them: many small ones make reading slow."""
-BATCH = 1024
+BATCH = 2048
 """Rows that are converted at once: what else runs waits no longer than for that."""
 
 
