@@ -169,6 +169,11 @@ def card_html(card: Card) -> str:
     return "".join(parts)
 
 
+def page(title: str, body: str) -> str:
+    """Return HTML as a page of its own, which a browser reads in the right characters."""
+    return f'<!doctype html>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n{body}\n'
+
+
 def message_text(shown: Message) -> str:
     """Return one message's content as plain text."""
     match shown.content:

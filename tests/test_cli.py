@@ -53,6 +53,33 @@ def test_a_simulator_serves_until_it_is_told_to_stop(
         assert served.stderr.read() == ""
 
 
+def test_recordings_are_listed_exported_and_deleted(home: Path, tmp_path: Path) -> None:
+    assert run("recordings").stdout == "nothing is recorded yet: socketnb demo\n"
+    run("demo")
+    (folder,) = (home / "recordings").iterdir()
+    assert folder.name in run("recordings").stdout
+    for ending in ("parquet", "jsonl", "duckdb", "csv", "md", "html", "txt"):
+        done = run("export", folder.name, str(tmp_path / f"a.{ending}"))
+        assert done.stdout.endswith(f"traces of {folder.name} are in {tmp_path / f'a.{ending}'}\n"), done.stderr
+        assert (tmp_path / f"a.{ending}").stat().st_size
+    assert '<meta charset="utf-8">' in (tmp_path / "a.html").read_text()
+    assert "Tuesday before noon" in (tmp_path / "a.md").read_text()
+    for words, said in {
+        ("export", folder.name, "a.xyz"): "a.xyz ends with none of .parquet",
+        ("export", folder.name, "a.md", "--session", "nope"): "there is no session 'nope'; there is: demo",
+        ("export", folder.name, str(tmp_path / "a.duckdb")): "has a table 'traces' already",
+        ("export", "nope", "a.md"): "there is no recording 'nope'",
+        ("recordings", "--prune", "soon"): "older_than is a duration",
+        ("recordings", "--delete", "x", "--prune", "1d"): "one at a time",
+    }.items():
+        done = run(*words)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert said in done.stderr
+    assert run("recordings", "--prune", "30 days").stdout == "none is that old\n"
+    assert run("recordings", "--delete", folder.name).stdout == f"deleted {folder.name}\n"
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

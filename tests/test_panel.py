@@ -169,7 +169,7 @@ def test_a_page_stops_waiting_and_starts_over(hub: Hub, bot: Session, page: Page
 
 @pytest.mark.parametrize(
     ("form", "ending", "has"),
-    [("markdown", "md", "**bot:** Hello!"), ("html", "html", "<p>Hello!"), ("jsonl", "jsonl", '"seq":0')],
+    [("markdown", "md", "**bot:** Hello!"), ("html", "html", '<meta charset="utf-8">'), ("jsonl", "jsonl", '"seq":0')],
 )
 def test_a_page_is_handed_the_conversation_to_keep(bot: Session, page: Page, form: str, ending: str, has: str) -> None:
     bot.launch()

@@ -106,7 +106,7 @@ def export(recording: str, file: Path, session: str | None) -> None:
 
     Its ending says how: .parquet, .jsonl, .duckdb or .csv; as a transcript .md, .html or .txt.
     """
-    from socketnb import archive
+    from socketnb import archive, render
 
     source = archive.open_recording(recording)
     write = {".parquet": "to_parquet", ".jsonl": "to_jsonl", ".duckdb": "to_duckdb"}.get(file.suffix)
@@ -122,7 +122,8 @@ def export(recording: str, file: Path, session: str | None) -> None:
         if write:
             getattr(traces.chat, write)(file)
         elif form:
-            file.write_text(traces.chat.transcript(form) + "\n", encoding="utf-8")
+            said = traces.chat.transcript(form)
+            file.write_text(render.page(source.name, said) if form == "html" else said + "\n", encoding="utf-8")
         else:
             traces.to_csv(file, index=False)
     except OSError as error:

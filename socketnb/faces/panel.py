@@ -191,9 +191,9 @@ class Panel(anywidget.AnyWidget):
     def _facts(self) -> dict[str, Any]:
         session = self._session
         title = dialects.get(session.platform).TITLE
-        can = [verb for verb in ("reset", "launch") if verb in dialects.get(session.platform).VERBS]
+        verbs = dialects.get(session.platform).VERBS
         facts = {"name": session.name, "platform": title, "state": session.state}
-        return {**facts, "restart": next(iter(can), None)}
+        return {**facts, "restart": next((verb for verb in ("reset", "launch") if verb in verbs), None)}
 
     def _hear(self, _: object, said: Any, __: object) -> None:
         """Do what a page asks; on the main thread or on a subshell's."""
@@ -240,7 +240,10 @@ class Panel(anywidget.AnyWidget):
 
     def _exported(self, form: Literal["markdown", "html", "jsonl"]) -> str:
         traces = self._session.traces_df()
-        return jsonl(traces) if form == "jsonl" else str(traces.chat.transcript(form))
+        if form == "jsonl":
+            return jsonl(traces)
+        said = str(traces.chat.transcript(form))
+        return render.page(self._session.name, said) if form == "html" else said
 
     def _tell_again(self, since: int) -> None:
         """Hand over everything from a trace on; a stream that began before it is put together all the same."""
