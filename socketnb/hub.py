@@ -229,9 +229,9 @@ class Hub:
             return list(self._sessions.values())
 
     def recording(self) -> Path | None:
-        """Return the folder of this kernel's recording; None while nothing is recorded."""
+        """Return the folder of this kernel's recording; None while nothing is recorded, or it has stopped."""
         recorder = self._current.get(True)
-        return recorder.folder if recorder else None
+        return recorder.folder if recorder and not recorder.stopped else None
 
     def stores(self) -> list[Columns]:
         """Return the traces of this kernel, a store a recording."""

@@ -291,7 +291,7 @@ class Session:
             for trace in burst:
                 try:
                     hear(trace)
-                except BaseException:
+                except BaseException:  # the next trace is heard all the same
                     log.exception("a listener of session %r failed", self.name)
 
         return self.follow(each)
@@ -361,7 +361,7 @@ class Session:
         for hear in list(self._listeners) if shown else ():
             try:
                 hear(shown)
-            except BaseException:
+            except BaseException:  # the loop is everybody's: no listener ends it
                 log.exception("a listener of session %r failed", self.name)
         for news in burst:
             if isinstance(news, TurnDone) and (turn := self._turns.pop(news.turn, None)):

@@ -2,11 +2,13 @@
 
 import base64
 import datetime as dt
+import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -423,6 +425,24 @@ def test_a_path_that_is_none_is_one_sentence(wrong: Any, traces: pd.DataFrame, h
 
 
 FORMS = ("parquet", "jsonl", "duckdb")
+
+
+def test_a_long_transcript_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    traces = snb.from_voiceflow({"logs": [{"type": "trace", "data": {"type": "text"}}] * 5_000})
+    assert len(traces) == 5_000
+    assert threading.active_count() == before
+
+
+def test_a_segment_that_cannot_be_read_is_one_sentence(talked: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(self: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    folder = talked.recording()
+    assert folder
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    with pytest.raises(RecordingError, match="cannot be read: Permission denied"):
+        snb.open_recording(folder).traces_df()
 
 
 def test_logs_that_nobody_knows_are_kept() -> None:

@@ -41,7 +41,8 @@ def demo() -> None:
         print("\nturns_df(): one row per turn\n")
         turns = bot.turns_df(columns=["turn", "action", "user_text", "status", "first_ms", "done_ms", "messages"])
         print(turns.to_string(float_format="{:.1f}".format))
-    print(f"\nThe recording lies in {hub.recording()}")
+    if folder := hub.recording():
+        print(f"\nThe recording lies in {folder}")
     print("The notebooks open with: make lab   (or: socketnb lab)")
 
 

@@ -166,7 +166,7 @@ def from_voiceflow(saved: str | Path | dict[str, Any] | Sequence[Any]) -> pd.Dat
     for record, at in found:
         begun = at if record.kind == "action" else begun
         log.append(record, 1, at, (at - begun) / 1e6)
-    recorder.flush()
+    recorder.close()
     return frame_of(recorder.columns.table())
 
 

@@ -132,6 +132,8 @@ class Folder:
                     return table.num_rows, table if columns is None else table.select(columns)
             except FileNotFoundError:
                 continue
+            except OSError as error:
+                raise RecordingError(f"{self.path} cannot be read: {error.strerror or error}") from None
         raise RecordingError(f"{piece.part or piece.segment} was removed while it was read")
 
 

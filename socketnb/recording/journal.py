@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 LOCK = ".lock"
 PATIENCE = 1.0
 """Seconds that a writer waits for its folder."""
-
-
-NAME = re.compile(
-    r"(?P<kept>_|\.)?(?P<name>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[\w-]+-\d{5})\.(?P<form>jsonl|parquet|parquet\.new)"
-)
+NAME = re.compile(r"[_.]?(?P<name>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[\w-]+-\d{5})\.(?P<form>jsonl|parquet|parquet\.new)")
 """What files of a recording are called: segments begin with `_`, so that pandas, Dask and Spark pass them over."""
 
 

@@ -210,8 +210,10 @@ class Log:
 
     def trouble(self) -> str | None:
         """Say, once, that the recording has stopped."""
-        said, self._told = None if self._told else self.recorder.trouble, self._told or bool(self.recorder.trouble)
-        return said
+        if self._told or not self.recorder.trouble:
+            return None
+        self._told = True
+        return self.recorder.trouble
 
     def append(self, record: Record, link: int, at: int, elapsed_ms: float) -> Trace:
         """Make one row and return it; `flush` writes it. Flat, for it is what every event costs."""
