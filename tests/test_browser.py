@@ -60,12 +60,16 @@ def lab(chromium: Any, server: tuple[str, Path], request: pytest.FixtureRequest)
         page.close()
 
 
+def say(panel: Any, words: str) -> None:
+    panel.locator(".snb-input").fill(words)
+    panel.locator(".snb-input").press("Enter")
+
+
 def test_a_person_types_presses_a_button_and_sees_the_replies(lab: Any) -> None:
     page = lab(CONNECT)
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
-    panel.locator(".snb-input").fill("hello")
-    panel.locator(".snb-input").press("Enter")
+    say(panel, "hello")
     panel.get_by_text("I did not understand that").wait_for()
     panel.get_by_role("button", name="Track order").click()
     panel.get_by_text("What is your order number?").wait_for()
@@ -84,8 +88,7 @@ def test_a_cell_and_the_panel_show_the_same_conversation(lab: Any) -> None:
     panel = page.output(0).locator(".snb-panel")
     page.run(1)
     panel.get_by_text("Saturday, 10 to 14").wait_for()
-    panel.locator(".snb-input").fill("thanks")
-    panel.locator(".snb-input").press("Enter")
+    say(panel, "thanks")
     panel.get_by_text("See you on the trail").wait_for()
     page.run(2)
     page.output(2).get_by_text("2", exact=True).wait_for()
@@ -121,8 +124,7 @@ bot.panel()""",
     )
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
-    panel.locator(".snb-input").fill("tell me")
-    panel.locator(".snb-input").press("Enter")
+    say(panel, "tell me")
     panel.locator(".snb-streaming", has_text="It is **al").wait_for()
     assert panel.locator(".snb-typing").count() == 1
     page.run(1)
@@ -167,8 +169,7 @@ def test_the_panel_answers_while_another_cell_blocks(lab: Any) -> None:
     panel = page.output(0).locator(".snb-panel")
     panel.locator(".snb-input").wait_for()
     page.run(1)
-    panel.locator(".snb-input").fill("hours")
-    panel.locator(".snb-input").press("Enter")
+    say(panel, "hours")
     panel.get_by_text("Saturday, 10 to 14").wait_for(timeout=5000)
     assert page.output(1).get_by_text("slept").count() == 0, "the answer came only after the cell"
     page.output(1).get_by_text("slept").wait_for()
@@ -180,8 +181,7 @@ def test_a_second_view_and_a_reloaded_page_show_the_whole_conversation(
     page = lab(CONNECT, "%chat panel bot")
     page.run(0)
     first = page.output(0).locator(".snb-panel")
-    first.locator(".snb-input").fill("hours")
-    first.locator(".snb-input").press("Enter")
+    say(first, "hours")
     first.get_by_text("Saturday, 10 to 14").wait_for()
     page.run(1)
     second = page.output(1).locator(".snb-panel")
@@ -210,8 +210,7 @@ def test_cards_scroll_with_the_arrow_keys_and_their_buttons_are_spent_once_press
     page = lab(CARDS)
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
-    panel.locator(".snb-input").fill("show")
-    panel.locator(".snb-input").press("Enter")
+    say(panel, "show")
     cards = panel.locator(".snb-carousel")
     cards.locator(".snb-card").nth(5).wait_for(state="attached")
     for _ in range(4):
@@ -257,8 +256,7 @@ def test_the_inspector_shows_the_last_turn_as_it_comes_and_each_payload_on_deman
     panel = page.output(0).locator(".snb-panel")
     assert panel.locator(".snb-insp").is_hidden()
     panel.get_by_role("button", name="Inspector").click()
-    panel.locator(".snb-input").fill("hours")
-    panel.locator(".snb-input").press("Enter")
+    say(panel, "hours")
     panel.locator(".snb-trace", has_text="completed").wait_for()
     assert panel.locator(".snb-trace .snb-kind").all_inner_texts()[:2] == ["action", "status"]
     assert panel.locator(".snb-mark.snb-shown").count() == 2
@@ -292,8 +290,7 @@ def test_all_views_know_which_of_two_buttons_with_the_same_words_was_pressed(lab
     page = lab(CARDS.replace("Take {n}", "Select"), "bot.panel()")
     page.run(0)
     first = page.output(0).locator(".snb-panel")
-    first.locator(".snb-input").fill("show")
-    first.locator(".snb-input").press("Enter")
+    say(first, "show")
     first.locator(".snb-choice").nth(5).wait_for(state="attached")
     page.run(1)
     second = page.output(1).locator(".snb-panel")

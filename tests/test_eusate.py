@@ -1021,12 +1021,13 @@ def test_a_call_ends_in_its_own_conversation() -> None:
     assert [e.id for e in client.received("close_call_support", gone, 0.0) if isinstance(e, CallEnded)] == ["c1"]
 
 
-def test_after_a_refused_new_conversation_the_next_is_for_the_one_before() -> None:
+@pytest.mark.parametrize(("talk", "code"), [("", 400), ("typo", 404)], ids=["a fourth", "unknown"])
+def test_after_a_refused_conversation_the_next_is_for_the_one_before(talk: str, code: int) -> None:
     client = desk("a")
     client.act(1, say("hi", "a"), 0.0)
     client.received("support", reply("a"), 0.0)
-    client.act(2, say("new", ""), 0.0)
-    client.received("support", {"status_code": 400, "message": "three", "data": {}}, 0.0)
+    client.act(2, say("hi", talk), 0.0)
+    client.received("support", {"status_code": code, "message": "no", "data": {}}, 0.0)
     assert sent(client.act(3, say("hi"), 0.0))[0]["ticket_chat_id"] == "a"
 
 
@@ -1208,15 +1209,6 @@ def test_a_first_link_that_is_lost_before_the_list_came_is_no_first_link_yet() -
     assert texts(effects) == []
     assert [e.kind for e in effects if isinstance(e, Record)][-1] == "ready"
     assert sent(client.act(1, say("hi"), 1.0))[0]["ticket_chat_id"] is None
-
-
-def test_a_conversation_that_the_helpdesk_does_not_know_is_not_gone_on_with() -> None:
-    client = desk("a")
-    client.act(1, say("hi", "a"), 0.0)
-    client.received("support", reply("a"), 0.0)
-    client.act(2, say("hi", "typo"), 0.0)
-    client.received("support", {"status_code": 404, "message": "no", "data": {}}, 0.0)
-    assert sent(client.act(3, say("hi"), 0.0))[0]["ticket_chat_id"] == "a"
 
 
 def test_pressing_a_button_of_another_conversation_is_not_speaking_in_it() -> None:

@@ -103,6 +103,13 @@ while True:
 """
 
 
+def killed(child: "subprocess.Popen[str]") -> list[int]:
+    """Kill a process; return the numbers that it has still told."""
+    os.kill(child.pid, signal.SIGKILL)
+    told, _ = child.communicate()
+    return [int(line) for line in told.split("\n")[:-1]]
+
+
 def test_a_process_killed_at_twenty_moments_leaves_every_acknowledged_trace_in_order_once(tmp_path: Path) -> None:
     chance = random.Random(20)  # noqa: S311
     for n in range(20):
@@ -113,10 +120,7 @@ def test_a_process_killed_at_twenty_moments_leaves_every_acknowledged_trace_in_o
         while n % 2 and not list(folder.glob("*.parquet")):  # every other one in the midst of sealing
             acknowledged.append(int(child.stdout.readline()))
         acknowledged += [int(child.stdout.readline()) for _ in range(chance.randint(0, 1_000))]
-        os.kill(child.pid, signal.SIGKILL)
-        acknowledged += [int(line) for line in child.stdout.read().split("\n")[:-1]]
-        child.stdout.close()
-        child.wait()
+        acknowledged += killed(child)
         kept = seqs(folder)
         assert kept == list(range(len(kept)))
         assert kept[-1] >= acknowledged[-1]
@@ -133,10 +137,7 @@ def test_a_session_of_a_killed_kernel_leaves_every_trace_that_it_showed(tmp_path
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert child.stdout
     shown = [int(child.stdout.readline()) for _ in range(200)]
-    os.kill(child.pid, signal.SIGKILL)
-    shown += [int(line) for line in child.stdout.read().split("\n")[:-1]]
-    child.stdout.close()
-    child.wait()
+    shown += killed(child)
     kept = seqs(tmp_path)
     assert kept == list(range(len(kept)))
     assert kept[-1] >= shown[-1]
