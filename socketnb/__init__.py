@@ -62,6 +62,7 @@ __all__ = [
     "from_voiceflow",
     "messages_df",
     "open_recording",
+    "panels",
     "prune",
     "recordings",
     "run",
@@ -80,6 +81,7 @@ connect = _hub.connect
 simulate = _hub.simulate
 session = _hub.session
 sessions = _hub.sessions
+panels = _hub.panels
 traces_df = _hub.traces_df
 messages_df = _hub.messages_df
 turns_df = _hub.turns_df

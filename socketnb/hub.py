@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from socketnb.dialects import Dialect
+    from socketnb.faces.panel import Panel
     from socketnb.flow import Flow
     from socketnb.recording.columns import Columns
 
 TURN_TIMEOUT = 30.0
+UIS = ("rich", "core")
 LONGEST = threading.TIMEOUT_MAX
 NAME = re.compile(r"\w[\w.@+:-]*")
 
@@ -55,6 +57,7 @@ class Hub:
         self._secrets = Secrets()
         self._sessions: dict[str, Session] = {}
         self._simulators: list[Simulator] = []
+        self._panels: dict[tuple[str, ...], Any] = {}  # ui and names of sessions → the panel that shows them
 
     def connect(
         self,
@@ -132,6 +135,9 @@ class Hub:
         except BaseException:
             session.close()
             raise
+        for (_, *names), panel in list(self._panels.items()):
+            if name in names:  # where it is shown, it goes on
+                panel.turn_to(session)
         return session
 
     def _build(
@@ -159,6 +165,7 @@ class Hub:
             settings=settings,
             timeout=turn_timeout,
             kept=kept,
+            panel=lambda session, ui: self._panel(ui, session),
             on_close=lambda closed: self._closed(closed, simulator),
         )
         return session
@@ -227,6 +234,39 @@ class Hub:
         """Return the open sessions."""
         with self._lock:
             return list(self._sessions.values())
+
+    def panels(self, *sessions: Session | str) -> Panel:
+        """Return one panel that shows several sessions side by side, with one input that goes to all of them.
+
+        Args:
+            *sessions: the sessions, or their names.
+
+        Raises:
+            SessionError: there is no such session, or the same one twice.
+        """
+        shown = [self.session(each) if isinstance(each, str) else each for each in sessions]
+        if not shown or any(not isinstance(each, Session) for each in shown):
+            raise SessionError("panels shows sessions, or names of sessions: snb.panels(a, b)")
+        if len({each.name for each in shown}) < len(shown):
+            raise SessionError(f"each session once: {', '.join(each.name for each in shown)}")
+        panel: Panel = self._panel("rich", *shown)
+        return panel
+
+    def _panel(self, ui: str, *sessions: Session) -> Any:
+        """Return the panel of these sessions: there is one, however often it is shown."""
+        if ui not in UIS:
+            raise SettingsError(unknown("ui", ui, UIS))
+        key = (ui, *(session.name for session in sessions))
+        with self._lock:
+            if key not in self._panels or self._panels[key].comm is None:
+                if ui == "core":
+                    from socketnb.faces.core import CorePanel as Made
+                else:
+                    from socketnb.faces.panel import Panel as Made  # type: ignore[assignment]  # either is shown
+                self._panels[key] = Made(*sessions)
+            for session in sessions:
+                self._panels[key].turn_to(session)
+            return self._panels[key]
 
     def recording(self) -> Path | None:
         """Return the folder of this kernel's recording; None while nothing is recorded, or it has stopped."""

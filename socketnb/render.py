@@ -10,6 +10,7 @@ import base64
 import html
 import json
 import math
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from socketnb.records import Trace
 
 TAGS = frozenset("a b blockquote br code del em h1 h2 h3 h4 hr i li ol p pre s strong ul".split())
+PLAIN = re.compile(r"[^\W\d_](?:[^\W_]|[ .,;:?'\u2019()/@€$%=-])*(?<! )")
+"""Words without a sign that means anything in Markdown or HTML: the most that bots say, and shown as it is."""
 LONGEST = 20_000
 """Characters of one message that are shown; the recording has them all."""
 SHORT = 120
@@ -50,6 +53,8 @@ def markdown(text: str) -> str:
     """Return a bot's Markdown as HTML that can do nothing but be read."""
     import nh3
 
+    if len(text) <= LONGEST and PLAIN.fullmatch(text):
+        return f"<p>{text}</p>\n"
     return nh3.clean(
         _markdown().render(cut(text)),
         tags=set(TAGS),

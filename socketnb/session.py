@@ -15,7 +15,7 @@ import time
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from socketnb import frames, render
 from socketnb.call import Call
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from socketnb.dialects import Dialect
     from socketnb.engine.loop import Loop
+    from socketnb.faces.core import CorePanel
     from socketnb.faces.panel import Panel
     from socketnb.recording.recorder import Log
     from socketnb.settings import Kept
@@ -75,6 +76,7 @@ class Session:
         settings: Mapping[str, Any],
         timeout: float,
         kept: Kept | None,
+        panel: Callable[[Session, str], Any],
         on_close: Callable[[Session], None],
     ) -> None:
         self.name = name
@@ -84,7 +86,7 @@ class Session:
         self._dialect = dialect
         self._loop = loop
         self._log = log
-        self._first = log.seq  # a session opened again under its name begins here
+        self.first = log.seq  # a session opened again under its name begins here
         self._settings = settings
         self._kept = kept
         self._on_close = on_close
@@ -93,7 +95,7 @@ class Session:
         self._offers: deque[tuple[Trace, Any]] = deque(maxlen=8)  # the last that may have buttons, payload unmasked
         self._closing = False
         self._listeners: list[Callable[[list[Trace]], None]] = []
-        self._panel: Panel | None = None
+        self._show_panel = panel
         self._talks: tuple[Talk, ...] = ()
         self._chosen = threading.local()  # .talk: the conversation that this thread's next turn is for
         self._calls: dict[int, Call] = {}  # turn that began it → call
@@ -165,6 +167,16 @@ class Session:
             SessionError: the session is closed.
         """
         return self._start(Action(verb, self._checked(verb, fields)))
+
+    def reconnect(self) -> None:
+        """Try a lost link again now; does nothing where there is one.
+
+        Raises:
+            SessionError: the session is closed.
+        """
+        if self._closing:
+            raise SessionError(f"session {self.name!r} is closed: open a new one with connect()")
+        self._driver.reconnect()
 
     # Several conversations, where the platform has them
 
@@ -258,7 +270,7 @@ class Session:
 
     def traces(self, since: int = 0, count: int | None = None) -> list[Trace]:
         """Return the recorded traces, from `seq` number `since` on, at most so many."""
-        return self._log.traces(max(since, self._first), count)
+        return self._log.traces(max(since, self.first), count)
 
     def transcript(self) -> str:
         """Return the conversation as plain text."""
@@ -276,13 +288,30 @@ class Session:
         """Return this session's messages; options as `socketnb.messages_df`."""
         return frames.messages_df([self._log.recorder.columns], session=self.name, **options)
 
-    def panel(self) -> Panel:
-        """Return this session's chat panel, for a notebook: one panel, shown as often as you like."""
-        from socketnb.faces.panel import Panel
+    @property
+    def ids(self) -> dict[str, str]:
+        """The ids that tell the platform who is talking and where, as far as they are settings."""
+        secret = [name for name, how in self._dialect.SETTINGS.items() if how.secret]
+        return {n: str(v) for n, v in self._settings.items() if n.endswith("_id") and v and n not in secret}
 
-        if self._panel is None or self._panel.comm is None:
-            self._panel = Panel(self)
-        return self._panel
+    @overload
+    def panel(self, ui: Literal["rich"] = "rich") -> Panel: ...
+
+    @overload
+    def panel(self, ui: Literal["core"]) -> CorePanel: ...
+
+    def panel(self, ui: str = "rich") -> Any:
+        """Return this session's chat panel, for a notebook: one panel, shown as often as you like.
+
+        A session that is opened again under its name takes its panel over: where it is shown, it goes on.
+
+        Args:
+            ui: `rich`, or `core`: text and buttons of core ipywidgets, for places that have no anywidget.
+
+        Raises:
+            SettingsError: there is no such ui.
+        """
+        return self._show_panel(self, ui)
 
     def listen(self, hear: Callable[[Trace], None]) -> Callable[[], None]:
         """Call `hear` with every trace once it is recorded, on the background thread; returns what stops that."""
@@ -297,7 +326,10 @@ class Session:
         return self.follow(each)
 
     def follow(self, hear: Callable[[list[Trace]], None]) -> Callable[[], None]:
-        """Do what `listen` does, with the traces of a burst at once: what came together may be shown together."""
+        """Do what `listen` does, with the traces of a burst at once: what came together may be shown together.
+
+        A burst is empty where only the state is another.
+        """
         self._listeners.append(hear)
         return lambda: self._listeners.remove(hear) if hear in self._listeners else None
 
@@ -318,6 +350,7 @@ class Session:
                     if call.running:
                         call.finish(None, "the session was closed")
                 self._on_close(self)
+                self._tell([])
 
     def disown(self) -> None:
         """Be closed without closing anything: in a forked child the conversation is the parent's."""
@@ -357,15 +390,17 @@ class Session:
                 self._show(news, trace)
             except Exception:
                 log.exception("session %r could not show %r", self.name, type(news).__name__)
-        shown = [trace for trace in traces if trace]
-        for hear in list(self._listeners) if shown else ():
-            try:
-                hear(shown)
-            except BaseException:  # the loop is everybody's: no listener ends it
-                log.exception("a listener of session %r failed", self.name)
+        self._tell([trace for trace in traces if trace])
         for news in burst:
             if isinstance(news, TurnDone) and (turn := self._turns.pop(news.turn, None)):
                 turn.finish(news.status, news.reason and self._log.mask(news.reason))
+
+    def _tell(self, burst: list[Trace]) -> None:
+        for hear in list(self._listeners):
+            try:
+                hear(burst)
+            except BaseException:  # the loop is everybody's: no listener ends it
+                log.exception("a listener of session %r failed", self.name)
 
     def _record(self, news: News) -> Trace | None:
         """Make a row of an observation, and take note of what the rows after it need."""

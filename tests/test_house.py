@@ -15,7 +15,7 @@ PUBLIC = """
     ActionError ConnectError ConnectTimeout Flow FlowError RecordingError Refused Secret SessionError SettingsError
     SocketnbError
     TurnError TurnFailed TurnTimeout Unreachable connect from_jsonl from_voiceflow messages_df
-    open_recording prune recordings run session sessions sessions_df simulate
+    open_recording panels prune recordings run session sessions sessions_df simulate
     traces_df turns_df
 """.split()
 

@@ -1,6 +1,8 @@
 """The panel's kernel side: what travels, without a browser."""
 
 import base64
+import json
+import statistics
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from socketnb.faces.panel import Panel
+from socketnb.faces.panel.rows import PAGE
 from socketnb.flow import Flow, FlowTurn, card
 from socketnb.hub import Hub
 from socketnb.session import Session
@@ -24,8 +27,17 @@ class Page:
         self.heard: list[dict[str, Any]] = []
         monkeypatch.setattr(panel, "send", self.heard.append)
 
-    def says(self, message: object) -> None:
-        self.panel._hear(self.panel, message, [])
+    def says(self, message: object, *buffers: bytes) -> None:
+        self.panel._hear(self.panel, message, list(buffers))
+
+    def asks(self, where: str, seq: int = 0, talk: str | None = None) -> dict[str, Any]:
+        """Ask for rows, and return the page of them that comes."""
+        self.heard.clear()
+        self.says({"ask": where, "seq": seq, "view": "v", **({"talk": talk} if talk else {})})
+        (answer,) = self.heard
+        assert (answer["view"], answer["where"]) == ("v", where)
+        self.heard.clear()
+        return {"facts": answer["facts"], "about": answer["about"], **answer["page"]}
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -44,23 +56,22 @@ def page(bot: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     panel.close()
 
 
+def shown(rows: list[dict[str, Any]]) -> list[Any]:
+    return [row.get("html") or row.get("choices") or row.get("text") for row in rows]
+
+
 def test_a_page_that_asks_is_told_the_whole_conversation(bot: Session, page: Page) -> None:
     bot.launch()
-    page.heard.clear()
-    page.says({"ask": 0})
-    (answer,) = page.heard
-    assert (answer["from"], answer["to"]) == (0, len(bot.traces()))
-    assert [row.get("html") or row.get("choices") or row.get("text") for row in answer["rows"]] == [
-        "(launch)",
-        "<p>Hello!</p>\n",
-        ["Order", "Track"],
-        None,
-    ]
-    assert answer["facts"] == {"name": "bot", "platform": "Voiceflow", "state": "ready", "restart": "launch"}
+    answer = page.asks("last")
+    assert answer["at"] == (0, len(bot.traces()))
+    assert shown(answer["rows"]) == ["(launch)", "<p>Hello!</p>\n", ["Order", "Track"], None]
+    assert (answer["older"], answer["newer"], answer["running"]) == (False, False, [])
+    assert answer["facts"] == {"state": "ready"}
+    about = answer["about"]
+    assert (about["name"], about["platform"], about["restart"], about["talks"]) == ("bot", "Voiceflow", "launch", 1)
 
 
 def test_what_travels_lies_end_to_end_and_goes_up_to_the_last_trace(bot: Session, page: Page) -> None:
-    page.says({"ask": 0})
     bot.launch()
     bot.say("hi")
     ends = [(message["from"], message["to"]) for message in page.heard]
@@ -79,6 +90,61 @@ def test_a_panel_of_a_conversation_that_has_begun_claims_no_more_than_it_sends(
     page.panel.close()
 
 
+@pytest.fixture
+def long(bot: Session, page: Page) -> list[dict[str, Any]]:
+    """A conversation of more rows than a page is handed at once, and all of its rows."""
+    for n in range(PAGE):
+        bot.say(f"number {n}")
+    return page.rows
+
+
+def test_a_long_conversation_comes_in_pages_that_lie_side_by_side(page: Page, long: list[dict[str, Any]]) -> None:
+    found = page.asks("last")
+    rows = found["rows"]
+    assert len(rows) == PAGE
+    while found["older"]:
+        found = page.asks("before", rows[0]["seq"])
+        assert found["rows"][-1]["seq"] < rows[0]["seq"] == found["at"][1]
+        rows = found["rows"] + rows
+    assert rows == long
+    assert found["at"][0] == 0
+    after = page.asks("after", 0)
+    assert (after["rows"], after["newer"]) == (long[:PAGE], True)
+    assert after["at"] == (0, long[PAGE]["seq"])
+
+
+def test_a_page_that_missed_much_is_handed_the_last_rows_instead(page: Page, long: list[dict[str, Any]]) -> None:
+    little = page.asks("since", long[-3]["seq"])
+    assert (little["rows"], little["at"][0]) == (long[-3:], long[-3]["seq"])
+    much = page.asks("since", 0)
+    assert (much["rows"], much["older"]) == (long[-PAGE:], True)
+
+
+def test_what_is_looked_for_is_found_by_number_and_shown_with_what_is_around_it(
+    page: Page, long: list[dict[str, Any]]
+) -> None:
+    page.says({"find": "NUMBER 7", "view": "v"})
+    (answer,) = [message for message in page.heard if "found" in message]
+    said = [row["seq"] for row in long if "number 7" in (row.get("text") or row.get("html", ""))]
+    assert answer["found"] == said
+    around = page.asks("around", said[0])
+    assert said[0] in [row["seq"] for row in around["rows"]]
+    assert around["newer"]
+
+
+def test_a_message_costs_the_same_however_long_the_conversation_is(page: Page, long: list[dict[str, Any]]) -> None:
+    sizes = [len(json.dumps(message)) for message in page.heard if len(message.get("rows", [])) == 1]
+    early, late = statistics.mean(sizes[:20]), statistics.mean(sizes[-20:])
+    assert late <= 1.1 * early
+
+
+def test_facts_travel_only_when_they_change(bot: Session, page: Page) -> None:
+    bot.say("hi")
+    assert not [message for message in page.heard if "facts" in message]
+    bot.close()
+    assert page.heard[-1]["facts"] == {"state": "closed"}
+
+
 def test_a_page_speaks_and_presses(bot: Session, page: Page, eventually: Eventually) -> None:
     page.says({"say": "hi"})
     eventually(lambda: any(row.get("html") == "<p>You said hi</p>\n" for row in page.rows))
@@ -93,7 +159,10 @@ def test_the_last_row_of_a_turn_says_how_long_it_took(bot: Session, page: Page) 
     assert page.rows[-1]["done"] == round(turn.done_ms, 1)
 
 
-@pytest.mark.parametrize("nonsense", [{}, {"say": ""}, {"say": 7}, {"ask": "x"}, {"press": 0}, 7, None, []])
+@pytest.mark.parametrize(
+    "nonsense",
+    [{}, {"say": ""}, {"say": 7}, {"ask": "x", "view": "v"}, {"say": "hi", "of": 7}, {"press": 0}, 7, None, []],
+)
 def test_a_page_that_talks_nonsense_is_not_heard(bot: Session, page: Page, nonsense: Any) -> None:
     page.says(nonsense)
     assert bot.turns_df().empty
@@ -111,20 +180,20 @@ def test_a_button_that_is_not_there_is_a_problem_in_words(bot: Session, page: Pa
 
 def test_a_page_is_told_which_turn_its_words_became_and_which_button_was_pressed(bot: Session, page: Page) -> None:
     page.says({"say": "hi", "id": "a-0"})
-    assert {"said": "a-0", "turn": 1} in page.heard
+    assert {"of": 0, "said": "a-0", "turn": 1} in page.heard
     bot.launch()
     offer = next(row for row in page.rows if "choices" in row)
     page.says({"press": offer["seq"], "option": 1})
-    assert {"pressed": offer["seq"], "option": 1} in page.heard
+    assert {"of": 0, "pressed": offer["seq"], "option": 1} in page.heard
     bot.close()
     page.says({"press": offer["seq"], "option": 1})
-    assert page.heard[-1]["press"] == offer["seq"], "so that its buttons are not spent"
+    assert page.heard[-1]["asked"]["press"] == offer["seq"], "so that its buttons are not spent"
 
 
 def test_what_cannot_be_sent_comes_back_with_its_words(bot: Session, page: Page) -> None:
     bot.close()
     page.says({"say": "hi"})
-    assert page.heard[-1]["text"] == "hi"
+    assert page.heard[-1]["asked"]["say"] == "hi"
     assert "closed" in page.heard[-1]["problem"]
 
 
@@ -173,7 +242,7 @@ def test_a_page_stops_waiting_and_starts_over(hub: Hub, bot: Session, page: Page
 )
 def test_a_page_is_handed_the_conversation_to_keep(bot: Session, page: Page, form: str, ending: str, has: str) -> None:
     bot.launch()
-    page.says({"export": form})
+    page.says({"export": form, "view": "v"})
     assert page.heard[-1]["file"] == f"bot.{ending}"
     assert has in page.heard[-1]["content"]
 
@@ -181,15 +250,21 @@ def test_a_page_is_handed_the_conversation_to_keep(bot: Session, page: Page, for
 def test_a_page_that_inspects_is_told_of_the_session_and_the_traces_of_a_turn(bot: Session, page: Page) -> None:
     bot.launch()
     begun = next(row["seq"] for row in page.rows if "text" in row)
-    page.says({"inspect": begun})
+    page.says({"inspect": 0, "view": "v"})
     told = page.heard[-1]["inspected"]
-    assert dict(told["session"])["turns"] == "1"
+    assert dict(told["session"])["turns"].startswith("1 · p50")
+    assert dict(told["session"])["link"] == "1 · no reconnects"
     assert dict(told["session"])["traces"] == str(len(bot.traces()))
     assert [trace["kind"] for trace in told["traces"]] == [trace.kind for trace in bot.traces(begun)]
     assert told["traces"][0]["direction"] == "out"
     assert [trace["label"] for trace in told["traces"] if trace["shown"]] == ["Hello!", "[Order] [Track]"]
-    page.says({"inspect": 10**9})
-    assert page.heard[-1]["inspected"] == {"session": [], "traces": []}
+    bot.say("hi")
+    page.says({"inspect": 1, "view": "v"})
+    assert {trace["seq"] for trace in page.heard[-1]["inspected"]["traces"]} == {
+        t.seq for t in bot.traces() if t.turn == 1
+    }
+    page.says({"inspect": 10**9, "view": "v"})
+    assert page.heard[-1]["inspected"]["traces"] == []
 
 
 def test_a_session_has_one_panel_however_often_it_is_shown(bot: Session, page: Page) -> None:
@@ -235,11 +310,13 @@ def test_a_panel_opened_in_mid_stream_shows_the_whole_of_it(hub: Hub, monkeypatc
     assert next(story).text == "first half "
     page = Page(bot.panel(), monkeypatch)
     half = len(bot.traces())
+    (begun,) = [row for row in page.asks("last")["rows"] if "stream" in row]
+    assert begun["delta"] == "first half "
     go.set()
     assert [message.text for message in story] == ["second half"]
-    page.says({"ask": half})
     whole = [row["html"] for row in page.rows if "html" in row]
-    assert whole == ["<p>first half second half</p>\n"] * 2, "live, and asked for again from the middle on"
+    (again,) = [row["html"] for row in page.asks("since", half - 1)["grown"]]
+    assert whole == [again] == ["<p>first half second half</p>\n"]
     page.panel.close()
 
 

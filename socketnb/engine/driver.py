@@ -123,6 +123,10 @@ class Driver:
         """Give a turn so many seconds from now."""
         self._post(self._allow, turn, time.monotonic() + timeout)
 
+    def reconnect(self) -> None:
+        """Try a lost link again now."""
+        self._post(self._redial)
+
     def abandon(self, turn: int, kind: str) -> None:
         """Give a turn up; `kind` is `timeout` or `cancelled`."""
         self._post(self._abandon, turn, kind)
@@ -249,7 +253,10 @@ class Driver:
             self._machine.abandon(turn, self._now)
             await self._fail(turn, f"this could not be sent: {type(error).__name__}: {error}")
             return
-        if self._state == "lost":  # the user tries again: so do we
+        await self._redial()  # the user tries again: so do we
+
+    async def _redial(self) -> None:
+        if self._state == "lost":
             self._enter("reconnecting")
             self._attempt = 0
             self._dial()
