@@ -14,8 +14,13 @@ from socketnb.hub import Hub
 from socketnb.session import Session
 
 NUMBERS = count()
-Eventually = Callable[[Callable[[], bool]], None]
+Eventually = Callable[..., None]  # of what shall become true, and perhaps of seconds
 FAST = {"reconnection_delay": 0.02, "reconnection_delay_max": 0.05}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    places = ["lab", "notebook", "ipykernel-7.3"]
+    parser.addoption("--place", default="lab", choices=places, help="where test_browser.py shows the panel")
 
 
 @pytest.fixture(autouse=True)

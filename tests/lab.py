@@ -1,4 +1,4 @@
-"""Drives a real JupyterLab in a real browser: a server of its own, a notebook, keys and clicks."""
+"""Drives a real JupyterLab or Notebook 7 in a real browser: a server of its own, a notebook, keys and clicks."""
 
 import json
 import os
@@ -9,16 +9,23 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from provide import INTEROP, IPYKERNELS, ipykernel
 
 CHROMIUM = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run"]
 CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 TOKEN = "lab-of-a-test"
 READY = 60
+APPS = {  # how to start each, and under which address it opens a notebook
+    "lab": (["jupyterlab", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"], "lab/tree/"),
+    "notebook": (["notebook"], "notebooks/"),
+}
+AXE = INTEROP / "node_modules" / "axe-core" / "axe.min.js"
 
 
-def notebook(*cells: str) -> dict[str, Any]:
-    """Return a notebook with a kernel named: without one a dialog blocks every click."""
+def notebook(*cells: str, kernel: str = "python3") -> dict[str, Any]:
+    """Return a notebook with a kernel named, `ipykernel-7.3` say: without one a dialog blocks every click."""
     return {
         "cells": [
             {
@@ -31,35 +38,52 @@ def notebook(*cells: str) -> dict[str, Any]:
             }
             for n, cell in enumerate(cells)
         ],
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "metadata": {"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
         "nbformat": 4,
         "nbformat_minor": 5,
     }
 
 
 @contextmanager
-def jupyterlab(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
-    """Serve a folder and yield the address; the server chooses its port and is ended afterwards."""
+def jupyter(folder: Path, theme: str = "JupyterLab Light", app: Literal["lab", "notebook"] = "lab") -> Iterator[str]:
+    """Serve a folder and yield the address below which its notebooks open; the server chooses its port."""
     own = folder / ".jupyter"
-    themes = own / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
-    themes.mkdir(parents=True)
-    (themes / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
-    (themes / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
+    settings = own / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
+    _offer_older_kernels(own / "data" / "kernels")
     files = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime"}
     env = {**os.environ, **{name: str(own / part) for name, part in files.items()}}
     env["IPYTHONDIR"] = str(own / "ipython")
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0"]
+    module, opens = APPS[app]
+    command = [sys.executable, "-m", *module, "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0"]
     command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"]
-    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     with (own / "log").open("w") as log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as server:
         try:
-            yield _address(own / "runtime", server)
+            yield _address(own / "runtime", server) + opens
         finally:
             server.terminate()
             try:
                 server.wait(20)
             except subprocess.TimeoutExpired:
                 server.kill()
+
+
+def _offer_older_kernels(kernels: Path) -> None:
+    for version in IPYKERNELS:
+        folder = ipykernel(version)
+        if not folder.is_dir():
+            continue
+        spec = {
+            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": folder.name,
+            "language": "python",
+            # Before site-packages, so that this ipykernel is found and not the one beside it.
+            "env": {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))},
+        }
+        (kernels / folder.name).mkdir(parents=True)
+        (kernels / folder.name / "kernel.json").write_text(json.dumps(spec))
 
 
 def _address(runtime: Path, server: "subprocess.Popen[bytes]") -> str:
@@ -73,7 +97,7 @@ def _address(runtime: Path, server: "subprocess.Popen[bytes]") -> str:
             except (OSError, ValueError):
                 continue
         time.sleep(0.1)
-    raise RuntimeError(f"JupyterLab did not start: {(runtime.parent / 'log').read_text()[-2000:]}")
+    raise RuntimeError(f"Jupyter did not start: {(runtime.parent / 'log').read_text()[-2000:]}")
 
 
 class Lab:
@@ -81,13 +105,13 @@ class Lab:
 
     def __init__(self, page: Any, url: str, path: str) -> None:
         self.page = page
-        # On a busy machine JupyterLab sometimes asks which kernel, though the notebook names one: take that.
+        # On a busy machine Jupyter sometimes asks which kernel, though the notebook names one: take that.
         dialog = page.locator(".jp-Dialog")
         accept = dialog.locator("button.jp-mod-accept")
         page.add_locator_handler(dialog, lambda: accept.click())  # noqa: PLW0108 (it would be handed the dialog)
         idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
         for _ in range(3):  # and sometimes it misses that the kernel is there: a page opened again sees it
-            page.goto(f"{url}lab/tree/{path}?token={TOKEN}&reset")
+            page.goto(f"{url}{path}?token={TOKEN}&reset")
             page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=READY * 1000)
             page.wait_for_selector(".jp-Spinner", state="detached", timeout=READY * 1000)
             for _ in range(READY * 2):
@@ -130,3 +154,18 @@ class Lab:
             if having in file.read_text():
                 return
         raise AssertionError(f"{file} was not saved")
+
+
+def violations(page: Any, selector: str) -> list[str]:
+    """Return what axe finds seriously or critically wrong in these elements alone, a rule a line."""
+    page.wait_for_selector(selector, state="attached")  # without any element axe would judge the whole page
+    page.evaluate(AXE.read_text())
+    # Found by Playwright, not by axe: its selectors see into the shadow roots in which marimo shows widgets.
+    found = page.locator(selector).evaluate_all("async (nodes) => (await axe.run({ include: nodes })).violations")
+    return [_sentence(rule) for rule in found if rule["impact"] in {"serious", "critical"}]
+
+
+def _sentence(rule: dict[str, Any]) -> str:
+    where = ", ".join(" ".join(map(str, node["target"])) for node in rule["nodes"])
+    why = dict.fromkeys(" ".join(node["failureSummary"].split()) for node in rule["nodes"])
+    return f"{rule['id']} ({rule['impact']}) at {where}: {' | '.join(why)}"

@@ -4,7 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from lab import CHROMIUM, Lab, jupyterlab, notebook
+from lab import CHROMIUM, Lab, jupyter, notebook
 from playwright.sync_api import sync_playwright
 from provide import browser
 
@@ -19,7 +19,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=browser(), args=CHROMIUM)
             (Path(folder) / "a.ipynb").write_text(json.dumps(notebook(CELL, "bot.launch();")))
-            with jupyterlab(Path(folder), f"JupyterLab {theme}") as url:
+            with jupyter(Path(folder), f"JupyterLab {theme}") as url:
                 page = chromium.new_page(viewport={"width": 1500, "height": 900})
                 lab = Lab(page, url, "a.ipynb")
                 lab.run(0)

@@ -1,4 +1,4 @@
-"""The panel in real JupyterLab, in a real browser."""
+"""The panel in real Jupyter, in a real browser: `pytest --place notebook` runs it in Notebook 7, see conftest.py."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import CHROMIUM, Lab, jupyterlab, notebook
+from hostile import HOSTILE
+from lab import CHROMIUM, Lab, jupyter, notebook, violations
 from provide import browser
 
 pytestmark = [
@@ -33,21 +34,27 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+def place(request: pytest.FixtureRequest) -> str:
+    return str(request.config.getoption("--place"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, place: str) -> Iterator[tuple[str, Path]]:
     folder = tmp_path_factory.mktemp("lab")
-    with jupyterlab(folder) as url:
+    with jupyter(folder, app="notebook" if place == "notebook" else "lab") as url:
         yield url, folder
 
 
 @pytest.fixture
-def lab(chromium: Any, server: tuple[str, Path], request: pytest.FixtureRequest) -> Iterator[Any]:
+def lab(chromium: Any, server: tuple[str, Path], place: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Open a notebook with the given cells; keep a screenshot of how it ends."""
     url, folder = server
     pages = []
 
     def opened(*cells: str) -> Lab:
         path = f"{request.node.name}.ipynb"
-        (folder / path).write_text(json.dumps(notebook(*cells)))
+        kernel = place if place.startswith("ipykernel") else "python3"
+        (folder / path).write_text(json.dumps(notebook(*cells, kernel=kernel)))
         page = chromium.new_page(viewport={"width": 1100, "height": 1000})
         page.set_default_timeout(20_000)
         pages.append(page)
@@ -133,34 +140,42 @@ bot.panel()""",
     assert panel.locator(".snb-streaming").count() == 0
 
 
-def test_every_kind_of_content_is_shown_and_hostile_content_does_nothing(lab: Any) -> None:
-    page = lab(
-        """import socketnb as snb
-bot = snb.connect("voiceflow", name="bot", simulate=True, completion_events=True)
-bot.panel()""",
-        "bot.say('tour');",
-        """flow = snb.Flow("demo shop")
-@flow.otherwise
-def attack(turn):
-    turn.say("<img src=x onerror=window.hacked=1><script>window.hacked=1</script>")
-    turn.card("<img src=x onerror=window.hacked=1>", "[x](javascript:x)", image="javascript:window.hacked=1")
-    turn.image("javascript:window.hacked=1", "\\" onerror=window.hacked=1 x=")
-    turn.custom("<script>window.hacked=1</script>", {"a": "</pre><script>window.hacked=1</script>"})
-    turn.choices("<img src=x onerror=window.hacked=1>")
-bot.say("attack");""",
-    )
-    requests: list[str] = []
+def test_every_kind_of_content_is_shown(lab: Any) -> None:
+    page = lab(COGNIGY, "bot.say('tour');")
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
     page.run(1)
-    for found in ("img", "audio", "details", ".snb-card", ".snb-chip", "strong"):
+    for found in ("img", "audio", "video", "details", ".snb-card", ".snb-list", ".snb-chip", "strong", ".snb-date"):
         panel.locator(found).first.wait_for(state="attached")
+
+
+def test_what_a_bot_sends_can_do_nothing(lab: Any, server: tuple[str, Path]) -> None:
+    page = lab(ATTACK, "bot.say('attack');")
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    panel.locator(".snb-input").wait_for()
+    requests: list[str] = []
     page.page.on("request", lambda request: requests.append(request.url))
-    page.run(2)
-    panel.locator(".snb-under").nth(1).wait_for()
+    page.run(1)
+    panel.locator(".snb-under").wait_for()
+    panel.get_by_text("the last of them").wait_for()
+    for folded in panel.locator("details > summary").all():
+        folded.click()
+    panel.get_by_role("button", name="Inspector", exact=True).click()
+    panel.locator(".snb-trace").first.wait_for()
     assert page.page.evaluate("window.hacked") is None
-    assert panel.locator("script, iframe, [onerror], a[href^='javascript']").count() == 0
-    assert [url for url in requests if "/api/" not in url and "/x" in url] == []
+    tags = panel.evaluate("(node) => [...new Set([...node.querySelectorAll('*')].map((each) => each.localName))]")
+    assert set(tags) <= ALLOWED, set(tags) - ALLOWED
+    attributes = panel.locator("*").evaluate_all(
+        "(all) => [...new Set(all.flatMap((node) => node.getAttributeNames()))].filter((name) => name.startsWith('on'))"
+    )
+    assert attributes == []
+    links = panel.locator("[href], [src]").evaluate_all(
+        "(all) => all.map((node) => node.getAttribute('href') ?? node.getAttribute('src'))"
+    )
+    assert [link for link in links if not link.startswith(("https://", "http://", "data:image/", "mailto:"))] == []
+    assert panel.locator("a:not([rel~=noopener][rel~=noreferrer][target=_blank])").count() == 0
+    assert [url for url in requests if not url.startswith((server[0].split("/lab/")[0], "data:", "blob:"))] == []
 
 
 def test_the_panel_answers_while_another_cell_blocks(lab: Any) -> None:
@@ -195,6 +210,41 @@ def test_a_second_view_and_a_reloaded_page_show_the_whole_conversation(
     second.get_by_text("What is your order number?").wait_for()
 
 
+COGNIGY = """import socketnb as snb
+bot = snb.connect("cognigy", name="bot", simulate=True)
+bot.panel()"""
+ALLOWED = set(
+    """section header footer aside div span button svg path p a b strong em i s code pre br hr ul ol li h1 h2 h3 h4
+    small blockquote details summary img textarea input label fieldset legend select option form dl dt dd""".split()
+)
+ATTACK = f"""import socketnb as snb
+HOSTILE = {HOSTILE!r}
+"""
+ATTACK += """flow = snb.Flow("hostile")
+@flow.otherwise
+def attack(turn):
+    for bad in HOSTILE:
+        turn.say(bad)
+        turn.card(bad, bad, image=bad, choices=[bad])
+        turn.choices(bad, text=bad)
+        turn.custom(bad, {bad: bad})
+        part = {"type": "TextBlock", "text": bad, "size": bad, "weight": bad}
+        facts = {"type": "FactSet", "facts": [{"title": bad, "value": bad}]}
+        choices = [{"title": bad, "value": bad}]
+        field = {"type": "Input.ChoiceSet", "id": bad, "label": bad, "value": bad, "choices": choices}
+        text = {"type": "Input.Text", "id": bad, "label": bad, "placeholder": bad, "errorMessage": bad}
+        image = {"type": "Image", "url": bad, "altText": bad}
+        more = {"type": "Action.ShowCard", "title": bad, "card": {"body": [part]}}
+        send = {"type": "Action.Submit", "title": bad}
+        card_ = {"type": "AdaptiveCard", "body": [part, facts, field, text, image], "actions": [more, send]}
+        turn.custom("adaptive card", card_)
+        turn.custom("date-picker", {"eventName": bad, "minDate": bad, "submitButtonText": bad})
+        for show in (turn.image, turn.audio, turn.video, turn.file):
+            show(bad, bad)
+            show("javascript:window.hacked=1", bad)
+    turn.say("the last of them")
+bot = snb.connect("cognigy", name="bot", simulate=True, flow=flow)
+bot.panel()"""
 CARDS = """import socketnb as snb
 from socketnb.flow import card
 flow = snb.Flow("shop")
@@ -303,3 +353,297 @@ def test_all_views_know_which_of_two_buttons_with_the_same_words_was_pressed(lab
     first.locator(".snb-log").press("b")
     first.get_by_role("button", name="Export the conversation").press("b")
     assert page.page.locator(".jp-Notebook .jp-Cell").count() == cells, "plain keys are not the notebook's here"
+
+
+def test_a_form_and_a_date_are_filled_in_and_sent(lab: Any) -> None:
+    page = lab(
+        COGNIGY,
+        "bot.say('tour');",
+        """from socketnb.dialects import parse
+sent = [parse(trace.payload) for trace in bot.traces() if trace.kind == "action"]
+print(sent[-3]["data"]["adaptivecards"], sent[-1]["text"])""",
+    )
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    page.run(1)
+    form = panel.locator(".snb-framed", has_text="Stay in touch")
+    form.get_by_label("Your name").fill("Grace")
+    form.get_by_role("button", name="Sign up").click()
+    panel.get_by_text("you are on our list").wait_for()
+    assert form.evaluate("(node) => node.inert")
+    say(panel, "tour")
+    panel.locator(".snb-date").nth(1).wait_for(state="attached")
+    picker = panel.locator(".snb-date").last
+    picker.locator("input").fill("2030-05-17")
+    picker.get_by_role("button", name="Submit").click()
+    panel.locator(".snb-user", has_text="2030-05-17").wait_for()
+    page.run(2)
+    page.output(2).get_by_text("{'list': 'news', 'name': 'Grace'} 2030-05-17").wait_for()
+
+
+def test_an_agent_is_told_apart_from_the_bot(lab: Any) -> None:
+    page = lab(COGNIGY, "from socketnb.hub import hub; hub._simulators[0].agent_says('I can change the day.')")
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    say(panel, "Talk to a person")
+    panel.locator(".snb-agent", has_text="this is Ada").wait_for()
+    panel.locator(".snb-notice", has_text="Ada").first.wait_for()
+    page.run(1)
+    panel.locator(".snb-agent", has_text="I can change the day.").wait_for()
+    colours = panel.locator(".snb-bubble").evaluate_all("(all) => all.map((n) => getComputedStyle(n).backgroundColor)")
+    assert len(set(colours)) == 3, "the user, the bot and the agent"
+
+
+LONG = """import socketnb as snb
+flow = snb.Flow("long")
+@flow.otherwise
+def many(turn):
+    for n in range(400): turn.say(f"message {n} of {turn.text}")
+bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow)
+panel = bot.panel()
+bot.say("one"); bot.say("two")
+panel"""
+COUNT = "document.querySelectorAll('.snb-panel .snb-item').length"
+
+
+def test_a_long_conversation_is_scrolled_through_while_the_page_holds_little_of_it(lab: Any) -> None:
+    page = lab(LONG, "bot.say('three');")
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    panel.get_by_text("message 399 of two").wait_for()
+    log = panel.locator(".snb-log")
+    most = 0
+    for _ in range(200):
+        log.evaluate("(node) => { node.scrollTop = 0; }")
+        page.page.wait_for_timeout(20)
+        most = max(most, page.page.evaluate(COUNT))
+        if panel.get_by_text("message 0 of one").count():
+            break
+    panel.get_by_text("message 0 of one").wait_for()
+    assert most <= 300
+    page.run(1)  # what comes meanwhile moves nothing
+    panel.locator(".snb-down").wait_for()
+    assert panel.get_by_text("message 0 of one").count() == 1
+    for _ in range(200):
+        log.evaluate("(node) => { node.scrollTop = node.scrollHeight; }")
+        page.page.wait_for_timeout(20)
+        if panel.get_by_text("message 399 of three").count():
+            break
+    panel.get_by_text("message 399 of three").wait_for()
+    numbers = panel.locator(".snb-bubble").evaluate_all("(all) => all.map((node) => node.innerText.trim())")
+    said = [text for text in numbers if text.endswith("of three")]
+    assert said == [f"message {n} of three" for n in range(400 - len(said), 400)], "no gap and nothing twice"
+    assert page.page.evaluate(COUNT) <= 300
+
+
+def test_words_are_found_in_all_of_the_conversation(lab: Any) -> None:
+    page = lab(LONG)
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    panel.get_by_text("message 399 of two").wait_for()
+    panel.locator(".snb-input").press("Control+f")
+    panel.get_by_role("searchbox").fill("message 17 ")
+    panel.get_by_text("2 of 2").wait_for()
+    panel.get_by_text("message 17 of two").wait_for()
+    panel.get_by_role("searchbox").press("Enter")
+    panel.get_by_text("1 of 2").wait_for()
+    panel.locator(".snb-found", has_text="message 17 of one").wait_for()
+    panel.locator(".snb-down").click()
+    panel.get_by_text("message 399 of two").wait_for()
+
+
+def test_a_message_is_copied_edited_and_sent_again(lab: Any) -> None:
+    page = lab(CONNECT)
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    say(panel, "hours")
+    panel.locator(".snb-under").wait_for()
+    panel.locator(".snb-item", has_text="Saturday").hover()
+    panel.get_by_role("button", name="Copy").click()
+    panel.get_by_text("Copied.").wait_for()
+    assert "Saturday, 10 to 14" in page.page.evaluate("navigator.clipboard.readText()")
+    panel.locator(".snb-user").hover()
+    panel.get_by_role("button", name="Edit and send again").click()
+    assert panel.locator(".snb-input").input_value() == "hours"
+    panel.locator(".snb-user").hover()
+    panel.get_by_role("button", name="Send again").last.click()
+    panel.locator(".snb-under").nth(1).wait_for()
+    assert panel.locator(".snb-user").all_inner_texts() == ["hours", "hours"]
+    panel.get_by_role("button", name="Collapse").click()
+    panel.locator(".snb-input").wait_for(state="hidden")
+
+
+def test_the_keyboard_is_enough(lab: Any) -> None:
+    page = lab(CONNECT)
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    say(panel, "hours")
+    panel.locator(".snb-under").wait_for()
+    press = page.page.keyboard.press
+    panel.locator(".snb-log").focus()
+    press("ArrowUp")
+    press("ArrowUp")
+    assert "Saturday" in page.page.evaluate("document.activeElement.innerText")
+    press("Tab")
+    assert page.page.evaluate("document.activeElement.ariaLabel") == "Copy"
+    press("Tab")
+    assert page.page.evaluate("document.activeElement.innerText") == "Track order"
+    press("Space")
+    panel.get_by_text("What is your order number?").wait_for()
+    page.page.keyboard.type("4567")
+    press("Enter")
+    panel.get_by_text("Tuesday before noon").wait_for()
+    panel.get_by_role("button", name="Export the conversation").focus()
+    press("Enter")
+    press("ArrowDown")
+    assert page.page.evaluate("document.activeElement.innerText") == "HTML"
+    press("Escape")
+    assert page.page.evaluate("document.activeElement.ariaLabel") == "Export the conversation"
+
+
+def test_several_sessions_answer_one_input_side_by_side(lab: Any) -> None:
+    page = lab(
+        """import socketnb as snb
+bots = [snb.connect(platform, simulate=True) for platform in ("cognigy", "eusate", "voiceflow")]
+snb.panels(*bots)"""
+    )
+    page.run(0)
+    panels = page.output(0).locator(".snb-panel")
+    panels.nth(2).wait_for()
+    box = page.output(0).locator(".snb-beside > .snb-foot .snb-input")
+    box.fill("hours")
+    box.press("Enter")
+    for n in range(3):
+        panels.nth(n).get_by_text("Saturday, 10 to 14").wait_for()
+    panels.nth(0).get_by_role("button", name="Track order").click()
+    panels.nth(0).get_by_text("What is your order number?").wait_for()
+    assert panels.nth(2).get_by_text("What is your order number?").count() == 0
+
+
+def test_several_conversations_of_one_customer_have_a_tab_each(lab: Any) -> None:
+    page = lab(
+        """import socketnb as snb
+bot = snb.connect("eusate", name="bot", simulate=True)
+bot.panel()""",
+    )
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    say(panel, "hours")
+    panel.get_by_text("Saturday, 10 to 14").wait_for()
+    panel.get_by_role("button", name="New", exact=True).click()
+    say(panel, "Talk to a person")
+    panel.get_by_role("button", name="Ada").wait_for()
+    panel.get_by_text("this is Ada").wait_for()
+    assert panel.get_by_text("Saturday").count() == 0
+    panel.get_by_role("button", name="Conversation 1").click()
+    panel.get_by_text("Saturday").wait_for()
+    assert panel.get_by_text("this is Ada").count() == 0
+    panel.get_by_role("button", name="More actions").click()
+    panel.get_by_role("menuitem", name="review").click()
+    panel.locator(".snb-stars label").nth(3).click()
+    panel.get_by_label("review", exact=True).fill("quick and friendly")
+    panel.locator(".snb-verb").get_by_role("button", name="review").click()
+    panel.locator(".snb-user", has_text="4 quick and friendly").wait_for()
+    panel.get_by_role("button", name="More actions").click()
+    panel.get_by_role("menuitem", name="close").first.click()
+    panel.locator(".snb-verb", has_text="rate the conversation").wait_for()
+
+
+def test_a_click_that_the_kernel_cannot_hear_waits_visibly_and_is_not_lost(lab: Any) -> None:
+    page = lab(CONNECT, "sum(range(3 * 10**8)); print('done')")  # one call that lets no other thread run
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    say(panel, "hours")
+    panel.get_by_text("Saturday").wait_for()
+    page.run(1)
+    panel.get_by_role("button", name="Track order").click()
+    panel.locator(".snb-chip.snb-late").wait_for()
+    say(panel, "4567")
+    panel.locator(".snb-waiting.snb-late").wait_for()
+    page.output(1).get_by_text("done").wait_for(timeout=60_000)
+    panel.get_by_text("Tuesday before noon").wait_for()
+    panel.locator(".snb-late").first.wait_for(state="detached")
+
+
+def test_when_the_kernel_goes_the_panel_says_so_and_the_transcript_stays(
+    lab: Any, server: tuple[str, Path], request: pytest.FixtureRequest
+) -> None:
+    page = lab(CONNECT, "import os; os._exit(1)")
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    say(panel, "hours")
+    panel.get_by_text("Saturday").wait_for()
+    file = server[1] / f"{request.node.name}.ipynb"
+    page.save(file, having="Saturday, 10 to 14")
+    (view, static) = json.loads(file.read_text())["cells"][0]["outputs"][-2:]
+    assert "Saturday, 10 to 14" in "".join(static["data"]["text/html"])
+    assert "Saturday" not in str(view), "no widget state"
+    assert page.output(0).locator(".snb-static").is_hidden()
+    page.run(1)
+    panel.get_by_text("The kernel has gone").wait_for()
+    assert panel.get_by_text("Saturday").is_visible()
+    panel.get_by_role("button", name="Reconnect").click()
+    panel.get_by_text("The kernel does not answer").wait_for()
+    page.page.reload()
+    page.page.locator(".snb-static", has_text="Saturday, 10 to 14").wait_for()
+
+
+def test_a_session_opened_again_goes_on_in_its_panel(lab: Any) -> None:
+    page = lab(CONNECT, "%chat connect voiceflow --simulate --name bot")
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    say(panel, "hours")
+    panel.get_by_text("Saturday").wait_for()
+    page.run(1)
+    panel.get_by_text("Nothing was said yet").wait_for()
+    say(panel, "thanks")
+    panel.get_by_text("See you on the trail").wait_for()
+
+
+def test_what_is_written_from_right_to_left_is_shown_so_and_nothing_moves_where_it_should_not(lab: Any) -> None:
+    page = lab(CONNECT)
+    page.page.emulate_media(reduced_motion="reduce")
+    page.page.set_viewport_size({"width": 640, "height": 900})
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    say(panel, "مرحبا بالعالم")
+    panel.locator(".snb-under").wait_for()
+    assert panel.locator(".snb-user .snb-bubble").evaluate("(node) => getComputedStyle(node).direction") == "rtl"
+    assert panel.evaluate("(node) => node.scrollWidth - node.clientWidth") == 0, "a narrow one has no scroll bar"
+    assert panel.locator(".snb-item").first.evaluate("(node) => getComputedStyle(node).animationName") == "none"
+
+
+def test_the_core_panel_shows_the_same_conversation(lab: Any) -> None:
+    page = lab(
+        """import socketnb as snb
+bot = snb.connect("voiceflow", name="bot", simulate=True)
+bot.panel(ui="core")"""
+    )
+    page.run(0)
+    output = page.output(0)
+    output.locator("input[type=text]").fill("hours")
+    output.locator("input[type=text]").press("Enter")
+    output.get_by_text("Saturday, 10 to 14").first.wait_for()
+    output.get_by_role("button", name="Track order").click()
+    output.get_by_text("What is your order number?").first.wait_for()
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_a_screen_reader_finds_nothing_in_its_way(chromium: Any, tmp_path: Path, theme: str) -> None:
+    (tmp_path / "a.ipynb").write_text(json.dumps(notebook(COGNIGY, "bot.say('tour'); bot.say('Talk to a person');")))
+    with jupyter(tmp_path, f"JupyterLab {theme}") as url:
+        page = chromium.new_page(viewport={"width": 1100, "height": 1000})
+        lab = Lab(page, url, "a.ipynb")
+        lab.run(0)
+        panel = lab.output(0).locator(".snb-panel")
+        panel.wait_for()
+        lab.run(1)
+        panel.locator(".snb-agent").first.wait_for()
+        panel.get_by_role("button", name="Inspector", exact=True).click()
+        panel.locator(".snb-trace").first.wait_for()
+        panel.get_by_role("button", name="Search", exact=True).click()
+        found = violations(page, ".snb-panel")
+        page.screenshot(path=ARTEFACTS / f"axe-{theme.lower()}.png")
+        page.close()
+    assert found == []

@@ -21,6 +21,10 @@ export class Composer {
   name(words, closed) {
     this.input.placeholder = closed ? `${words} is closed` : `Message ${words}`;
     this.input.setAttribute("aria-label", `Message ${words}`);
+    this.close(closed);
+  }
+
+  close(closed = true) {
     this.input.disabled = this.send.disabled = closed;
   }
 

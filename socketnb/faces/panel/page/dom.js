@@ -48,6 +48,20 @@ export function button(className, label, act, picture) {
   return node;
 }
 
+export const isFind = (event) => (event.ctrlKey || event.metaKey) && event.key === "f";
+
+// Plain keys are shortcuts of the notebook, which hears them first: by this attribute it lets them pass. Returns what
+// ends that.
+export function keepKeys(within) {
+  const hear = (event) => {
+    const path = event.composedPath();
+    if (!path.includes(within)) return;
+    path[0].toggleAttribute("data-lm-suppress-shortcuts", isFind(event) || !(event.ctrlKey || event.metaKey));
+  };
+  window.addEventListener("keydown", hear, true);
+  return () => window.removeEventListener("keydown", hear, true);
+}
+
 export const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
 export const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 export const duration = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);

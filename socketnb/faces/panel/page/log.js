@@ -32,8 +32,8 @@ export class Log {
     this.clear();
   }
 
-  clear() {
-    this.first = this.next = 0;
+  clear(next = 0) {
+    this.first = this.next = next;
     this.older = this.newer = this.fetching = false;
     this.top = 0;
     this.held = true; // at the end, and to stay there

@@ -1,6 +1,6 @@
 // One session in the page: its header, its conversation, its inspector. What travels is described in __init__.py.
 
-import { button, duration, make, soon } from "./dom.js";
+import { button, duration, isFind, make, soon } from "./dom.js";
 import { verb } from "./forms.js";
 import { Composer } from "./composer.js";
 import { Inspector } from "./inspector.js";
@@ -59,10 +59,9 @@ export class Pane {
     below.append(this.sheet, this.composer.node);
     this.node.append(this.header(), main, below);
     this.node.addEventListener("keydown", (event) => {
-      const find = (event.ctrlKey || event.metaKey) && event.key === "f";
-      if (find) this.search(true);
-      if (find) event.preventDefault();
-      if (find || (!event.ctrlKey && !event.metaKey)) event.stopPropagation(); // plain keys are the notebook's shortcuts
+      if (!isFind(event)) return;
+      event.preventDefault();
+      this.search(true);
     });
   }
 
@@ -392,7 +391,8 @@ export class Pane {
     const { talks = [] } = this.facts;
     this.talks.hidden = this.about.talks < 2;
     if (this.talks.hidden) return;
-    if (this.talk === "" && talks.length > this.talked) this.talk = talks.at(-1).id; // the new one has begun
+    if (this.talk === "" && talks.length > this.talked) return this.turn(talks.at(-1).id); // the new one has begun
+    this.review(talks);
     const tab = (label, id, about) => {
       const node = button("snb-talk", label, () => this.turn(id));
       node.setAttribute("aria-pressed", String(this.talk === id));
@@ -409,10 +409,20 @@ export class Pane {
   turn(id) {
     this.talk = id;
     this.talked = (this.facts.talks ?? []).length;
-    if (id === "") this.log.clear();
+    if (id === "") this.log.clear(this.known);
     else this.fetch("last");
     this.tabs();
     this.composer.input.focus();
+  }
+
+  // One that has just been closed is asked about.
+  review(talks) {
+    const over = talks.find(({ id, closed }) => closed && this.open?.has(id));
+    this.open = new Set(talks.filter(({ closed }) => !closed).map(({ id }) => id));
+    const about = this.about.verbs.find(({ verb: name }) => name === "review");
+    if (!over || !about || !this.sheet.hidden) return;
+    this.talk = over.id;
+    this.fill(about);
   }
 
   turned() {
@@ -469,7 +479,6 @@ export class Pane {
 
   // The kernel has left. What is here stays to be read.
   cut() {
-    this.composer.input.disabled = this.composer.send.disabled = true;
     this.log.spendAll();
     this.log.typing(false);
     const words = "The kernel has gone, and this conversation with it. Its recording stays: run the cell again to go on.";

@@ -1,6 +1,6 @@
 // The panel in a page: a pane for each session; where there are several, one input that goes to all of them.
 
-import { make } from "./dom.js";
+import { keepKeys, make } from "./dom.js";
 import { Composer } from "./composer.js";
 import { Pane } from "./pane.js";
 
@@ -10,9 +10,13 @@ function render({ model, el }) {
     return new Pane((message, buffers) => model.send({ ...message, of }, undefined, buffers), total === 1);
   });
   const hear = (message) => panes[message.of ?? 0]?.receive(message);
-  const live = () => panes.forEach((pane) => pane.cut());
+  const composers = panes.map((pane) => pane.composer);
+  const cut = () => {
+    panes.forEach((pane) => pane.cut());
+    composers.forEach((composer) => composer.close());
+  };
   model.on("msg:custom", hear);
-  model.on("comm_live_update", live);
+  model.on("comm_live_update", cut);
   if (total === 1) el.replaceChildren(panes[0].node);
   else {
     const beside = make("section", "snb-beside");
@@ -23,12 +27,15 @@ function render({ model, el }) {
       stop: () => panes.forEach((pane) => pane.emit({ stop: true })),
     });
     composer.name("all of them", false);
+    composers.push(composer);
     beside.append(grid, composer.node);
     el.replaceChildren(beside);
   }
+  const freeKeys = keepKeys(el);
   return () => {
+    freeKeys();
     model.off("msg:custom", hear);
-    model.off("comm_live_update", live);
+    model.off("comm_live_update", cut);
     panes.forEach((pane) => pane.leave());
   };
 }
