@@ -16,8 +16,9 @@ test: .venv/.dev  ## every test, those with a browser and a kernel too
 	@$(BIN)/python tests/provide.py
 	@$(BIN)/pytest -n auto --dist loadgroup
 
-bench: .venv/.dev  ## recording and frames at a million traces, each beside a peer
+bench: .venv/.dev  ## recording and frames at a million traces, and the panel, each beside a peer
 	@$(BIN)/python benchmarks/recording.py
+	@$(BIN)/python benchmarks/panel.py
 
 check: .venv/.dev  ## format, lint, types, and the contracts between the layers
 	$(BIN)/ruff format --check

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from socketnb.records import Trace
 
 TAGS = frozenset("a b blockquote br code del em h1 h2 h3 h4 hr i li ol p pre s strong ul".split())
-PLAIN = re.compile(r"[^\W\d_](?:[^\W_]|[ .,;:?'\u2019()/@€$%=-])*(?<! )")
+PLAIN = re.compile(r"[^\W\d_](?:[^\W_]++|[ .,;:?'\u2019()/@€$%=-]++)*+(?<! )")
 """Words without a sign that means anything in Markdown or HTML: the most that bots say, and shown as it is."""
 LONGEST = 20_000
 """Characters of one message that are shown; the recording has them all."""

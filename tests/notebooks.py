@@ -24,8 +24,8 @@ def static(notebook: Any) -> Any:
     """Leave of each output what reads anywhere, and nothing of the machine or the moment."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop(WIDGET, None)
+        if "outputs" in cell:  # beside a panel stands its transcript
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
     notebook.metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
         "language_info": {"name": "python"},

@@ -2,15 +2,21 @@
 
 import base64
 import json
+import queue
 import statistics
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ipywidgets import widget
 
+import socketnb.faces.panel as panel_module
+from socketnb.errors import SessionError, SettingsError
 from socketnb.faces.panel import Panel
+from socketnb.faces.panel.pane import STATIC
 from socketnb.faces.panel.rows import PAGE
 from socketnb.flow import Flow, FlowTurn, card
 from socketnb.hub import Hub
@@ -279,6 +285,184 @@ def test_a_panel_that_was_closed_is_made_again_and_hears_no_more(bot: Session, m
     again = bot.panel()
     assert again is not panel
     again.close()
+
+
+def test_running_a_cell_again_and_again_leaks_no_widget_thread_or_listener(hub: Hub) -> None:
+    def cell() -> Session:
+        bot = hub.connect("voiceflow", name="bot", simulate=True)
+        bot.panel()
+        bot.panel(ui="core")
+        hub.panels(bot)
+        return bot
+
+    def there() -> tuple[int, int]:
+        return len(widget._instances), threading.active_count()
+
+    cell()
+    before = there()
+    for _ in range(50):
+        bot = cell()
+    assert there() == before
+    assert len(bot._listeners) == 2
+
+
+def test_a_session_opened_again_takes_its_panel_over(hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
+    page = Page(first.panel(), monkeypatch)
+    first.say("before")
+    second = hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
+    assert {"of": 0, "turned": True} in page.heard
+    assert second.panel() is page.panel
+    second.say("after")
+    assert shown(page.asks("last")["rows"])[0] == "after"
+    page.says({"say": "hi"})
+    assert [turn.number for turn in second.running] or len(second.turns_df()) > 2
+
+
+def test_several_sessions_share_a_panel_each_in_its_place(
+    hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    one, two = (hub.connect("voiceflow", simulate=True, flow=flow) for _ in range(2))
+    page = Page(hub.panels(one, two.name), monkeypatch)
+    assert page.panel._sessions == 2
+    page.says({"say": "only to the second", "of": 1})
+    eventually(lambda: not two.running and len(two.turns_df()) == 1)
+    assert one.turns_df().empty
+    assert {message["of"] for message in page.heard} == {1}
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"), [((), "shows sessions"), (("bot", "bot"), "once"), (("no",), "no session")]
+)
+def test_panels_that_cannot_be_are_refused_in_words(
+    hub: Hub, bot: Session, names: tuple[str, ...], sentence: str
+) -> None:
+    with pytest.raises(SessionError, match=sentence):
+        hub.panels(*names)
+
+
+def test_an_unknown_ui_is_refused_in_words(bot: Session) -> None:
+    with pytest.raises(SettingsError, match="core, rich"):
+        bot.panel(ui="corr")  # type: ignore[call-overload]
+
+
+def test_the_transcript_beside_a_panel_is_brought_up_to_date_once_it_is_quiet(
+    bot: Session, page: Page, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    published: list[dict[str, str]] = []
+    monkeypatch.setattr(panel_module, "publish_display_data", lambda *_: None)
+    monkeypatch.setattr(panel_module, "display", lambda data, **_: published.append(data))
+    monkeypatch.setattr(panel_module, "update_display", lambda data, **_: published.append(data))
+    monkeypatch.setattr(panel_module, "QUIET", 0.05)
+    bot.say("before it is shown")
+    page.panel._ipython_display_()
+    for n in range(3):
+        bot.say(f"number {n}")
+    eventually(lambda: len(published) > 1 and "You said number 2" in published[-1]["text/plain"])
+    assert len(published) < 5
+    assert "<p>You said number 2</p>" in published[-1]["text/html"]
+
+
+def test_the_transcript_beside_a_panel_is_bounded(bot: Session, page: Page) -> None:
+    for n in range(STATIC):
+        bot.say(f"number {n}")
+    text = page.panel._static()["text/plain"]
+    assert "earlier traces are in the recording" in text
+    assert text.count("\n") <= STATIC + 2
+
+
+def test_a_file_that_a_page_hands_over_is_sent_and_then_forgotten(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    bot = hub.connect("cognigy", name="bot", simulate=True)
+    page = Page(bot.panel(), monkeypatch)
+    page.says({"act": "upload", "fields": {"file": "../../secret.txt", "text": "look"}, "id": "a"}, b"what it says")
+    eventually(lambda: any("Got it" in row.get("html", "") for row in page.rows))
+    assert any(row.get("text") == "look (secret.txt)" for row in page.rows)
+    assert {"of": 0, "acted": "a"} in page.heard
+    (pane,) = page.panel._panes
+    assert pane._files
+    folder = Path(pane._files.name)
+    assert [file.name for file in folder.rglob("*.txt")] == ["secret.txt"]
+    page.panel.close()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "fields", "sentence"),
+    [
+        ("dance", {}, "dance"),
+        ("data", {"data": "{broken"}, "data is no JSON"),
+        ("rate", {}, "rate needs rating"),
+        ("upload", {"text": "no file"}, "upload needs file"),
+    ],
+)
+def test_a_verb_that_cannot_be_done_is_a_problem_in_words(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, verb: str, fields: dict[str, Any], sentence: str
+) -> None:
+    bot = hub.connect("cognigy", simulate=True)
+    page = Page(bot.panel(), monkeypatch)
+    page.says({"act": verb, "fields": fields, "id": "a"})
+    assert sentence in page.heard[-1]["problem"]
+    assert page.heard[-1]["asked"]["id"] == "a"
+
+
+def test_a_form_is_submitted_with_what_was_filled_in(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    bot = hub.connect("cognigy", simulate=True)
+    page = Page(bot.panel(), monkeypatch)
+    bot.say("tour")
+    (form,) = [row for row in page.rows if "adaptive" in row.get("form", {})]
+    page.says({"submit": form["seq"], "option": 0, "values": {"name": "Grace"}})
+    eventually(lambda: any("on our list" in row.get("html", "") for row in page.rows))
+    (sent,) = [trace for trace in bot.traces() if "adaptivecards" in trace.payload and trace.direction == "out"]
+    assert json.loads(sent.payload)["data"]["adaptivecards"] == {"list": "news", "name": "Grace"}
+    page.says({"submit": form["seq"], "option": 7, "values": {}})
+    assert "no such button" in page.heard[-1]["problem"]
+
+
+def test_rows_of_several_conversations_are_asked_for_one_by_one(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    bot = hub.connect("eusate", simulate=True)
+    page = Page(bot.panel(), monkeypatch)
+    bot.say("hours")
+    bot.new_conversation().say("Talk to a person")
+    eventually(lambda: any(talk.agent for talk in bot.conversations()))
+    first, second = (talk.id for talk in sorted(bot.conversations(), key=lambda talk: bool(talk.agent)))
+    eventually(lambda: any(row.get("sender") == "agent" for row in page.rows))
+    told = [message["facts"]["talks"] for message in page.heard if "facts" in message][-1]
+    assert [talk["agent"] for talk in told if talk["id"] == second] == ["Ada"]
+    words = {talk: " ".join(map(str, shown(page.asks("last", talk=talk)["rows"]))) for talk in (first, second)}
+    assert ["Saturday" in words[talk] for talk in (first, second)] == [True, False]
+    assert ["Ada" in words[talk] for talk in (first, second)] == [False, True]
+    assert "hours" in words[first], "what began it belongs to it"
+    page.says({"say": "hours", "talk": second})
+    assert bot.running[-1].action.conversation == second
+
+
+def test_a_lost_session_is_reconnected_from_its_panel(hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator = hub.simulate("voiceflow", flow)
+    bot = hub.connect("voiceflow", name="bot", **simulator.settings, reconnection=False)
+    page = Page(bot.panel(), monkeypatch)
+    states: queue.Queue[str] = queue.Queue()
+    bot.follow(lambda _: states.put(bot.state))
+    simulator.fault("drop")
+    while states.get(timeout=10) != "lost":
+        pass
+    page.says({"do": "reconnect"})
+    while states.get(timeout=10) != "ready":
+        pass
+    assert bot.say("hi").status == "completed"
+
+
+def test_a_typing_agent_is_told_of_and_is_no_row(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    bot = hub.connect("cognigy", simulate=True)
+    page = Page(bot.panel(), monkeypatch)
+    bot.say("hours")
+    assert [row["typing"] for row in page.rows if "typing" in row] == [True, False]
+    assert not [row for row in page.asks("last")["rows"] if "typing" in row]
 
 
 def test_hostile_words_travel_as_text_or_sanitised(bot: Session, page: Page) -> None:

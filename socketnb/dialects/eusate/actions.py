@@ -12,7 +12,7 @@ VERBS: dict[str, Verb] = {
     "text": Verb("say something", (Field("text", str),)),
     "press": Verb("press a button", (Field("choice", Choice),)),
     "attach": Verb(
-        "send one or more files by their descriptions (url, name, size_kb, extension), while an agent answers",
+        "send one or more files by their addresses, or descriptions (url, name, size_kb, extension), to an agent",
         (Field("files", list), Field("text", str, required=False)),
     ),
     "read": Verb("mark the conversation as read"),
@@ -57,7 +57,7 @@ def payload_of(action: Action, session: str, conversation: str) -> dict[str, Any
             message = {"session_id": session, "message": fields["text"], "attachment": False}
             return {**message, "ticket_chat_id": chat}
         case "attach":
-            files = fields["files"]
+            files = [_described(file) if isinstance(file, str) else file for file in fields["files"]]
             message = {"session_id": session, "message": fields.get("text", ""), "attachment": True}
             return {**message, "attachment_metadata": files[0] if len(files) == 1 else files, "ticket_chat_id": chat}
         case "call":
@@ -69,6 +69,12 @@ def payload_of(action: Action, session: str, conversation: str) -> dict[str, Any
             return {"ticket_chat_id": chat, "rating": str(fields["rating"]), **review}
         case _:
             return {"ticket_chat_id": chat}
+
+
+def _described(url: str) -> dict[str, Any]:
+    """Return the description of a file of which only the address is known."""
+    name = url.split("?", maxsplit=1)[0].rstrip("/").rpartition("/")[2] or "file"
+    return {"url": url, "name": name, "size_kb": 0, "extension": name.rpartition(".")[2] if "." in name else ""}
 
 
 def did(event: str, payload: dict[str, Any]) -> Did:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import html
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from socketnb import render
@@ -213,7 +214,7 @@ def field_values(verb: Verb, given: Mapping[str, Any]) -> dict[str, Any]:
     types = {field.name: field.type for field in verb.fields}
     for name, text in given.items():
         kind = types.get(name, str)
-        if not isinstance(text, str) or kind is str or not text.strip():
+        if not isinstance(text, str) or kind in (str, Path) or not text.strip():
             if text not in ("", None):
                 values[name] = text
         elif kind is list and not text.lstrip().startswith("["):

@@ -42,7 +42,7 @@ class Pane:
         self._told = self._story.end  # all traces before this number were handed out, or are to be asked for
         self._facts = self._facts_now()
         self._files: tempfile.TemporaryDirectory[str] | None = None
-        self._stop_listening = session.follow(self._tell)
+        self._stop_listening = session.follow(self.tell)
 
     def close(self) -> None:
         """Hear no more, and forget the files that were handed over."""
@@ -52,8 +52,8 @@ class Pane:
 
     # What the page is told
 
-    def _tell(self, burst: Sequence[Trace]) -> None:
-        """Hand what came to the pages; on the background thread."""
+    def tell(self, burst: Sequence[Trace]) -> None:
+        """Hand what came to the pages; called on the background thread."""
         end = self._story.end
         if burst and burst[0].seq > end:  # what came while this was being made
             burst = [*self.session.traces(end, burst[0].seq - end), *burst]

@@ -56,10 +56,10 @@ class Row(TypedDict, total=False):
     layout: str  # carousel, list or single
     form: dict[str, Any]  # adaptive, date or rating: see forms.py
     notice: str
-    kind: str
+    kind: str  # of what a notice is about
     typing: bool  # the other side types, or has stopped; not a row to keep
     first: float  # milliseconds from the turn's action to its first message, in the row that ended the turn
-    done: float  # the same, to its end
+    done: float | None  # the same, to its end; None of a turn that was never sent
 
 
 class Page(TypedDict):
@@ -78,11 +78,7 @@ def _shown(trace: Trace) -> bool:
 
 
 def _row(trace: Trace) -> Row:
-    row: Row = {"seq": trace.seq, "turn": trace.turn, "at": trace.at // 1_000_000, "kind": trace.kind}
-    row["sender"] = trace.sender
-    if trace.conversation:
-        row["talk"] = trace.conversation
-    return row
+    return {"seq": trace.seq, "turn": trace.turn, "at": trace.at // 1_000_000, "sender": trace.sender}
 
 
 def row(trace: Trace, verbs: AbstractSet[str], first: float = NO_TIME) -> Row:
@@ -94,9 +90,9 @@ def row(trace: Trace, verbs: AbstractSet[str], first: float = NO_TIME) -> Row:
     elif shown:
         about.update(_content_row(shown, verbs))
     elif said := render.notice(trace):
-        about["notice"] = render.cut(said)
-    if trace.final and not math.isnan(trace.elapsed_ms):
-        about["done"] = round(trace.elapsed_ms, 1)
+        about["notice"], about["kind"] = render.cut(said), trace.kind
+    if trace.final:
+        about["done"] = None if math.isnan(trace.elapsed_ms) else round(trace.elapsed_ms, 1)
         if not math.isnan(first):
             about["first"] = round(first, 1)
     return about
@@ -147,7 +143,8 @@ class Story:
         self.turn = 0
         self._begun = self.end
         self._session = session
-        self._verbs = dialects.get(session.platform).VERBS.keys()
+        dialect = dialects.get(session.platform)
+        self._verbs, self._talks_apart = dialect.VERBS.keys(), dialect.TALKS > 1
         self._streams = Streams(session.encoding)
         self._seqs, self._turns, self._talks = array("q"), array("i"), array("h")  # of each row
         self._firsts = array("f")
@@ -171,8 +168,14 @@ class Story:
             elif _shown(trace):
                 first = self._note(trace)
                 if render_rows:
-                    rows.append(row(trace, self._verbs, first))
+                    rows.append(self._told(trace, first))
         return rows
+
+    def _told(self, trace: Trace, first: float) -> Row:
+        about = row(trace, self._verbs, first)
+        if self._talks_apart and trace.conversation:
+            about["talk"] = trace.conversation
+        return about
 
     def _note(self, trace: Trace) -> float:
         """Count a trace as a row; return when its turn's first message came, if this is the turn's end."""
@@ -265,7 +268,7 @@ class Story:
         first, last = self._seqs[places[0]], self._seqs[places[-1]]
         traces = {trace.seq: trace for trace in self._session.traces(first, last + 1 - first)}
         return [
-            self._stream(trace, to) if trace.kind == "delta" else row(trace, self._verbs, self._firsts[place])
+            self._stream(trace, to) if trace.kind == "delta" else self._told(trace, self._firsts[place])
             for place in places
             if (trace := traces.get(self._seqs[place]))
         ]

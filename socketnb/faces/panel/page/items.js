@@ -136,7 +136,7 @@ export function item(row, acts) {
     node.dataset.verb = row.verb ?? "";
     node.dataset.sender = row.sender;
   }
-  if (row.done !== undefined) {
+  if (row.done) {
     const first = row.first === undefined ? "" : ` · first ${duration(row.first)}`;
     const words = `${clock(row.at)}${first} · done ${duration(row.done)}`;
     const under = button("snb-under", words, () => acts.inspect(row.turn));

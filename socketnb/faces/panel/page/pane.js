@@ -345,7 +345,7 @@ export class Pane {
       }
       if (row.typing !== undefined) this.typist = row.typing ? row.sender : undefined;
       else if (row.sender === "bot" || row.sender === "agent") [this.typist, this.speaker] = [undefined, row.sender];
-      if (row.done !== undefined || row.kind === "error") this.running.delete(row.turn);
+      if (row.done !== undefined) this.running.delete(row.turn);
       if (row.first !== undefined) this.latency = row.first;
       this.settle(row);
     }
