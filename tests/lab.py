@@ -123,24 +123,22 @@ class Lab:
         raise AssertionError("the kernel did not start")
 
     def run(self, cell: int) -> None:
-        """Run a cell. The first keystroke is sometimes lost while the page settles: press until it is taken."""
+        """Run a cell. While the page and the kernel settle, the first keystroke is sometimes lost, and so is what it
+        asks of the kernel (the prompt waits, the kernel idles): press until a kernel works on it.
+        """
         code = self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell)
         prompt = code.locator(".jp-InputPrompt")
-        for _ in range(20):
+        busy = self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="busy"]')
+        before = prompt.inner_text()
+        for _ in range(10):
             code.locator(".cm-content").click()
             self.page.keyboard.press("Control+Enter")
-            try:
-                prompt.filter(has_text="[ ]:").wait_for(state="detached", timeout=2000)
-            except self._timeout:
-                continue
-            return
+            for _ in range(30):
+                now = prompt.inner_text()
+                if busy.count() or (now != before and "*" not in now):
+                    return
+                self.page.wait_for_timeout(100)
         raise AssertionError(f"cell {cell} did not run")
-
-    @property
-    def _timeout(self) -> type[Exception]:
-        from playwright.sync_api import TimeoutError as PlaywrightTimeout
-
-        return PlaywrightTimeout
 
     def output(self, cell: int) -> Any:
         """Return the output area of a cell."""

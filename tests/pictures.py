@@ -34,7 +34,7 @@ def voiceflow(panel: Any) -> None:
 def cognigy(panel: Any) -> None:
     """Cards beside each other, and a form."""
     panel.get_by_role("button", name="Show me around").click()
-    panel.locator(".snb-framed").last.wait_for()
+    panel.locator(".snb-framed").last.wait_for(state="attached")
     panel.locator(".snb-carousel").evaluate("(node) => node.scrollIntoView({ block: 'center' })")
 
 

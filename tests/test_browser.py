@@ -136,6 +136,7 @@ bot.panel()""",
     assert panel.locator(".snb-typing").count() == 1
     page.run(1)
     panel.locator("strong", has_text="almost").wait_for()
+    panel.locator(".snb-typing").wait_for(state="detached")
     assert panel.locator(".snb-bot").count() == 1
     assert panel.locator(".snb-streaming").count() == 0
 

@@ -105,7 +105,7 @@ def _content_row(shown: Message, verbs: AbstractSet[str]) -> Row:
     match shown.content:
         case Cards(cards, layout, text, options):
             html = (render.markdown(text) if text else "") + render.links(options)
-            about["layout"], about["cards"] = layout, _cards(cards)
+            about["layout"], about["cards"] = layout if len(cards) > 1 else "single", _cards(cards)
         case Card():
             about["layout"], about["cards"] = "single", _cards((shown.content,))
         case Custom(payload=dict(data), options=options) if shown.trace.kind == "adaptive" and "submit" in verbs:
