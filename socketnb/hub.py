@@ -135,9 +135,7 @@ class Hub:
         except BaseException:
             session.close()
             raise
-        for (_, *names), panel in list(self._panels.items()):
-            if name in names:  # where it is shown, it goes on
-                panel.turn_to(session)
+        self._take_over(session)
         return session
 
     def _build(
@@ -257,16 +255,39 @@ class Hub:
         if ui not in UIS:
             raise SettingsError(unknown("ui", ui, UIS))
         key = (ui, *(session.name for session in sessions))
+        there = self._panels.get(key)
+        if there is None or there.comm is None:
+            made = self._make_panel(ui, *sessions)  # without the lock: a long conversation takes its time
+            with self._lock:
+                there = self._panels.get(key)
+                if there is None or there.comm is None:
+                    there = self._panels[key] = made
+            if there is not made:
+                made.close()
+        for session in sessions:
+            if self._sessions.get(session.name, session) is session:
+                there.turn_to(session)
+        return there
+
+    def _make_panel(self, ui: str, *sessions: Session) -> Any:
+        if ui == "core":
+            from socketnb.faces.core import CorePanel
+
+            return CorePanel(*sessions)
+        from socketnb.faces.panel import Panel
+
+        return Panel(*sessions)
+
+    def _take_over(self, session: Session) -> None:
+        """Let the panels of an earlier session of this name show this one."""
         with self._lock:
-            if key not in self._panels or self._panels[key].comm is None:
-                if ui == "core":
-                    from socketnb.faces.core import CorePanel as Made
-                else:
-                    from socketnb.faces.panel import Panel as Made  # type: ignore[assignment]  # either is shown
-                self._panels[key] = Made(*sessions)
-            for session in sessions:
-                self._panels[key].turn_to(session)
-            return self._panels[key]
+            self._panels = {key: panel for key, panel in self._panels.items() if panel.comm is not None}
+            panels = [panel for (_, *names), panel in self._panels.items() if session.name in names]
+        for panel in panels:
+            try:
+                panel.turn_to(session)
+            except Exception:
+                log.exception("a panel of %r failed", session.name)
 
     def recording(self) -> Path | None:
         """Return the folder of this kernel's recording; None while nothing is recorded, or it has stopped."""

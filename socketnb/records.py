@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 
@@ -527,6 +528,10 @@ def clean(text: str) -> str:
 def fingerprint(value: str) -> str:
     """Return a short stable hash: it tells two credentials apart and gives neither away."""
     return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+
+
+MASK = re.compile(r"\*\*\*[0-9a-f]{10}")
+"""What stands in a credential's place."""
 
 
 def masked(value: str) -> str:

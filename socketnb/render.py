@@ -25,28 +25,40 @@ if TYPE_CHECKING:
 
     from socketnb.records import Trace
 
-TAGS = frozenset("a b blockquote br code del em h1 h2 h3 h4 hr i li ol p pre s strong ul".split())
+TAGS = frozenset(
+    "a b blockquote br code del em h1 h2 h3 h4 hr i li ol p pre s strong table tbody td th thead tr ul".split()
+)
 PLAIN = re.compile(r"[^\W\d_](?:[^\W_]++|[ .,;:?'\u2019()/@€$%=-]++)*+(?<! )")
 """Words without a sign that means anything in Markdown or HTML: the most that bots say, and shown as it is."""
 LONGEST = 20_000
 """Characters of one message that are shown; the recording has them all."""
+FORMATTED = 10_000
+"""Characters up to which a text is read as Markdown: some take time that grows with the square of their length."""
+CARDS, OF_A_CARD = 30, 2_000
+"""Cards of one message that are shown, and characters of each one's text."""
+ADDRESS, DATA = 8_000, 8_000_000
+"""Characters of an address, and of one that has the data in it, that a page is handed."""
 SHORT = 120
 """Characters of an address that plain text shows; data URLs are longer."""
+HEAVIEST = 500_000
+"""Characters of a transcript that stands in a notebook."""
 MU_LAW = "audio/x-mulaw"
 """How streamed sound is encoded where nobody says."""
 ICONS = {"error": "⚠", "timeout": "⏱", "cancelled": "⏹", "status": "✋"}
 
 
-def cut(text: str) -> str:
+def cut(text: str, longest: int = LONGEST) -> str:
     """Return a text at a length that a page can hold."""
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text) - LONGEST:,} more characters)"
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text) - longest:,} more characters)"
 
 
 @cache
 def _markdown() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark", {"html": False, "breaks": True, "linkify": False}).enable("strikethrough")
+    return MarkdownIt("commonmark", {"html": False, "breaks": True, "linkify": False}).enable(
+        ["strikethrough", "table"]
+    )
 
 
 def markdown(text: str) -> str:
@@ -55,8 +67,10 @@ def markdown(text: str) -> str:
 
     if len(text) <= LONGEST and PLAIN.fullmatch(text):
         return f"<p>{text}</p>\n"
+    if len(text) > FORMATTED:
+        return f'<p style="white-space:pre-wrap">{html.escape(cut(text))}</p>'
     return nh3.clean(
-        _markdown().render(cut(text)),
+        _markdown().render(text),
         tags=set(TAGS),
         attributes={"a": {"href", "title"}},
         url_schemes={"http", "https", "mailto", "tel"},
@@ -76,6 +90,8 @@ def safe_url(url: str | None, *kinds: str) -> str | None:
     except ValueError:
         return None
     if any(ord(sign) <= ord(" ") for sign in url or ""):
+        return None
+    if len(url or "") > (DATA if scheme == "data" else ADDRESS):
         return None
     allowed = scheme in (("http", "https") if kinds else ("http", "https", "tel", "mailto")) or any(
         str(url).startswith(f"data:{kind}/") for kind in kinds
@@ -97,7 +113,9 @@ def message_html(shown: Message, *, buttons: bool = True) -> str:
         case Cards(cards, layout, text, options):
             beside = ' style="display:flex;gap:12px;overflow-x:auto"' if layout == "carousel" else ""
             width = ' style="flex:0 0 200px"' if layout == "carousel" else ""
-            shown_cards = "".join(f'<div class="snb-card"{width}>{_card(card, buttons)}</div>' for card in cards)
+            shown_cards = "".join(
+                f'<div class="snb-card"{width}>{_card(card, buttons)}</div>' for card in cards[:CARDS]
+            )
             above = markdown(text) if text else ""
             below = links(options) + (_labels(options) if buttons else "")
             return f'{above}<div class="snb-{layout}"{beside}>{shown_cards}</div>{below}'
@@ -155,7 +173,7 @@ def _card(card: Card, buttons: bool) -> str:  # noqa: FBT001 (handed through)
     page = safe_url(card.url)
     words = _link(page, card.title or page) if page else html.escape(cut(card.title))
     title = f"<div><strong>{words}</strong></div>" if words else ""
-    text = markdown(card.text) if card.text else ""
+    text = markdown(cut(card.text, OF_A_CARD)) if card.text else ""
     return picture + title + text + links(card.options) + (_labels(card.options) if buttons else "")
 
 
@@ -168,7 +186,7 @@ def card_html(card: Card) -> str:
     parts = [
         f'<img src="{html.escape(picture, quote=True)}" alt="{alt}" referrerpolicy="no-referrer">' if picture else "",
         f'<div class="snb-title">{title}</div>' if title else "",
-        f'<div class="snb-words">{markdown(card.text)}</div>' if card.text else "",
+        f'<div class="snb-words">{markdown(cut(card.text, OF_A_CARD))}</div>' if card.text else "",
         f'<div class="snb-words">{pages}</div>' if pages else "",
     ]
     return "".join(parts)
@@ -257,6 +275,23 @@ def transcript_markdown(traces: Iterable[Trace]) -> str:
 
 def transcript_html(traces: Iterable[Trace], encoding: str = MU_LAW) -> str:
     """Return a conversation as HTML that reads well anywhere: no style sheet, no script, no widget."""
+    return "".join(_blocks(traces, encoding))
+
+
+def transcript_tail(traces: Iterable[Trace], encoding: str = MU_LAW, heaviest: int = HEAVIEST) -> str:
+    """Return the last of a conversation as HTML, as much as is not too heavy, and a line on what is left out."""
+    blocks, kept, weight = _blocks(traces, encoding), 0, 0
+    for block in reversed(blocks):
+        weight += len(block)
+        if weight > heaviest and kept:
+            break
+        kept += 1
+    left = len(blocks) - kept
+    above = f"<div><em>… {left:,} earlier message{'s' if left > 1 else ''}</em></div>" if left else ""
+    return above + "".join(blocks[left:])
+
+
+def _blocks(traces: Iterable[Trace], encoding: str) -> list[str]:
     rows = []
     for trace, shown, said in _told(traces, encoding):
         if shown:
@@ -267,4 +302,4 @@ def transcript_html(traces: Iterable[Trace], encoding: str = MU_LAW) -> str:
         else:
             icon = ICONS.get(trace.kind, "·")
             rows.append(f'<div style="margin:4px 0;opacity:.65">{icon} {html.escape(cut(said))}</div>')
-    return "".join(rows)
+    return rows

@@ -24,6 +24,7 @@ from socketnb.engine.driver import Driver, News, Observed, State
 from socketnb.engine.loop import wait
 from socketnb.errors import ActionError, ConnectError, SessionError, TurnFailed, unknown
 from socketnb.records import (
+    MASK,
     NO_TIME,
     Action,
     CallEnded,
@@ -115,12 +116,13 @@ class Session:
         check_timeout(timeout)
         return self.send(text).wait(timeout)
 
-    def send(self, text: str, *, at_once: bool = False) -> Turn:
+    def send(self, text: str, *, at_once: bool = False, conversation: str | None = None) -> Turn:
         """Say something and return at once: `await` the turn, or `.wait()` for it.
 
-        A second one waits in line until the bot is done with the first, unless `at_once`.
+        A second one waits in line until the bot is done with the first, unless `at_once`. `conversation` is an id, or
+        "" for a new one, where a session holds several.
         """
-        return self._start(Action("text", self._checked("text", {"text": text}), at_once))
+        return self._start(Action("text", self._checked("text", {"text": text}), at_once, self._into(conversation)))
 
     def stream(self, text: str, timeout: float | None = None) -> Iterator[Message]:
         """Say something and yield the bot's messages as they arrive."""
@@ -159,17 +161,21 @@ class Session:
         """
         return self.start(verb, **fields).wait()
 
-    def start(self, verb: str, **fields: Any) -> Turn:
-        """Do what `act` does, and return at once.
+    def start(self, verb: str, /, *, conversation: str | None = None, **fields: Any) -> Turn:
+        """Do what `act` does, and return at once; `conversation` as in `send`.
 
         Raises:
             ActionError: there is no such verb or field; nothing was sent.
             SessionError: the session is closed.
         """
-        return self._start(Action(verb, self._checked(verb, fields)))
+        return self._start(Action(verb, self._checked(verb, fields), conversation=self._into(conversation)))
+
+    def later(self, seconds: float, do: Callable[[], None]) -> None:
+        """Do something on the background thread, after so many seconds."""
+        self._loop.later(seconds, do)
 
     def reconnect(self) -> None:
-        """Try a lost link again now; does nothing where there is one.
+        """Try a lost link again now, whether it was given up or waits for its next attempt; else this does nothing.
 
         Raises:
             SessionError: the session is closed.
@@ -190,10 +196,7 @@ class Session:
         Raises:
             ActionError: there is no such conversation.
         """
-        wanted = talk.id if isinstance(talk, Talk) else talk
-        if wanted not in [known.id for known in self._talks]:
-            raise ActionError(unknown("conversation", wanted, [known.id for known in self._talks]))
-        self._chosen.talk = wanted
+        self._chosen.talk = self._into(talk.id if isinstance(talk, Talk) else talk)
         return self
 
     def new_conversation(self) -> Self:
@@ -202,10 +205,15 @@ class Session:
         Raises:
             ActionError: the platform has one conversation a session.
         """
-        if self._dialect.TALKS == 1:
-            raise ActionError(f"{self.platform} has one conversation a session: connect() opens another session")
-        self._chosen.talk = ""
+        self._chosen.talk = self._into("")
         return self
+
+    def _into(self, talk: str | None) -> str | None:
+        if talk == "" and self._dialect.TALKS == 1:
+            raise ActionError(f"{self.platform} has one conversation a session: connect() opens another session")
+        if talk and talk not in [known.id for known in self._talks]:
+            raise ActionError(unknown("conversation", talk, [known.id for known in self._talks]))
+        return talk
 
     def call(self) -> Call:
         """Begin a voice call and return it: where it is, and the token to join it with.
@@ -230,9 +238,9 @@ class Session:
             typed = action.fields["text"].strip().casefold()
             latest = [trace for trace, _ in self._offers if trace.turn == self._log.turn]
             if found := [option for option in choices_of(latest) if option.label.strip().casefold() == typed]:
-                action = Action("press", {"choice": found[0]}, action.at_once)
+                action = replace(action, verb="press", fields={"choice": found[0]})
         if isinstance(choice := action.fields.get("choice"), Choice):
-            action = Action(action.verb, {**action.fields, "choice": self._unmasked(choice)}, action.at_once)
+            action = replace(action, fields={**action.fields, "choice": self._unmasked(choice)})
         with self._lock:
             if self._closing:
                 raise SessionError(f"session {self.name!r} is closed: open a new one with connect()")
@@ -268,9 +276,14 @@ class Session:
         """The buttons that can be pressed now."""
         return choices_of([trace for trace, _ in self._offers])
 
-    def traces(self, since: int = 0, count: int | None = None) -> list[Trace]:
-        """Return the recorded traces, from `seq` number `since` on, at most so many."""
-        return self._log.traces(max(since, self.first), count)
+    def traces(self, since: int = 0, count: int | None = None, *, payloads: bool = True) -> list[Trace]:
+        """Return the recorded traces, from `seq` number `since` on, at most so many; without payloads it is faster."""
+        return self._log.traces(max(since, self.first), count, payloads=payloads)
+
+    @property
+    def seq(self) -> int:
+        """The number of the trace that comes next."""
+        return self._log.seq
 
     def transcript(self) -> str:
         """Return the conversation as plain text."""
@@ -482,6 +495,8 @@ class Session:
             shown, content = message(trace), self._dialect.content(trace.event, payload)
             if shown and content and choice in shown.choices:
                 return buttons(content)[shown.choices.index(choice)]
+        if MASK.search(json.dumps(choice.request)):
+            raise ActionError(f"{choice.label!r} has a credential that is no longer known: press a newer button")
         return choice
 
     def _button(self, choice: str | int | Choice) -> Choice:

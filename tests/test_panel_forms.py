@@ -129,8 +129,10 @@ def test_a_verb_is_told_with_its_fields_and_its_texts_become_values() -> None:
         "required": True,
         "placeholder": '{"key": "value"}',
     }
-    assert field_values(verbs["data"], {"data": '{"a": 1}', "text": ""}) == {"data": {"a": 1}}
-    assert field_values(get("eusate").VERBS["attach"], {"files": "https://x/a.pdf\n"}) == {"files": ["https://x/a.pdf"]}
+    assert field_values("data", verbs["data"], {"data": '{"a": 1}', "text": ""}) == {"data": {"a": 1}}
+    assert field_values("attach", get("eusate").VERBS["attach"], {"files": "https://x/a.pdf\n"}) == {
+        "files": ["https://x/a.pdf"]
+    }
 
 
 @given(st.from_regex(render.PLAIN, fullmatch=True))

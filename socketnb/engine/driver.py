@@ -125,7 +125,7 @@ class Driver:
 
     def reconnect(self) -> None:
         """Try a lost link again now."""
-        self._post(self._redial)
+        self._post(partial(self._redial, waiting=True))
 
     def abandon(self, turn: int, kind: str) -> None:
         """Give a turn up; `kind` is `timeout` or `cancelled`."""
@@ -255,8 +255,9 @@ class Driver:
             return
         await self._redial()  # the user tries again: so do we
 
-    async def _redial(self) -> None:
-        if self._state == "lost":
+    async def _redial(self, *, waiting: bool = False) -> None:
+        pausing = self._state == "reconnecting" and not self._dialling and not self.link
+        if self._state == "lost" or (waiting and pausing):
             self._enter("reconnecting")
             self._attempt = 0
             self._dial()

@@ -9,51 +9,39 @@ from __future__ import annotations
 import html
 import logging
 import threading
-from collections import deque
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ipywidgets import HTML, Button, HBox, Layout, Text, VBox
 
 from socketnb import dialects, render
-from socketnb.dialects import Message, Streams, message
+from socketnb.dialects import message
 from socketnb.errors import SocketnbError
-from socketnb.records import Delta
+from socketnb.faces.comms import answer_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from socketnb.records import Choice, Trace
     from socketnb.session import Session
 
 log = logging.getLogger(__name__)
-SHOWN = 50
-"""Messages that are shown, the latest."""
-HEAVIEST = 1_000_000
-"""Characters of HTML above which fewer are shown: sound and pictures may be heavy."""
-BUTTONS = 40
-"""Buttons that are shown; what a message offers beyond is pressed from Python."""
-LABEL = 120
-"""Characters of a button's label."""
+SHOWN = 500
+"""Traces of which the messages are shown: the latest."""
+HEAVIEST = 100_000
+"""Characters of HTML that are shown, of the latest messages."""
+BUTTONS, LABEL = 40, 120
+"""Buttons that are shown, and characters of a label; what a message offers beyond is pressed from Python."""
+PAUSE = 0.1
+"""Seconds between two drawings of what comes."""
 SOON = 0.3
 """Seconds after Enter within which the words come, if the page has not told them before."""
 SCROLLED = {"display": "flex", "flex_flow": "column-reverse nowrap", "max_height": "420px", "overflow": "auto"}
 """The latest is in sight, and stays there, without a script."""
 STYLE = (
-    "<style>.snb-core{line-height:1.45} .snb-core p{margin:0 0 4px} .snb-core small+p{display:inline}"
-    ".snb-core a{color:var(--jp-content-link-color,#1f6feb);text-decoration:underline}</style>"
+    "<style>.snb-core{line-height:1.45;overflow-wrap:anywhere} .snb-core p{margin:0 0 4px} .snb-core small+p"
+    "{display:inline} .snb-core a{color:var(--jp-content-link-color,#1f6feb);text-decoration:underline}</style>"
 )
-
-
-def answer_at_once(widget: Any) -> None:
-    """Let what the page sends to a widget be heard while a cell runs.
-
-    ipykernel 7.4 answers a comm on the shell that last published on it; ours publish from a thread, so clicks would
-    wait for the running cell. Other versions have no such name and need nothing.
-    """
-    if hasattr(widget.comm, "_reply_subshell_for"):
-        widget.comm._reply_subshell_for = lambda _data, default: default  # noqa: SLF001
 
 
 def discard(widget: Any) -> None:
@@ -63,51 +51,27 @@ def discard(widget: Any) -> None:
             part.close()
 
 
-@dataclass(slots=True)
-class Row:
-    """One message, or (without) a notice; its HTML is made when it is first shown."""
-
-    trace: Trace
-    shown: Message | None
-    html: str = ""
-
-    def draw(self) -> str:
-        """Return the row as safe HTML."""
-        if not self.html and self.shown is None:
-            self.html = render.transcript_html([self.trace])
-        elif not self.html and self.shown:
-            colour = "#1f6feb" if self.trace.sender == "user" else "#8884"
-            who = f'<small style="opacity:.65">{html.escape(self.trace.sender)}</small>'
-            style = f"margin:4px 0;padding:2px 10px;border-left:3px solid {colour};overflow-wrap:anywhere"
-            self.html = f'<div style="{style}">{who} {render.message_html(self.shown)}</div>'
-        return self.html
-
-
 class CorePanel(VBox):
     """A chat panel of text and buttons. Show it in several places and each is a view of the same conversation."""
 
     def __init__(self, session: Session) -> None:
         self._lock = threading.RLock()  # callbacks come on the main thread, a subshell's, a timer's, the background's
         self._entered: threading.Timer | None = None  # runs while Enter was pressed and the words are expected
+        self._offered: list[Choice] = []
         super().__init__()
         self._build()
         self._begin(session)
 
     def _begin(self, session: Session) -> None:
-        """Show a session from its first trace on."""
-        self._session = session
-        self._next = self._count = 0  # the trace that comes next; how many rows there were
-        self._rows: deque[Row] = deque(maxlen=SHOWN)
-        self._streams = Streams(session.encoding)
-        self._growing: dict[str, Row] = {}
-        self._over: set[int] = set()  # turns whose end was seen, while the session still has them
-        self._spent = True  # the buttons were pressed, or passed over
-        self._offered: list[Choice] = []
-        self._problem = ""
-        self._take(session.traces())  # may be many: nobody is kept waiting meanwhile
+        """Show a session."""
         with self._lock:
+            self._session = session
+            self._running: set[int] = set()
+            self._spent = False  # the buttons were pressed, or passed over
+            self._problem = ""
+            self._pausing = self._stale = False  # it was drawn a moment ago; what came since
             self._stop_following = session.follow(self._tell)
-            self._take(session.traces(self._next))
+            self._see(session.traces(session.seq - SHOWN))
             self._draw()
 
     def turn_to(self, session: Session) -> None:
@@ -131,8 +95,8 @@ class CorePanel(VBox):
 
     def _repr_mimebundle_(self, **how: object) -> Any:
         """Beside the widget, a transcript: what GitHub, nbviewer and mail show."""
-        static = self._session._repr_mimebundle_()
-        return {**super()._repr_mimebundle_(**how), **static, "text/plain": self._session.transcript()}
+        words = render.cut(render.transcript_text(self._traces()), HEAVIEST)
+        return {**super()._repr_mimebundle_(**how), "text/html": self._drawn(), "text/plain": words}
 
     def _build(self) -> None:
         """Make the widgets."""
@@ -208,83 +172,64 @@ class CorePanel(VBox):
                 self._problem = str(error)
             except Exception as error:
                 log.exception("the panel of %r failed", self._session.name)
-                self._problem = f"{type(error).__name__}: {error}"
+                self._problem = f"this failed: {type(error).__name__}"
             self._draw()
             return not self._problem
 
     # What the session tells
 
     def _tell(self, burst: list[Trace]) -> None:
-        """Show what came; on the background thread."""
+        """Show what came, at once or after a pause; on the background thread."""
         with self._lock:
-            self._take(burst)
-            self._draw()
+            self._see(burst)
+            self._stale = True
+            if not self._pausing:
+                self._go_on()
 
-    def _take(self, traces: Iterable[Trace]) -> None:
-        """Take in what was not seen yet."""
+    def _go_on(self) -> None:
+        with self._lock:
+            self._pausing = self._stale
+            if self._stale:
+                self._stale = False
+                self._draw()
+                self._session.later(PAUSE, self._go_on)
+
+    def _see(self, traces: list[Trace]) -> None:
+        """Take note of what begins, ends, and offers buttons."""
         for trace in traces:
-            if trace.seq >= self._next:
-                self._next = trace.seq + 1
-                self._see(trace, message(trace))
-
-    def _see(self, trace: Trace, shown: Message | None) -> None:
-        if trace.final:
-            self._over.add(trace.turn)
-        if trace.kind == "action":
-            self._spent = True
-        elif shown and shown.choices:
-            self._spent = False
-        if shown and isinstance(shown.content, Delta):
-            self._grow(shown, shown.content)
-        elif shown or render.notice(trace):
-            self._add(Row(trace, shown))
-
-    def _add(self, row: Row) -> Row:
-        self._rows.append(row)
-        self._count += 1
-        return row
-
-    def _grow(self, shown: Message, piece: Delta) -> None:
-        """Let a streamed message grow in its place, until it is whole."""
-        whole = self._streams.add(shown)
-        row = None if piece.first else self._growing.get(piece.stream)
-        if whole or piece.text:
-            before = row.shown.text if row and row.shown else ""
-            row = row or self._add(Row(shown.trace, None))
-            row.shown, row.html = whole or Message(Delta(piece.stream, before + piece.text), shown.trace), ""
-        if piece.last or row is None:
-            self._growing.pop(piece.stream, None)
-        else:
-            self._growing[piece.stream] = row
+            if trace.final:
+                self._running.discard(trace.turn)
+            if trace.kind == "action":
+                self._spent = True
+                self._running.add(trace.turn)
+            elif trace.kind in dialects.OFFERS and (shown := message(trace)) and shown.choices:
+                self._spent = False
 
     # What is shown
 
     def _draw(self) -> None:
         """Show how things are now."""
-        if self.comm is None:
-            return
-        session = self._session
-        title, state = dialects.get(session.platform).TITLE, session.state
-        self._head.value = f"<strong>{html.escape(session.name)}</strong> · {html.escape(title)} · {html.escape(state)}"
-        self._story.value = self._drawn()
-        self._offer([] if self._spent or state == "closed" else session.choices[:BUTTONS])
-        self._stopper.layout.display = None if self._is_running() and state != "closed" else "none"
+        with self._lock:
+            if self.comm is None:
+                return
+            session, state = self._session, self._session.state
+            title = html.escape(f"{dialects.get(session.platform).TITLE} · {state}")
+            self._head.value = f"<strong>{html.escape(session.name)}</strong> · {title}"
+            self._story.value = self._drawn()
+            self._offer([] if self._spent or state == "closed" else session.choices[:BUTTONS])
+            self._stopper.layout.display = None if self._running and state != "closed" else "none"
+
+    def _traces(self) -> list[Trace]:
+        return self._session.traces(self._session.seq - SHOWN)
 
     def _drawn(self) -> str:
-        """Return the latest rows as HTML, and the problem below them, if there is one."""
-        found: list[str] = []
-        weight = 0
-        for row in reversed(self._rows):
-            found.append(row.draw())
-            weight += len(found[-1])
-            if weight > HEAVIEST and len(found) > 1:
-                found.pop()
-                break
-        earlier = self._count - len(found)
-        what = "message" if earlier == 1 else "messages"
-        above = f"<div><em>… {earlier:,} earlier {what}: bot.transcript() has them all</em></div>" if earlier else ""
+        """Return the latest messages as HTML, and the problem below them, if there is one."""
+        said = render.transcript_tail(self._traces(), self._session.encoding, HEAVIEST)
+        above = (
+            "<em>… earlier ones are in the transcript</em>" if self._session.seq - self._session.first > SHOWN else ""
+        )
         problem = f'<div role="alert">⚠ {html.escape(render.cut(self._problem))}</div>' if self._problem else ""
-        return f'{STYLE}<div class="snb-core">{above}{"".join(reversed(found))}{problem}</div>'
+        return f'{STYLE}<div class="snb-core">{above}{said}{problem}</div>'
 
     def _offer(self, choices: list[Choice]) -> None:
         """Show a new button for each choice: one that is used again might be clicked for what it was before."""
@@ -300,9 +245,3 @@ class CorePanel(VBox):
         button.on_click(partial(self._press, choice))
         answer_at_once(button)
         return button
-
-    def _is_running(self) -> bool:
-        """Return whether a turn runs; the session lets go of one only after it has told of its end."""
-        running = {turn.number for turn in self._session.running}
-        self._over &= running
-        return bool(running - self._over)

@@ -66,8 +66,8 @@ class Columns:
 
         self._ready = True
 
-    def table(self, since: int = 0, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return the rows from number `since` on: all columns, or these, in the order of `COLUMNS`.
+    def table(self, since: int = 0, columns: Sequence[str] | None = None, until: int | None = None) -> pa.Table:
+        """Return the rows from number `since` on, up to `until`: all columns, or these, in the order of `COLUMNS`.
 
         Raises:
             RecordingError: rows that are no longer in memory cannot be read from their part.
@@ -79,12 +79,13 @@ class Columns:
             if len(self._newer) > PIECES:
                 self._newer = [pa.concat_tables(self._newer).unify_dictionaries().combine_chunks()]
             parts = [*self._parts, *(Part(table.num_rows, table, None) for table in self._newer)]
-        pieces = [arrow_schema().empty_table()]
+        pieces, begin = [arrow_schema().empty_table()], 0
         for part in parts:
-            if since < part.rows:
+            first, last = max(0, since - begin), part.rows if until is None else min(part.rows, until - begin)
+            if first < last:
                 table = part.table if part.table is not None else _read(part.path, columns)
-                pieces.append(table.slice(max(0, since)))
-            since -= part.rows
+                pieces.append(table.slice(first, last - first))
+            begin += part.rows
         return pa.concat_tables(pieces if columns is None else [piece.select(columns) for piece in pieces])
 
     def seal(self, start: int, stop: int) -> pa.Table:

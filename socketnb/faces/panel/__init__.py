@@ -3,19 +3,20 @@
 What travels, as custom messages (never as synced state, which would be saved in the notebook). Each names its session
 as `of`, by its place in the panel; `view` is the view of the panel that asked, and is answered.
 
-    page → kernel   {"ask": where, "seq": n, "talk": id}     rows: last, before, after, around, since
+    page → kernel   {"ask": where, "seq": n, "talk": id, "id": x}  rows: last, before, after, around, since
                     {"say": text, "id": x, "talk": id}       say something; the page's own number of it comes back
                     {"press": seq, "option": n}              press button n (from 0) of that trace
                     {"submit": seq, "option": n, "values"}   the same button of a form
                     {"date": seq, "values": […]}             answer a date picker, in ISO form
-                    {"act": verb, "fields": {…}, "id": x}    any other verb; files travel as buffers
+                    {"act": verb, "fields": {…}, "id": x}    any other verb; files travel as buffers; `seq`: of a form
                     {"do": verb}                             launch, reset: start over; reconnect
                     {"stop": true}                           wait no longer for what is running
                     {"inspect": turn}                        tell of the session, and of a turn (0: the latest)
                     {"find": words}                          which rows have these words
                     {"export": form}                         hand over the conversation: markdown, html or jsonl
     kernel → page   {"from": a, "to": b, "rows": […], "facts"}   what happened: the rows of traces a to b-1
-                    {"page": {"at", "rows", "older", "newer", "running"}, "where", "facts", "about"}
+                    {…, "rows": [], "many": true}                too much at once: ask for the last rows
+                    {"page": {"at", "rows", "grown", "older", "newer", "running"}, "where", "id", "facts", "about"}
                     {"turned": true}                             the session is another: ask anew
                     {"said": x, "turn": number}                  the turn of what a page has said
                     {"pressed": seq, "option": n}                which button it was; -1: the form itself
@@ -30,6 +31,7 @@ The live ranges [a, b) lie end to end, so a page that misses one sees it and ask
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from functools import partial
@@ -38,9 +40,10 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
+from IPython.core.getipython import get_ipython
 from IPython.display import display, publish_display_data, update_display
 
-from socketnb.faces.core import answer_at_once
+from socketnb.faces.comms import answer_at_once
 from socketnb.faces.panel.pane import Pane
 
 if TYPE_CHECKING:
@@ -48,11 +51,12 @@ if TYPE_CHECKING:
 
     from socketnb.session import Session
 
+log = logging.getLogger(__name__)
 HERE = Path(__file__).parent / "page"
 MODULES = ("dom.js", "forms.js", "items.js", "log.js", "composer.js", "inspector.js", "pane.js", "panel.js")
 """The page's modules, each importing only from those before it."""
-QUIET = 1.0
-"""Seconds without news after which the transcript for saved notebooks is brought up to date."""
+SOON = 1.0
+"""Seconds within which the transcript for saved notebooks is brought up to date."""
 
 
 def bundle() -> str:
@@ -72,14 +76,16 @@ class Panel(anywidget.AnyWidget):
 
     def __init__(self, *sessions: Session) -> None:
         super().__init__(_sessions=len(sessions))
-        self._panes = [self._pane(place, session) for place, session in enumerate(sessions)]
-        self._saving: threading.Timer | None = None
-        self._shown = False
         answer_at_once(self)
+        self._shell: Any = None  # where it is shown, if that can show the transcript anew
+        self._saving: threading.Timer | None = None
+        self._lock = threading.Lock()
+        self._display_id = f"socketnb-{self.model_id}"
+        self._panes = [self._pane(place, session) for place, session in enumerate(sessions)]
         self.on_msg(self._hear)
 
     def _pane(self, place: int, session: Session) -> Pane:
-        return Pane(session, partial(self._send_of, place))
+        return Pane(session, partial(self._send_of, place), self._changed)
 
     def turn_to(self, session: Session) -> None:
         """Show this session where the one of its name was shown."""
@@ -93,16 +99,16 @@ class Panel(anywidget.AnyWidget):
         """Remove the panel from every page."""
         for pane in self._panes:
             pane.close()
-        if self._saving:
-            self._saving.cancel()
+        if self._shell:
+            self._shell.events.unregister("post_run_cell", self._save_now)
+        with self._lock:
+            self._shell = None
+            if self._saving:
+                self._saving.cancel()
         super().close()
 
     def _send_of(self, place: int, message: dict[str, Any]) -> None:
         self.send({"of": place, **message})
-        if self._shown and "rows" in message and not (self._saving and self._saving.is_alive()):
-            self._saving = threading.Timer(QUIET, self._save)
-            self._saving.daemon = True
-            self._saving.start()
 
     def _hear(self, _: object, said: Any, buffers: Sequence[Any]) -> None:
         """Hand what a page asks to its session; on the main thread or on a subshell's."""
@@ -117,12 +123,11 @@ class Panel(anywidget.AnyWidget):
         data, metadata = self._repr_mimebundle_() or ({}, {})
         names = " and ".join(pane.session.name for pane in self._panes)
         publish_display_data({**data, "text/plain": f"Chat with {names}"}, metadata)
-        self._shown = True
         display(self._static(), raw=True, display_id=self._display_id)
-
-    @property
-    def _display_id(self) -> str:
-        return f"socketnb-{self.model_id}"
+        shell = get_ipython()
+        if shell and self._shell is None and getattr(shell, "kernel", None):  # a terminal would print it anew
+            self._shell = shell
+            shell.events.register("post_run_cell", self._save_now)
 
     def _static(self) -> dict[str, str]:
         both = [pane.static() for pane in self._panes]
@@ -132,5 +137,25 @@ class Panel(anywidget.AnyWidget):
             "text/plain": "\n\n".join(words for _, words in both),
         }
 
+    def _changed(self) -> None:
+        """Bring the transcript up to date, within moments."""
+        with self._lock:
+            if self._shell and not self._saving:
+                self._saving = threading.Timer(SOON, self._save)
+                self._saving.daemon = True
+                self._saving.start()
+
+    def _save_now(self, *_: object) -> None:
+        """Do so at the end of a cell: it may be the last."""
+        if self._saving:
+            self._saving.cancel()
+            self._save()
+
     def _save(self) -> None:
-        update_display(self._static(), raw=True, display_id=self._display_id)
+        with self._lock:
+            self._saving = None
+        if self._shell:
+            try:
+                update_display(self._static(), raw=True, display_id=self._display_id)
+            except Exception:  # a kernel that is going away
+                log.exception("the transcript beside a panel could not be brought up to date")

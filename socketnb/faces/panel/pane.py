@@ -4,65 +4,111 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from socketnb import dialects, render
+from socketnb.dialects import as_dict, message
 from socketnb.errors import ActionError, SocketnbError, unknown
 from socketnb.faces.panel import forms
-from socketnb.faces.panel.rows import Page, Story, Where, payload_of
+from socketnb.faces.panel.rows import Seen, Story, Where
 from socketnb.frames.files import jsonl
-from socketnb.records import CONTENT_KINDS
+from socketnb.records import CONTENT_KINDS, Custom, clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from socketnb.dialects import Message
     from socketnb.records import Trace
     from socketnb.session import Session
 
 log = logging.getLogger(__name__)
 ENDINGS = {"markdown": "md", "html": "html", "jsonl": "jsonl"}
+PAUSE = 0.03
+"""Seconds between two messages to the pages: a notebook server lets through so many in a second."""
+MOST = 300
+"""Traces that a page is told of as they come: where there are more at once, it asks for the last of them."""
 INSPECTED = 200
 """Traces that the inspector lists at most: the latest of the turn."""
 PAYLOAD = 4_000
 """Characters of a payload that the inspector shows."""
+WORDS = 200
+"""Characters that are looked for at most."""
 STATIC = 300
-"""Messages of the transcript that a saved notebook has."""
+"""Rows of the transcript that a saved notebook has."""
 
 
 class Pane:
-    """A session's side of a panel. `send` hands a message to every page."""
+    """A session's side of a panel. `send` hands a message to every page; `changed` is told that there is news."""
 
-    def __init__(self, session: Session, send: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, session: Session, send: Callable[[dict[str, Any]], None], changed: Callable[[], None] = lambda: None
+    ) -> None:
         self.session = session
         self._send = send
+        self._changed = changed
         self._dialect = dialects.get(session.platform)
+        self._lock = threading.RLock()  # news come on the background thread, and once from who closes the session
         self._story = Story(session)
+        self._asked = False  # a page is there
         self._told = self._story.end  # all traces before this number were handed out, or are to be asked for
+        self._pending: list[Seen] = []  # what is to be handed out when the pause is over
+        self._pausing = False
         self._facts = self._facts_now()
+        self._pressed: set[int] = set()
         self._files: tempfile.TemporaryDirectory[str] | None = None
         self._stop_listening = session.follow(self.tell)
+        self.tell([])
 
     def close(self) -> None:
         """Hear no more, and forget the files that were handed over."""
         self._stop_listening()
+        with self._lock:
+            self._asked = False
         if self._files:
             self._files.cleanup()
 
     # What the page is told
 
     def tell(self, burst: Sequence[Trace]) -> None:
-        """Hand what came to the pages; called on the background thread."""
-        end = self._story.end
-        if burst and burst[0].seq > end:  # what came while this was being made
-            burst = [*self.session.traces(end, burst[0].seq - end), *burst]
-        rows = self._story.take([trace for trace in burst if trace.seq >= end])
+        """Hand what came to the pages, at once or after a pause; called on the background thread."""
+        with self._lock:
+            end = self._story.end
+            if burst and burst[0].seq > end:  # what came while this was being made
+                burst = [*self.session.traces(end, burst[0].seq - end), *burst]
+            seen = self._story.take([trace for trace in burst if trace.seq >= end])
+            if not self._asked:
+                self._story.pass_over(seen)
+                self._told = self._story.end
+            else:
+                self._pending += seen
+                if not self._pausing:
+                    self._hand_out()
+        self._changed()
+
+    def _hand_out(self) -> None:
+        seen, self._pending = self._pending, []
         facts, self._facts = self._facts, self._facts_now()
-        if rows or facts != self._facts:
+        news: dict[str, Any] = {"facts": self._facts} if facts != self._facts else {}
+        if len(seen) > MOST:
+            self._story.pass_over(seen)
+            rows, news["many"] = [], True
+        else:
+            rows = self._story.live(seen)
+        if rows or news:
             since, self._told = self._told, self._story.end
-            news = {"facts": self._facts} if facts != self._facts else {}
-            self._send({"from": since, "to": self._story.end, "rows": rows, **news})
+            self._send({"from": since, "to": self._told, "rows": rows, **news})
+            self._pausing = True
+            self.session.later(PAUSE, self._go_on)
+
+    def _go_on(self) -> None:
+        with self._lock:
+            self._pausing = False
+            if self._asked:
+                self._hand_out()
 
     def _facts_now(self) -> dict[str, Any]:
         """Return what may change: the state, and the conversations where there can be several."""
@@ -95,29 +141,37 @@ class Pane:
             self._send({"problem": str(error), "asked": _asked(said)})
         except Exception as error:
             log.exception("the panel of %r failed", self.session.name)
-            self._send({"problem": f"{type(error).__name__}: {error}", "asked": _asked(said)})
+            self._send({"problem": f"this failed: {type(error).__name__}", "asked": _asked(said)})
 
     def _do(self, said: dict[str, Any], buffers: Sequence[Any]) -> None:
-        session, talk = self.session, said.get("talk")
-        if isinstance(talk, str) and said.keys() & {"say", "press", "submit", "date", "act"}:
-            _ = session.conversation(talk) if talk else session.new_conversation()
+        session = self.session
+        talk = said.get("talk") if isinstance(said.get("talk"), str) else None
         match said:
-            case {"ask": str(where), "view": view} if where in get_args(Where):
-                page = self._page(cast("Where", where), said.get("seq", 0), talk if isinstance(talk, str) else None)
-                self._send({"page": page, "view": view, "where": where, "facts": self._facts, "about": self._about()})
+            case {"ask": str(where), "seq": int(seq), "view": view} if where in get_args(Where):
+                page = self._page(cast("Where", where), seq, talk)
+                about = {"facts": self._facts, "about": self._about()}
+                self._send({"page": page, "view": view, "where": where, "id": said.get("id"), **about})
             case {"say": str(text)} if text.strip():
-                self._send({"said": said.get("id"), "turn": session.send(text).number})
+                turn = session.send(text, conversation=talk)
+                self._send({"said": said.get("id"), "turn": turn.number})
             case {"press": int(seq), "option": int(option)}:
-                self._press(seq, option)
+                label = self._option(seq, option)
+                self._once(seq, option, "press", talk, choice=label)
             case {"submit": int(seq), "option": int(option), "values": dict(values)}:
-                self._submit(seq, option, values)
+                title = self._option(seq, option).label
+                self._once(seq, option, "submit", talk, values=values, title=title)
             case {"date": int(seq), "values": list(values)}:
-                words = forms.date_words(payload_of(session, seq)[1], [str(value) for value in values])
-                session.start("date", date=words)
-                self._send({"pressed": seq, "option": -1})
+                shown = self._message(seq)
+                if not shown or shown.trace.kind != "date_picker" or not isinstance(shown.content, Custom):
+                    raise ActionError("there is no date picker here; nothing was sent")
+                words = forms.date_words(as_dict(shown.content.payload), [str(value) for value in values])
+                self._once(seq, -1, "date", talk, date=words)
             case {"act": str(verb), "fields": dict(fields)}:
-                self._act(verb, fields, buffers)
+                self._act(verb, fields, buffers, talk)
                 self._send({"acted": said.get("id")})
+                if isinstance(seq := said.get("seq"), int):
+                    self._pressed.add(seq)
+                    self._send({"pressed": seq, "option": -1})
             case {"do": "reset" | "launch" as verb}:
                 session.start(verb)
             case {"do": "reconnect"}:
@@ -125,44 +179,65 @@ class Pane:
             case {"stop": True}:
                 for turn in reversed(session.running):
                     turn.cancel()
-            case {"inspect": int(turn), "view": view}:
-                self._send({"inspected": self._inspected(turn or self._story.turn), "view": view})
+            case {"inspect": int(number), "view": view}:
+                self._send({"inspected": self._inspected(number or self._story.turn), "view": view})
             case {"find": str(words), "view": view} if words:
-                self._send({"found": self._story.find(words), "words": words, "view": view})
+                found = self._story.find(clean(words[:WORDS]), talk)
+                self._send({"found": found, "words": words, "view": view})
             case {"export": "markdown" | "html" | "jsonl" as form, "view": view}:
                 self._send({"file": f"{session.name}.{ENDINGS[form]}", "content": self._exported(form), "view": view})
 
     def _page(self, where: Where, seq: int, talk: str | None) -> dict[str, Any]:
-        page: Page = self._story.page(where, int(seq), talk)
+        with self._lock:
+            self._asked = True
+            self._facts = self._facts_now()
+        if talk == "":  # a conversation that has not begun
+            end = self._story.end
+            return {"at": (end, end), "rows": [], "grown": [], "older": False, "newer": False, "running": []}
+        page = self._story.page(where, seq, talk)
+        for row in page["rows"]:
+            if "form" in row:  # it stays open, whatever else is said
+                row["spent"] = row["seq"] in self._pressed
         return {**page, "running": list(self._story.running)}
 
-    def _press(self, seq: int, option: int) -> None:
-        options = shown.choices if (shown := payload_of(self.session, seq)[0]) else ()
+    def _message(self, seq: int) -> Message | None:
+        trace = next(iter(self.session.traces(seq, 1)), None) if seq >= self.session.first else None
+        return message(trace) if trace and trace.seq == seq else None
+
+    def _option(self, seq: int, option: int) -> Any:
+        options = shown.choices if (shown := self._message(seq)) else ()
         if not 0 <= option < len(options):
             raise ActionError("there is no button here; nothing was sent")
-        self.session.start("press", choice=options[option])
+        return options[option]
+
+    def _once(self, seq: int, option: int, verb: str, talk: str | None, **fields: Any) -> None:
+        """Press a button, or a form's: once, though two views may press it."""
+        if seq not in self._pressed:
+            self.session.start(verb, conversation=talk, **fields)
+            self._pressed.add(seq)
         self._send({"pressed": seq, "option": option})
 
-    def _submit(self, seq: int, option: int, values: dict[str, Any]) -> None:
-        options = shown.choices if (shown := payload_of(self.session, seq)[0]) else ()
-        if not 0 <= option < len(options):
-            raise ActionError("this form has no such button; nothing was sent")
-        self.session.start("submit", values=values, title=options[option].label)
-        self._send({"pressed": seq, "option": option})
-
-    def _act(self, verb: str, fields: dict[str, Any], buffers: Sequence[Any]) -> None:
+    def _act(self, verb: str, fields: dict[str, Any], buffers: Sequence[Any], talk: str | None) -> None:
         if verb not in list(self._dialect.VERBS):
             raise ActionError(unknown(f"{self.session.platform} verb", verb, self._dialect.VERBS))
         how = self._dialect.VERBS[verb]
-        paths = [field.name for field in how.fields if field.type is Path]
-        for name, content in zip([name for name in paths if fields.get(name)], buffers, strict=False):
-            fields = {**fields, name: self._file(str(fields[name]), bytes(content))}
-        self.session.start(verb, **forms.field_values(how, fields))
+        values = forms.field_values(verb, how, fields)
+        given = iter(buffers)
+        for field in how.fields:
+            if field.type is Path and field.name in values:
+                content = next(given, None)
+                if content is None:
+                    raise ActionError(f"{verb}: the file did not come with its name; nothing was sent")
+                values[field.name] = self._file(str(values[field.name]), bytes(content))
+        self.session.start(verb, conversation=talk, **values)
 
     def _file(self, name: str, content: bytes) -> str:
         """Keep a file that a page handed over where the platform can be given it; return its path."""
         self._files = self._files or tempfile.TemporaryDirectory(prefix="socketnb-")
-        path = Path(tempfile.mkdtemp(dir=self._files.name)) / (Path(name.replace("\\", "/")).name[-100:] or "file")
+        plain = re.sub(r"[\x00-\x1f\x7f/\\\\:]+", "/", clean(name)).rpartition("/")[2].strip(". ")
+        while len(plain.encode()) > 200:  # noqa: PLR2004 (what file systems take, with room)
+            plain = plain[1:]
+        path = Path(tempfile.mkdtemp(dir=self._files.name)) / (plain or "file")
         path.write_bytes(content)
         return str(path)
 
@@ -170,18 +245,18 @@ class Pane:
 
     def _inspected(self, turn: int) -> dict[str, Any]:
         """Return what the inspector shows: names and values of the session, and a turn's latest traces."""
-        session = self.session
-        begin, end = self._story.span(turn)
+        session, story = self.session, self._story
+        begin, end = story.span(turn)
         latest = session.traces(max(begin, end - INSPECTED), INSPECTED)
         traces = [trace for trace in latest if trace.turn in (turn, 0) and trace.seq < end]
         last = traces[-1] if traces else None
-        first = render.milliseconds(self._story.first_ms)
+        first = render.milliseconds(story.first_ms)
         about = {
             "conversation": last and last.conversation,
-            "link": last and f"{last.link} · {last.link - 1 or 'no'} reconnects",
-            "turns": f"{self._story.turn} · p50 {first}" if first else self._story.turn,
+            "reconnects": str(story.reconnects),
+            "turns": f"{story.turns} · p50 {first}" if first else story.turns,
             "recording": last and last.recording,
-            "traces": self._story.end - session.first,
+            "traces": story.end - session.first,
             **session.ids,
         }
         return {
@@ -202,11 +277,10 @@ class Pane:
         """Return the conversation's latest messages as HTML and as plain text, for where no kernel is."""
         begin = self._story.latest(STATIC)
         traces = self.session.traces(begin)
-        words, html = render.transcript_text(traces), render.transcript_html(traces, self.session.encoding)
-        left = (
-            f"… {begin - self.session.first} earlier traces are in the recording" if begin > self.session.first else ""
-        )
         head = f"{self.session.name}: {self._dialect.TITLE}, {self.session.state}"
+        left = f"… {begin - self.session.first:,} earlier traces" if begin > self.session.first else ""
+        html = render.transcript_tail(traces, self.session.encoding)
+        words = render.cut(render.transcript_text(traces), render.HEAVIEST)
         return (
             f"<div><strong>{head}</strong>{f'<div>{left}</div>' if left else ''}{html}</div>",
             "\n".join(filter(None, [head, left, words])),

@@ -9,6 +9,7 @@ export class Composer {
     this.node = make("footer", "snb-foot");
     this.input = make("textarea", "snb-input");
     this.input.rows = 1;
+    this.input.dir = "auto";
     this.input.addEventListener("keydown", (event) => this.key(event));
     this.input.addEventListener("input", () => this.grow());
     this.send = button("snb-send", "Send", () => this.submit());
@@ -21,10 +22,6 @@ export class Composer {
   name(words, closed) {
     this.input.placeholder = closed ? `${words} is closed` : `Message ${words}`;
     this.input.setAttribute("aria-label", `Message ${words}`);
-    this.close(closed);
-  }
-
-  close(closed = true) {
     this.input.disabled = this.send.disabled = closed;
   }
 

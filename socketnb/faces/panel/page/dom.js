@@ -48,7 +48,8 @@ export function button(className, label, act, picture) {
   return node;
 }
 
-export const isFind = (event) => (event.ctrlKey || event.metaKey) && event.key === "f";
+export const isFind = (event) =>
+  (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "f";
 
 // Plain keys are shortcuts of the notebook, which hears them first: by this attribute it lets them pass. Returns what
 // ends that.

@@ -22,6 +22,7 @@ function labelled(control, words, required) {
 function options(part) {
   const group = make("fieldset", "snb-field");
   if (part.label) group.append(make("legend", "", part.label));
+  if (part.label && part.required) group.firstChild.append(make("span", "snb-must", " *"));
   const chosen = (part.value ?? "").split(",");
   const boxes = part.options.map(([title, value]) => {
     const line = make("label", "snb-option");
@@ -61,6 +62,7 @@ function input(part) {
     box.type = "checkbox";
     box.checked = part.value === part.on;
     line.append(box, make("span", "", part.label));
+    if (part.required) line.append(make("span", "snb-must", "*"));
     return [line, () => (box.checked ? part.on : part.off), () => box.checked || box.focus()];
   }
   const control = make(part.lines ? "textarea" : "input");
@@ -69,9 +71,10 @@ function input(part) {
   control.value = part.value ?? "";
   if (part.placeholder) control.placeholder = part.placeholder;
   for (const limit of ["min", "max"]) if (part[limit]) control[limit] = part[limit];
+  if (part.longest) control.maxLength = part.longest;
   if (!part.label) control.setAttribute("aria-label", part.placeholder || part.id);
-  const full = () => (part.required ? Boolean(control.value.trim()) && control.reportValidity() : control.reportValidity());
-  return [labelled(control, part.label, part.required), () => control.value, () => full() || control.focus()];
+  const full = () => (!part.required || Boolean(control.value.trim())) && control.checkValidity();
+  return [labelled(control, part.label, part.required), () => control.value, () => full() || control.focus(), control];
 }
 
 function body(parts, inputs) {
@@ -95,8 +98,8 @@ function body(parts, inputs) {
       folded.append(make("summary", "", part.more), ...body(part.parts, inputs));
       nodes.push(folded);
     } else {
-      const [node, read, full] = input(part);
-      inputs.push({ part, read, full, node });
+      const [node, read, full, control] = input(part);
+      inputs.push({ part, read, full, control });
       nodes.push(node);
     }
   }
@@ -111,9 +114,12 @@ export function adaptive(parts) {
   const problem = make("div", "snb-problem");
   problem.setAttribute("role", "alert");
   const values = () => {
-    const missing = inputs.find(({ part, full }) => part.required && full() !== true);
-    problem.textContent = missing ? missing.part.error || `${missing.part.label || missing.part.id} is needed` : "";
-    if (missing) return undefined;
+    const wrong = inputs.find(({ part, full, control }) => (part.required || control) && full() !== true);
+    for (const { control } of inputs) control?.setAttribute("aria-invalid", String(control === wrong?.control));
+    const name = wrong?.part.label || wrong?.part.placeholder || wrong?.part.id;
+    const why = wrong?.control?.value ? `${name}: ${wrong.control.validationMessage}` : `${name} is needed`;
+    problem.textContent = wrong ? wrong.part.error || why : "";
+    if (wrong) return undefined;
     return Object.fromEntries(inputs.filter(({ part }) => part.id).map(({ part, read }) => [part.id, read()]));
   };
   return { form, values, problem };
@@ -131,11 +137,12 @@ export function date(about, submit) {
     if (about.max) picker.max = about.max;
     picker.value = about.value;
     picker.setAttribute("aria-label", words);
-    const line = labelled(picker, about.mode === "range" ? words : "", true);
+    const line = labelled(picker, about.mode === "range" ? words : "", about.mode !== "multiple");
     days.append(line);
     return picker;
   };
   const pickers = about.mode === "range" ? [control("From"), control("To")] : [control(about.label || "Date")];
+  if (about.mode === "range") pickers[0].addEventListener("change", () => (pickers[1].min = pickers[0].value || about.min));
   const row = make("div", "snb-actions");
   if (about.mode === "multiple") {
     row.append(button("snb-chip", "Another day", () => pickers.push(control("Another day"))));
@@ -207,17 +214,23 @@ export function verb(about, act, cancel) {
   const send = make("button", "snb-chip snb-main-chip", about.verb.replaceAll("_", " "));
   row.append(send, button("snb-chip", "Cancel", cancel));
   form.append(...fields.map(({ node }) => node), problem, row);
+  const tell = (words) => {
+    problem.textContent = words;
+    send.disabled = false;
+  };
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    send.disabled = true; // once is enough
+    problem.textContent = "";
     const values = {};
     const buffers = [];
     for (const { about: each, read, file } of fields) {
       if (read) {
         const value = read();
         if (value !== "" && value !== 0) values[each.name] = value;
-        else if (each.required) return void (problem.textContent = `${each.name.replaceAll("_", " ")} is needed`);
+        else if (each.required) return tell(`${each.name.replaceAll("_", " ")} is needed`);
       } else if (file()) {
-        if (file().size > MOST) return void (problem.textContent = "A file of at most 8 MB, please: say larger ones from Python");
+        if (file().size > MOST) return tell("A file of at most 8 MB, please: send larger ones from Python");
         values[each.name] = file().name;
         buffers.push(await file().arrayBuffer());
       }
@@ -225,5 +238,5 @@ export function verb(about, act, cancel) {
     act(values, buffers);
   });
   form.addEventListener("keydown", (event) => event.key === "Escape" && cancel());
-  return form;
+  return { node: form, tell };
 }

@@ -29,10 +29,9 @@ function timeline(traces) {
   return both;
 }
 
-function traceNode(trace, open) {
+function traceNode(trace) {
   const row = make("details", "snb-trace");
   row.dataset.seq = String(trace.seq);
-  row.open = open;
   const head = make("summary");
   const way = { in: "←", out: "→", local: "·" }[trace.direction];
   head.append(
@@ -42,9 +41,7 @@ function traceNode(trace, open) {
     make("span", "snb-what", trace.label || trace.event),
   );
   const payload = make("pre");
-  const fill = () => row.open && (payload.textContent ||= pretty(trace.payload));
-  row.addEventListener("toggle", fill);
-  fill();
+  row.addEventListener("toggle", () => (payload.textContent ||= pretty(trace.payload)));
   row.append(head, payload);
   return row;
 }
@@ -74,18 +71,23 @@ export class Inspector {
     }, 100);
   }
 
+  // What is shown already stays, and keeps the focus.
   show({ turn, session, traces }) {
-    const unfolded = new Set([...this.node.querySelectorAll("details[open]")].map((node) => node.dataset.seq));
+    if (turn !== this.shown) this.list = make("div", "snb-traces");
+    this.shown = turn;
     const facts = make("dl", "snb-facts");
     for (const [name, value] of session) {
       const told = make("dd", "", value);
       told.title = value;
       facts.append(make("dt", "", name.replaceAll("_", " ")), told);
     }
-    const list = make("div", "snb-traces");
-    for (const trace of traces) list.append(traceNode(trace, unfolded.has(String(trace.seq))));
+    const last = Number(this.list.lastChild?.dataset.seq ?? -1);
+    this.list.append(...traces.filter((trace) => trace.seq > last).map(traceNode));
     const head = make("h4", "", this.turn ? `Turn ${turn}` : "This turn");
-    this.node.replaceChildren(make("h4", "", "Session"), facts, head, timeline(traces), make("h4", "", "Traces"), list);
+    const above = make("div", "snb-above");
+    above.append(make("h4", "", "Session"), facts, head, timeline(traces), make("h4", "", "Traces"));
+    if (this.list.parentNode === this.node) this.node.firstChild.replaceWith(above);
+    else this.node.replaceChildren(above, this.list);
   }
 
   leave() {

@@ -21,7 +21,7 @@ function bubble(sender) {
 // A button of a message. `press` is told its number; all of a message's buttons carry the message's.
 function choice(row, option, className, press) {
   const chip = button(className, row.choices[option], () => press(option, chip));
-  chip.dataset.seq = String(row.seq);
+  chip.dir = "auto";
   chip.dataset.option = String(option);
   return chip;
 }
@@ -76,13 +76,21 @@ function formOf(row, acts) {
     return card.form;
   }
   if (row.form.date) return date(row.form.date, (values) => acts.date(row, values));
-  const rating = make("div", "snb-form");
+  const rating = make("form", "snb-form");
   const { group, value } = stars("How was it?");
   const comment = make("input");
   comment.placeholder = "A comment, if you like";
   comment.setAttribute("aria-label", "Comment");
-  const send = button("snb-chip snb-main-chip", "Rate", () => value() && acts.rate(row, value(), comment.value));
-  rating.append(group, comment, send);
+  const problem = make("div", "snb-problem");
+  problem.setAttribute("role", "alert");
+  const line = make("div", "snb-actions");
+  line.append(make("button", "snb-chip snb-main-chip", "Rate"));
+  rating.append(group, comment, problem, line);
+  rating.addEventListener("submit", (event) => {
+    event.preventDefault();
+    problem.textContent = value() ? "" : "Choose from one to five stars";
+    if (value()) acts.rate(row, value(), comment.value);
+  });
   return rating;
 }
 
@@ -91,14 +99,16 @@ function content(row, acts) {
   if (row.html !== undefined || row.stream !== undefined) {
     const [line, words] = bubble(row.sender);
     if (row.html !== undefined) words.innerHTML = row.html; // sanitised in the kernel
-    else words.classList.add("snb-streaming");
+    else {
+      words.classList.add("snb-streaming");
+      line.setAttribute("aria-busy", "true"); // it is read when it is whole
+    }
     if (row.delta && row.html === undefined) words.append(row.delta);
     nodes.push(line);
   }
   if (row.cards) nodes.push(cards(row, (option, chip) => acts.press(row, option, chip)));
   if (row.form) {
     const framed = make("div", "snb-framed");
-    framed.dataset.seq = String(row.seq);
     framed.append(formOf(row, acts));
     nodes.push(framed);
   } else {
@@ -126,6 +136,7 @@ export function item(row, acts) {
   }
   if (row.notice !== undefined) {
     const notice = make("div", "snb-notice", row.notice);
+    notice.dir = "auto";
     notice.dataset.kind = row.kind;
     node.append(notice);
   }
@@ -143,7 +154,21 @@ export function item(row, acts) {
     under.title = "Inspect this turn";
     node.append(under);
   }
+  if (row.spent) spend(node);
   return node.childElementCount ? node : undefined;
+}
+
+// The buttons of a message can be pressed no more; one of them was, by its words or its number.
+export function spend(node, words, option) {
+  const chips = [...node.querySelectorAll("[data-option]")];
+  const pressed = chips.find((chip) => (option === undefined ? chip.textContent === words : chip.dataset.option === option));
+  const used = node.querySelector(".snb-used");
+  for (const chip of chips) {
+    chip.disabled = true;
+    chip.classList.remove("snb-late");
+    if (pressed && (option !== undefined || !used)) chip.classList.toggle("snb-used", chip === pressed);
+  }
+  for (const form of node.querySelectorAll(".snb-framed")) form.inert = true;
 }
 
 // What was typed and is not seen yet stands pale below the rest.

@@ -2,10 +2,14 @@
 // The window is all that is shown of the traces from `first` to `next` - 1.
 
 import { button, make, soon } from "./dom.js";
-import { dots, item, pending } from "./items.js";
+import { dots, item, pending, spend } from "./items.js";
 
 const HELD = 300;
 const NEAR = 500; // pixels from an end at which more is fetched
+
+// Words that are looked for are marked by the browser, without touching what was said: one set of marks for the page.
+const MARKS = typeof Highlight === "undefined" ? undefined : new Highlight();
+if (MARKS) CSS.highlights.set("snb-found", MARKS);
 
 export class Log {
   constructor(acts) {
@@ -19,14 +23,16 @@ export class Log {
     this.dots = dots();
     this.empty = make("div", "snb-empty", "Nothing was said yet.");
     this.node.append(this.empty, this.rows, this.tail);
-    this.down = button("snb-down", "Newest messages", () => this.acts.fetch("last"), "down");
+    this.down = button("snb-down", "Newest messages", () => this.newest(), "down");
     this.down.hidden = true;
     this.tools = make("div", "snb-tools");
+    this.tools.hidden = true;
+    this.marks = [];
     this.node.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.node.addEventListener("keydown", (event) => this.key(event));
     this.node.addEventListener("pointerover", (event) => this.point(event.target.closest?.(".snb-item")));
     this.node.addEventListener("focusin", (event) => this.point(event.target.closest(".snb-item")));
-    this.node.addEventListener("pointerleave", () => this.tools.remove());
+    this.node.addEventListener("error", (event) => this.broken(event.target), true);
     this.sized = new ResizeObserver(() => this.held && this.bottom()); // pictures come late, and panels are resized
     for (const part of [this.node, this.rows, this.tail]) this.sized.observe(part);
     this.clear();
@@ -39,6 +45,14 @@ export class Log {
     this.held = true; // at the end, and to stay there
     this.streams = new Map(); // number of its first piece → the bubble it grows in
     this.rows.replaceChildren();
+    this.tail.replaceChildren();
+    this.empty.hidden = false;
+    this.tools.hidden = true;
+  }
+
+  leave() {
+    this.sized.disconnect();
+    this.mark("");
   }
 
   // Pages of rows, as asked for
@@ -50,10 +64,11 @@ export class Log {
     else if (where === "after" || (where === "since" && at[0] <= this.next)) {
       for (const row of grown) {
         const node = this.made(row);
-        if (node) this.rows.querySelector(`.snb-item[data-seq="${row.seq}"]`)?.replaceWith(node);
+        if (node) this.item(row.seq)?.replaceWith(node);
       }
-      this.append(rows.filter((row) => row.seq >= this.next));
+      this.append(rows);
       [this.next, this.newer] = [Math.max(this.next, at[1]), newer];
+      if (where === "after") this.trimTop();
     } else {
       this.clear();
       [[this.first, this.next], this.older, this.newer] = [at, older, newer];
@@ -61,20 +76,28 @@ export class Log {
       if (where === "around") this.seek(around);
       else this.bottom();
     }
+    if (this.held) this.bottom();
     soon(() => this.node.removeAttribute("aria-busy"));
     this.scrolled();
   }
 
   prepend(at, rows, older) {
     const below = this.node.scrollHeight - this.node.scrollTop;
-    const known = new Set([...this.rows.children].map((node) => node.dataset.seq));
-    const nodes = rows.map((row) => this.made(row)).filter((node) => node && !known.has(node.dataset.seq));
+    const [open, nodes] = [[], []];
+    for (const row of rows) {
+      const node = this.made(row);
+      if (!node) continue;
+      if (row.text !== undefined) for (const offer of open.splice(0)) spend(offer, row.text);
+      if (row.choices && !row.form) open.push(node);
+      nodes.push(node);
+    }
     this.rows.prepend(...nodes);
     [this.first, this.older] = [at[0], older];
-    this.node.scrollTop = this.node.scrollHeight - below;
+    this.scrollTo(this.node.scrollHeight - below);
     this.held = false;
     while (this.rows.childElementCount > HELD) {
       this.next = Number(this.rows.lastChild.dataset.seq);
+      this.streams.delete(this.next);
       this.rows.lastChild.remove();
       this.newer = true;
     }
@@ -82,17 +105,25 @@ export class Log {
 
   append(rows) {
     for (const row of rows) {
+      if (row.seq < this.next && row.stream === undefined) continue; // it is here already
+      if (row.text !== undefined) this.spendAll(row.text);
       if (row.stream !== undefined && this.grow(row)) continue;
       const node = this.made(row);
       if (node) this.rows.append(node);
     }
     this.empty.hidden = this.rows.childElementCount > 0;
+  }
+
+  trimTop() {
     if (this.rows.childElementCount <= HELD) return;
     const below = this.node.scrollHeight - this.node.scrollTop;
-    while (this.rows.childElementCount > HELD) this.rows.firstChild.remove();
+    while (this.rows.childElementCount > HELD) {
+      this.streams.delete(Number(this.rows.firstChild.dataset.seq));
+      this.rows.firstChild.remove();
+    }
     this.first = Number(this.rows.firstChild.dataset.seq);
     this.older = true;
-    this.node.scrollTop = this.node.scrollHeight - below;
+    this.scrollTo(this.node.scrollHeight - below);
   }
 
   made(row) {
@@ -103,25 +134,37 @@ export class Log {
     return node;
   }
 
+  item(seq) {
+    return this.rows.querySelector(`.snb-item[data-seq="${seq}"]`);
+  }
+
   // A piece of a streamed message goes to the end of its bubble; the whole, formatted, takes its place.
   grow(row) {
     if (row.stream < this.first) return true; // its bubble is no longer in the page
     const bubble = this.streams.get(row.stream);
-    if (!bubble) return !row.delta && row.html === undefined;
+    if (!bubble) return row.seq < this.next || (!row.delta && row.html === undefined);
+    if (row.seq < this.next) return true;
     if (row.delta) bubble.append(row.delta);
     if (row.html !== undefined) {
       bubble.innerHTML = row.html; // sanitised in the kernel
       bubble.classList.remove("snb-streaming");
+      bubble.closest(".snb-row").removeAttribute("aria-busy");
       this.streams.delete(row.stream);
     }
     return true;
   }
 
-  // What happens now
-
+  // What happens now. Who reads what is older, and holds as many rows as may be, is left where they are.
   live(rows, to) {
-    this.append(rows.filter((row) => row.seq >= this.next));
-    this.next = Math.max(this.next, to);
+    if (this.newer || (!this.held && this.rows.childElementCount + rows.length > HELD)) {
+      this.newer ||= rows.length > 0;
+      if (!this.newer) this.next = Math.max(this.next, to);
+    } else {
+      this.append(rows);
+      this.next = Math.max(this.next, to);
+      this.trimTop();
+      if (this.held) this.bottom();
+    }
     if (!this.held && rows.length) this.down.hidden = false;
   }
 
@@ -139,47 +182,39 @@ export class Log {
     if (!this.dots.node.isConnected) this.tail.prepend(this.dots.node);
   }
 
+  // What went wrong stands where it happened, and is no row of the conversation.
   tell(problem) {
     const notice = make("div", "snb-notice", problem);
     notice.dataset.kind = "error";
     notice.setAttribute("role", "alert");
+    for (const other of this.tail.querySelectorAll(".snb-notice")) other.remove();
     this.tail.append(notice);
     this.bottom();
-    return notice;
   }
 
   // Buttons are spent once one of theirs was pressed, or something else was said.
 
   spend(seq, option) {
-    for (const node of this.buttons(seq)) {
-      node.disabled = true;
-      node.classList.remove("snb-late");
-      node.classList.toggle("snb-used", node.dataset.option === String(option));
-    }
-    for (const form of this.rows.querySelectorAll(`.snb-framed[data-seq="${seq}"]`)) form.inert = true;
+    const node = this.item(seq);
+    if (node) spend(node, undefined, String(option));
   }
 
   spendAll(words) {
-    const open = [...this.rows.querySelectorAll(".snb-chip:enabled, .snb-choice:enabled")];
-    const latest = open.at(-1)?.dataset.seq;
+    for (const notice of this.tail.querySelectorAll(".snb-notice")) notice.remove();
+    const open = [...this.rows.querySelectorAll(".snb-item:has(.snb-chip:enabled, .snb-choice:enabled)")];
     for (const node of open) {
-      node.disabled = true;
-      const same = node.dataset.seq === latest && node.textContent === words;
-      if (same && !this.rows.querySelector(`.snb-used[data-seq="${latest}"]`)) node.classList.add("snb-used");
+      if (!node.querySelector(".snb-framed")) spend(node, node === open.at(-1) ? words : undefined);
     }
-    for (const form of this.rows.querySelectorAll(".snb-framed")) form.inert = true;
   }
 
   restore(seq, enabled) {
-    for (const node of this.buttons(seq)) {
-      node.disabled = !enabled;
-      node.classList.remove("snb-used", "snb-late");
+    const node = this.item(seq);
+    if (!node || !enabled) return;
+    for (const chip of node.querySelectorAll("[data-option]")) {
+      chip.disabled = false;
+      chip.classList.remove("snb-used", "snb-late");
     }
-    for (const form of this.rows.querySelectorAll(`.snb-framed[data-seq="${seq}"]`)) form.inert = !enabled;
-  }
-
-  buttons(seq) {
-    return this.rows.querySelectorAll(`[data-seq="${seq}"]:is(.snb-chip, .snb-choice)`);
+    for (const form of node.querySelectorAll(".snb-framed")) form.inert = false;
   }
 
   // Scrolling
@@ -187,8 +222,8 @@ export class Log {
   scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.node;
     const left = scrollHeight - scrollTop - clientHeight;
-    if (left < 60) this.held = !this.newer;
-    else if (scrollTop < this.top) this.held = false; // up, and by hand: growing does not scroll
+    if (scrollTop < this.top) this.held = false; // up, and by hand: growing does not scroll
+    else if (left < 20) this.held = !this.newer;
     this.top = scrollTop;
     this.down.hidden = left < 200 && !this.newer;
     if (this.fetching) return;
@@ -201,27 +236,40 @@ export class Log {
     this.acts.fetch(where, seq);
   }
 
+  newest() {
+    if (this.newer) this.acts.fetch("last");
+    else this.bottom();
+  }
+
   bottom() {
-    this.node.scrollTop = this.node.scrollHeight;
-    this.top = this.node.scrollTop;
+    this.scrollTo(this.node.scrollHeight);
     this.held = !this.newer;
+  }
+
+  scrollTo(top) {
+    this.node.scrollTop = top;
+    this.top = this.node.scrollTop;
   }
 
   // Bring a row into sight; whether it is here.
   seek(seq) {
-    const node = this.rows.querySelector(`.snb-item[data-seq="${seq}"]`);
+    this.unseek();
+    const node = this.item(seq);
     if (!node) return false;
     this.held = false;
     node.scrollIntoView({ block: "center" });
-    for (const other of this.rows.querySelectorAll(".snb-found")) other.classList.remove("snb-found");
+    this.top = this.node.scrollTop;
     node.classList.add("snb-found");
     return true;
   }
 
-  // Words that were looked for are marked by the browser, without touching what was said.
+  unseek() {
+    for (const other of this.rows.querySelectorAll(".snb-found")) other.classList.remove("snb-found");
+  }
+
   mark(words) {
-    if (!CSS.highlights) return;
-    const ranges = [];
+    for (const range of this.marks) MARKS?.delete(range);
+    this.marks = [];
     const walk = document.createTreeWalker(this.rows, NodeFilter.SHOW_TEXT);
     const wanted = words.toLowerCase();
     while (wanted && walk.nextNode()) {
@@ -231,10 +279,16 @@ export class Log {
         const range = document.createRange();
         range.setStart(walk.currentNode, at);
         range.setEnd(walk.currentNode, at + wanted.length);
-        ranges.push(range);
+        this.marks.push(range);
       }
     }
-    CSS.highlights.set("snb-found", new Highlight(...ranges));
+    for (const range of this.marks) MARKS?.add(range);
+  }
+
+  // A picture that cannot be had says what it was.
+  broken(node) {
+    if (node.localName !== "img") return;
+    node.replaceWith(make("span", "snb-broken", node.alt || "a picture that cannot be had"));
   }
 
   // What can be done with a message: the pointer or the arrow keys choose it.
@@ -252,9 +306,11 @@ export class Log {
   }
 
   point(node) {
-    if (!node?.dataset.sender || this.tools.parentNode === node) return;
+    const line = node?.querySelector(".snb-row");
+    if (!line || this.tools.parentNode === line) return;
     const words = () => [...node.querySelectorAll(".snb-bubble, .snb-card")].map((part) => part.innerText).join("\n");
     const mine = node.dataset.verb === "text";
+    this.tools.hidden = false;
     this.tools.replaceChildren(button("snb-tool", "Copy", () => this.acts.copy(words()), "copy"));
     if (mine) {
       this.tools.append(
@@ -262,6 +318,8 @@ export class Log {
         button("snb-tool", "Send again", () => this.acts.again(words()), "again"),
       );
     }
-    node.append(this.tools);
+    this.node.setAttribute("aria-busy", "true"); // these are no news
+    line.append(this.tools);
+    soon(() => this.node.removeAttribute("aria-busy"));
   }
 }

@@ -2,7 +2,6 @@
 
 import { button, duration, isFind, make, soon } from "./dom.js";
 import { verb } from "./forms.js";
-import { Composer } from "./composer.js";
 import { Inspector } from "./inspector.js";
 import { Log } from "./log.js";
 
@@ -10,9 +9,12 @@ const PATIENCE = 1500; // milliseconds after which people are told that the kern
 const FORMATS = [["markdown", "Markdown"], ["html", "HTML"], ["jsonl", "JSON lines"]];
 
 export class Pane {
-  constructor(send, alone) {
+  // `composer` is this pane's own, or one that several share; `changed` is told when it begins or ends to wait.
+  constructor(send, composer, changed) {
     this.view = Math.random().toString(36).slice(2); // of this view, among those of the panel
-    this.emit = (message, buffers) => send({ ...message, view: this.view }, buffers);
+    this.post = send;
+    this.composer = composer;
+    this.changed = changed;
     this.running = new Set(); // turns that are not over
     this.waiting = new Map(); // what was said and is not seen yet: its number, later its turn → its node
     this.seen = new Set(); // turns that were seen lately
@@ -21,28 +23,27 @@ export class Pane {
     this.count = 0;
     this.about = { verbs: [] };
     this.facts = {};
-    this.build(alone);
+    this.build();
     this.fetch("last");
   }
 
-  build(alone) {
+  emit(message, buffers) {
+    if (!this.dead) this.post({ ...message, view: this.view }, buffers);
+  }
+
+  build() {
     this.node = make("section", "snb-panel");
     this.log = new Log({
       fetch: (where, seq) => this.fetch(where, seq),
-      press: (row, option, chip) => this.press({ press: row.seq, option }, chip),
-      submit: (row, option, values, chip) => this.press({ submit: row.seq, option, values }, chip),
-      date: (row, values) => this.press({ date: row.seq, values }),
-      rate: (row, rating, comment) => {
-        this.log.spend(row.seq, -1);
-        this.act("rate", { rating, ...(comment && { comment }) });
-      },
+      press: (row, option, chip) => this.press(row, { press: row.seq, option }, chip),
+      submit: (row, option, values, chip) => this.press(row, { submit: row.seq, option, values }, chip),
+      date: (row, values) => this.press(row, { date: row.seq, values }),
+      rate: (row, rating, comment) => this.act("rate", { rating, ...(comment && { comment }) }, [], row.seq),
       inspect: (turn) => this.inspect(true, turn),
       copy: (words) => this.copy(words),
       edit: (words) => this.composer.fill(words),
       again: (words) => this.say(words),
     });
-    this.composer = new Composer({ say: (text) => this.say(text), stop: () => this.emit({ stop: true }) });
-    this.composer.node.hidden = !alone;
     this.inspector = new Inspector((turn) => this.emit({ inspect: turn }));
     this.banner = make("div", "snb-banner");
     this.banner.hidden = true;
@@ -53,11 +54,13 @@ export class Pane {
     this.sheet.hidden = true;
     const main = make("div", "snb-main");
     const middle = make("div", "snb-middle");
-    middle.append(this.log.node, this.log.down);
+    this.status = make("div", "snb-toast");
+    this.status.setAttribute("role", "status");
+    middle.append(this.log.node, this.log.down, this.status);
     main.append(middle, this.inspector.node);
-    const below = make("div", "snb-below");
-    below.append(this.sheet, this.composer.node);
-    this.node.append(this.header(), main, below);
+    this.below = make("div", "snb-below");
+    this.below.append(this.sheet);
+    this.node.append(this.header(), main, this.below);
     this.node.addEventListener("keydown", (event) => {
       if (!isFind(event)) return;
       event.preventDefault();
@@ -80,7 +83,7 @@ export class Pane {
     const [more, verbs] = this.menu("More actions", "more", () =>
       this.about.verbs.map((about) => [about.verb.replaceAll("_", " "), () => this.fill(about), about.help]),
     );
-    this.fold = button("snb-tool", "Collapse", () => this.collapse(), "fold");
+    this.fold = button("snb-tool", "Collapse", () => this.collapse(!this.node.classList.contains("snb-folded")), "fold");
     this.fold.setAttribute("aria-expanded", "true");
     const line = make("div", "snb-title-line");
     line.append(this.dot, this.name, this.meta, make("span", "snb-gap"), find, save, formats, this.again, more, verbs);
@@ -95,6 +98,7 @@ export class Pane {
     list.setAttribute("role", "menu");
     list.hidden = true;
     const open = (wanted) => {
+      if (wanted) this.collapse(false);
       list.hidden = !wanted;
       opener.setAttribute("aria-expanded", String(wanted));
       if (!wanted) return;
@@ -132,8 +136,8 @@ export class Pane {
     return [opener, list];
   }
 
-  collapse() {
-    const folded = this.node.classList.toggle("snb-folded");
+  collapse(folded) {
+    this.node.classList.toggle("snb-folded", folded);
     this.fold.setAttribute("aria-expanded", String(!folded));
   }
 
@@ -170,8 +174,10 @@ export class Pane {
 
   search(wanted) {
     this.finder.hidden = !wanted;
-    if (wanted) this.query.select();
-    else {
+    if (wanted) {
+      this.collapse(false);
+      this.query.select();
+    } else {
       this.query.value = "";
       this.find();
       this.composer.input.focus();
@@ -182,7 +188,8 @@ export class Pane {
     this.found = [];
     this.hits.textContent = "";
     this.log.mark("");
-    if (this.query.value.trim()) this.emit({ find: this.query.value });
+    this.log.unseek();
+    if (this.query.value.trim()) this.emit({ find: this.query.value, ...(this.talk && { talk: this.talk }) });
   }
 
   foundThese({ found, words }) {
@@ -206,6 +213,8 @@ export class Pane {
   // What the user does
 
   say(text) {
+    if (this.facts.state === "closed") return;
+    if (this.log.newer) this.fetch("last");
     const id = `${this.view}-${this.count++}`;
     this.waiting.set(id, this.log.wait(text));
     this.late(id, () => this.waiting.get(id)?.classList.add("snb-late"));
@@ -218,35 +227,45 @@ export class Pane {
     return this.talk === undefined ? {} : { talk: this.talk };
   }
 
-  press(message, chip) {
-    const seq = message.press ?? message.submit ?? message.date;
+  // What is pressed is said in its own conversation.
+  press(row, message, chip) {
     if (this.node.contains(document.activeElement)) this.composer.input.focus();
-    this.log.spend(seq, message.option ?? -1);
-    this.late(`press-${seq}`, () => chip?.classList.add("snb-late"));
-    this.emit({ ...message, ...this.where() });
+    this.log.spend(row.seq, message.option ?? -1);
+    this.late(`press-${row.seq}`, () => chip?.classList.add("snb-late"));
+    this.emit({ ...message, ...(row.talk ? { talk: row.talk } : this.where()) });
+    if (this.log.newer) this.fetch("last");
   }
 
-  act(name, fields, buffers) {
+  act(name, fields, buffers, seq) {
     const id = `${this.view}-${this.count++}`;
     this.late(id, () => this.toast("The kernel is busy: this is done as soon as it can be."));
-    this.emit({ act: name, fields, id, ...this.where() }, buffers);
+    this.emit({ act: name, fields, id, seq, ...this.where() }, buffers);
+    if (this.log.newer) this.fetch("last");
+    return id;
   }
 
   // A verb that needs something is asked for it in a sheet above the input.
   fill(about) {
     if (!about.fields.length) return this.act(about.verb, {});
-    const close = () => {
-      this.sheet.hidden = true;
-      this.sheet.replaceChildren();
-      this.composer.input.focus();
+    const act = (fields, buffers) => {
+      this.filling = this.act(about.verb, fields, buffers);
     };
-    const done = (fields, buffers) => {
-      close();
-      this.act(about.verb, fields, buffers);
-    };
-    this.sheet.replaceChildren(verb(about, done, close));
+    this.form = verb(about, act, () => this.leaveSheet());
+    this.sheet.replaceChildren(this.form.node);
     this.sheet.hidden = false;
     this.sheet.querySelector("input, textarea, select")?.focus();
+  }
+
+  leaveSheet() {
+    this.filling = this.form = undefined;
+    this.sheet.hidden = true;
+    this.sheet.replaceChildren();
+    this.composer.input.focus();
+  }
+
+  acted({ acted }) {
+    this.answered(acted);
+    if (acted === this.filling) this.leaveSheet();
   }
 
   async copy(words) {
@@ -260,10 +279,9 @@ export class Pane {
 
   // A word on what happened, for a moment.
   toast(words) {
-    const bubble = make("div", "snb-toast", words);
-    bubble.setAttribute("role", "status");
-    this.log.node.after(bubble);
-    setTimeout(() => bubble.remove(), 2500);
+    this.status.textContent = words;
+    clearTimeout(this.toasting);
+    this.toasting = setTimeout(() => (this.status.textContent = ""), 2500);
   }
 
   // Where the kernel does not answer at once it is busy, or gone: what was asked waits visibly, and is not lost.
@@ -279,8 +297,12 @@ export class Pane {
   fetch(where, seq = 0) {
     if (where === "last" || where === "around") this.goal = seq;
     this.answered("fetch");
-    this.late("fetch", () => this.gone("The kernel does not answer: it is busy, or gone."));
-    this.emit({ ask: where, seq, ...(this.talk && { talk: this.talk }) });
+    this.late("fetch", () => {
+      this.log.fetching = false;
+      this.gone("The kernel does not answer: it is busy, or gone.", "Try again", () => this.fetch(where, seq));
+    });
+    this.wanted = ++this.count; // an answer to what was asked before is not wanted any more
+    this.emit({ ask: where, seq, id: this.wanted, ...this.where() });
   }
 
   // What comes
@@ -290,12 +312,12 @@ export class Pane {
     if (message.rows) {
       this.news.push(message);
       if (this.news.length === 1) soon(() => this.draw());
-    } else if (message.page) this.page(message);
+    } else if (message.page) message.id === this.wanted && this.page(message);
     else if (message.problem) this.problem(message);
     else if (message.turned) this.turned();
     else if (message.said !== undefined) this.landed(message);
     else if (message.pressed !== undefined) this.spent(message);
-    else if (message.acted !== undefined) this.answered(message.acted);
+    else if (message.acted !== undefined) this.acted(message);
     else if (message.inspected) this.inspector.show(message.inspected);
     else if (message.found) this.foundThese(message);
     else if (message.file) this.download(message);
@@ -305,20 +327,27 @@ export class Pane {
   draw() {
     const [burst, rows] = [this.news, []];
     this.news = [];
+    let { next } = this.log;
     for (const message of burst) {
       if (message.facts) this.facts = message.facts;
       this.known = Math.max(this.known ?? 0, message.to);
-      if (this.log.newer || this.log.next === undefined) continue; // it looks at what is older
-      if (message.from > this.log.next && !rows.length) return this.fetch("since", this.log.next);
-      rows.push(...message.rows.filter((row) => this.isHere(row)));
-      this.begun(message.rows);
-      this.log.live(rows.splice(0), message.to);
+      const here = message.rows.filter((row) => this.isHere(row));
+      this.begun(here);
+      if (message.from > next || message.many) continue; // something was missed: it is asked for below
+      rows.push(...here);
+      next = Math.max(next, message.to);
     }
+    this.log.live(rows, next);
+    if (!this.log.newer && next < this.known && this.answeredAll()) this.fetch("since", next);
     this.fresh();
   }
 
+  answeredAll() {
+    return !this.asked.has("fetch");
+  }
+
   isHere(row) {
-    return !this.talk || !row.talk || row.talk === this.talk;
+    return this.talk === undefined || !row.talk || row.talk === this.talk;
   }
 
   page({ page, where, facts, about }) {
@@ -331,7 +360,6 @@ export class Pane {
       this.settle(row);
       if (row.first !== undefined) this.latency = row.first;
     }
-    if (where === "around") this.log.mark(this.query.value);
     if (!this.log.newer && this.log.next < (this.known ?? 0)) this.fetch("since", this.log.next);
     this.fresh();
   }
@@ -339,10 +367,7 @@ export class Pane {
   // Turns begin and end, and what was typed is seen.
   begun(rows) {
     for (const row of rows) {
-      if (row.text !== undefined) {
-        this.running.add(row.turn);
-        this.log.spendAll(row.text);
-      }
+      if (row.text !== undefined) this.running.add(row.turn);
       if (row.typing !== undefined) this.typist = row.typing ? row.sender : undefined;
       else if (row.sender === "bot" || row.sender === "agent") [this.typist, this.speaker] = [undefined, row.sender];
       if (row.done !== undefined) this.running.delete(row.turn);
@@ -361,6 +386,7 @@ export class Pane {
   fresh() {
     const { name, platform, restart, verbs } = this.about;
     const { state } = this.facts;
+    if (!name) return; // nothing is known yet
     const closed = state === "closed";
     this.name.textContent = name;
     this.meta.textContent = [platform, state, this.latency && `first reply ${duration(this.latency)}`].filter(Boolean).join(" · ");
@@ -369,20 +395,28 @@ export class Pane {
     this.again.hidden = !restart;
     this.again.disabled = closed;
     this.node.classList.toggle("snb-has-verbs", Boolean(verbs.length) && !closed);
-    this.composer.name(name, closed);
+    this.log.node.setAttribute("aria-label", `Conversation with ${name}`);
     if (closed) this.log.spendAll();
+    this.changed(this);
+    if (this.query.value) this.log.mark(this.query.value);
     const typing = this.running.size ? (this.typist ?? this.speaker ?? "bot") : this.typist && (this.speaker ?? this.typist);
     this.log.typing(!closed && !this.log.newer && typing);
     this.stopping();
     this.tabs();
+    if (this.dead) return;
     if (state === "lost") this.gone("The connection is lost.", "Reconnect", () => this.emit({ do: "reconnect" }));
     else if (closed) this.gone(`This session is closed. Connect again as "${name}" and it goes on here.`);
+    else if (this.over) this.gone("A conversation was closed.", "Rate it", () => this.rate());
     else this.gone("");
     this.inspector.refresh();
   }
 
+  get waits() {
+    return Boolean(this.running.size || this.waiting.size);
+  }
+
   stopping() {
-    this.composer.stop.hidden = !this.running.size && !this.waiting.size;
+    this.changed(this);
   }
 
   // Several conversations, where the platform has them
@@ -392,9 +426,13 @@ export class Pane {
     this.talks.hidden = this.about.talks < 2;
     if (this.talks.hidden) return;
     if (this.talk === "" && talks.length > this.talked) return this.turn(talks.at(-1).id); // the new one has begun
+    const told = JSON.stringify([talks, this.talk]);
+    if (told === this.tabbed) return; // they are as they were, and may have the focus
+    this.tabbed = told;
     this.review(talks);
     const tab = (label, id, about) => {
       const node = button("snb-talk", label, () => this.turn(id));
+      node.dir = "auto";
       node.setAttribute("aria-pressed", String(this.talk === id));
       if (about?.agent) node.prepend(make("span", "snb-agent-dot"));
       if (about?.unread) node.append(make("span", "snb-unread", String(about.unread)));
@@ -409,24 +447,25 @@ export class Pane {
   turn(id) {
     this.talk = id;
     this.talked = (this.facts.talks ?? []).length;
-    if (id === "") this.log.clear(this.known);
-    else this.fetch("last");
+    this.fetch("last");
     this.tabs();
     this.composer.input.focus();
   }
 
-  // One that has just been closed is asked about.
+  // One that has just been closed can be rated.
   review(talks) {
-    const over = talks.find(({ id, closed }) => closed && this.open?.has(id));
+    this.over = talks.find(({ id, closed }) => closed && this.open?.has(id))?.id ?? this.over;
     this.open = new Set(talks.filter(({ closed }) => !closed).map(({ id }) => id));
-    const about = this.about.verbs.find(({ verb: name }) => name === "review");
-    if (!over || !about || !this.sheet.hidden) return;
-    this.talk = over.id;
-    this.fill(about);
+  }
+
+  rate() {
+    this.turn(this.over);
+    this.over = undefined;
+    this.fill(this.about.verbs.find(({ verb: name }) => name === "review"));
   }
 
   turned() {
-    this.talk = this.latency = this.known = undefined;
+    this.talk = this.latency = this.known = this.over = this.tabbed = undefined;
     this.news = [];
     for (const node of this.waiting.values()) node.remove();
     this.waiting.clear();
@@ -459,30 +498,34 @@ export class Pane {
 
   problem({ problem, asked }) {
     this.answered(asked.id);
+    if (asked.id === this.filling && this.form) return this.form.tell(problem);
     this.unwait(asked.id);
     const seq = asked.press ?? asked.submit ?? asked.date;
     this.answered(`press-${seq}`);
     this.log.restore(seq, this.facts.state !== "closed");
-    if (asked.say && asked.id?.startsWith(this.view) && !this.composer.input.value) this.composer.fill(asked.say);
+    if (asked.view !== this.view) return;
+    if (asked.say && !this.composer.input.value) this.composer.fill(asked.say);
     this.log.tell(problem);
     this.stopping();
   }
 
   // A line across the top: what is wrong, and what can be done.
-  gone(words, label = "Try again", act = () => this.fetch("last")) {
+  gone(words, label, act) {
     if (this.banner.dataset.words === words) return;
     this.banner.dataset.words = words;
     this.banner.hidden = !words;
     this.banner.replaceChildren(make("span", "", words));
-    if (words && this.facts.state !== "closed") this.banner.append(button("snb-chip", label, act));
+    if (label) this.banner.append(button("snb-chip", label, act));
   }
 
   // The kernel has left. What is here stays to be read.
   cut() {
+    this.dead = true;
+    for (const key of [...this.asked.keys()]) this.answered(key);
     this.log.spendAll();
     this.log.typing(false);
-    const words = "The kernel has gone, and this conversation with it. Its recording stays: run the cell again to go on.";
-    this.gone(words, "Reconnect", () => this.fetch("last"));
+    this.gone("The kernel has gone, and this conversation with it. Its recording stays: run the cell again to reconnect.");
+    this.changed(this);
   }
 
   download({ file, content }) {
@@ -495,8 +538,9 @@ export class Pane {
 
   leave() {
     this.inspector.leave();
-    this.log.sized.disconnect();
+    this.log.leave();
     clearTimeout(this.finding);
+    clearTimeout(this.toasting);
     for (const key of [...this.asked.keys()]) this.answered(key);
   }
 }

@@ -5,33 +5,38 @@ import { Composer } from "./composer.js";
 import { Pane } from "./pane.js";
 
 function render({ model, el }) {
+  const panes = [];
   const total = model.get("_sessions");
-  const panes = Array.from({ length: total }, (_, of) => {
-    return new Pane((message, buffers) => model.send({ ...message, of }, undefined, buffers), total === 1);
+  const composer = new Composer({
+    say: (text) => panes.forEach((pane) => pane.say(text)),
+    stop: () => panes.forEach((pane) => pane.emit({ stop: true })),
   });
-  const hear = (message) => panes[message.of ?? 0]?.receive(message);
-  const composers = panes.map((pane) => pane.composer);
-  const cut = () => {
-    panes.forEach((pane) => pane.cut());
-    composers.forEach((composer) => composer.close());
+  const changed = () => {
+    const open = panes.filter((pane) => !pane.dead && pane.facts.state !== "closed");
+    const name = total === 1 ? panes[0]?.about.name : "all of them";
+    if (name) composer.name(name, !open.length);
+    composer.stop.hidden = !panes.some((pane) => pane.waits);
   };
-  model.on("msg:custom", hear);
-  model.on("comm_live_update", cut);
-  if (total === 1) el.replaceChildren(panes[0].node);
-  else {
+  for (let of = 0; of < total; of++) {
+    const send = (message, buffers) => model.send({ ...message, of }, undefined, buffers);
+    panes.push(new Pane(send, composer, changed));
+  }
+  if (total === 1) {
+    panes[0].below.append(composer.node);
+    el.replaceChildren(panes[0].node);
+  } else {
     const beside = make("section", "snb-beside");
+    beside.setAttribute("aria-label", "Chats side by side");
     const grid = make("div", "snb-grid");
     grid.append(...panes.map((pane) => pane.node));
-    const composer = new Composer({
-      say: (text) => panes.forEach((pane) => pane.say(text)),
-      stop: () => panes.forEach((pane) => pane.emit({ stop: true })),
-    });
-    composer.name("all of them", false);
-    composers.push(composer);
     beside.append(grid, composer.node);
     el.replaceChildren(beside);
   }
+  const hear = (message) => panes[message.of ?? 0]?.receive(message);
+  const cut = () => panes.forEach((pane) => pane.cut());
   const freeKeys = keepKeys(el);
+  model.on("msg:custom", hear);
+  model.on("comm_live_update", cut);
   return () => {
     freeKeys();
     model.off("msg:custom", hear);
