@@ -437,6 +437,92 @@ def test_a_long_conversation_is_scrolled_through_while_the_page_holds_little_of_
     assert page.page.evaluate(COUNT) <= 300
 
 
+SLOW = """import socketnb as snb, time
+flow = snb.Flow("slow")
+@flow.otherwise
+def many(turn):
+    for n in range(int(turn.text)):
+        turn.say(f"message {n} of {turn.text}")
+        time.sleep(0.005)
+bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow)
+bot.panel()"""
+
+
+def test_the_end_stays_in_sight_and_who_reads_what_is_older_is_left_there(lab: Any) -> None:
+    page = lab(SLOW, "bot.say('420');", "bot.say('60');")
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    panel.locator(".snb-input").wait_for()
+    page.run(1)
+    panel.get_by_text("message 419 of 420").wait_for()
+    log = panel.locator(".snb-log")
+    page.page.wait_for_function(
+        "(() => { const n = document.querySelector('.snb-log');"
+        "return n.scrollHeight - n.scrollTop - n.clientHeight < 5; })()"
+    )
+    log.evaluate("(node) => { node.scrollTop -= 2000; }")
+    page.page.wait_for_timeout(300)
+    seen = "() => document.elementFromPoint(...(({ x, y }) => [x + 80, y + 150])(document.querySelector('.snb-log')"
+    seen += ".getBoundingClientRect())).closest('.snb-item').dataset.seq"
+    before = page.page.evaluate(seen)
+    page.run(2)
+    panel.locator(".snb-down").wait_for()
+    page.page.wait_for_function("!document.querySelector('.snb-stop').checkVisibility()")
+    assert page.page.evaluate(seen) == before
+    panel.locator(".snb-down").click()
+    panel.get_by_text("message 59 of 60").wait_for()
+
+
+def test_what_is_said_while_older_messages_are_shown_is_seen(lab: Any) -> None:
+    page = lab(LONG)
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    panel.get_by_text("message 399 of two").wait_for()
+    panel.locator(".snb-input").press("Control+f")
+    panel.get_by_role("searchbox").fill("message 17 of one")
+    panel.get_by_text("1 of 1").wait_for()
+    panel.get_by_text("message 17 of one").wait_for()
+    say(panel, "three")
+    panel.get_by_text("message 399 of three").wait_for()
+    panel.locator(".snb-waiting").wait_for(state="detached")
+
+
+def test_spent_buttons_and_forms_stay_so_in_a_view_that_is_opened_later(lab: Any) -> None:
+    page = lab(COGNIGY, "bot.panel()")
+    page.run(0)
+    first = page.output(0).locator(".snb-panel")
+    say(first, "tour")
+    first.get_by_label("Your name").fill("Grace")
+    first.get_by_role("button", name="Sign up").click()
+    first.get_by_text("you are on our list").wait_for()
+    first.get_by_role("button", name="Track order").last.click()
+    first.get_by_text("What is your order number?").wait_for()
+    page.run(1)
+    second = page.output(1).locator(".snb-panel")
+    second.get_by_text("What is your order number?").wait_for()
+    assert second.locator(".snb-chip:enabled:not(.snb-date *)").count() == 0
+    assert first.locator(".snb-used").all_inner_texts() == ["Sign up", "Track order"]
+    assert second.locator(".snb-used").all_inner_texts() == ["Track order"]
+    assert second.locator(".snb-framed[inert]").count() == 1
+
+
+def test_what_is_wrong_in_a_form_is_said_there_and_nothing_typed_is_lost(lab: Any) -> None:
+    page = lab(COGNIGY)
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    panel.get_by_role("button", name="More actions").click()
+    panel.get_by_role("menuitem", name="data").click()
+    form = panel.locator(".snb-verb")
+    form.get_by_label("data").fill('{"a": 1')
+    form.get_by_role("button", name="data").click()
+    form.get_by_text("data is no JSON").wait_for()
+    form.get_by_label("data").press("End")
+    form.get_by_label("data").type("}")
+    form.get_by_role("button", name="data").click()
+    form.wait_for(state="detached")
+    panel.locator(".snb-under").wait_for()
+
+
 def test_words_are_found_in_all_of_the_conversation(lab: Any) -> None:
     page = lab(LONG)
     page.run(0)
@@ -548,6 +634,7 @@ bot.panel()""",
     panel.locator(".snb-user", has_text="4 quick and friendly").wait_for()
     panel.get_by_role("button", name="More actions").click()
     panel.get_by_role("menuitem", name="close").first.click()
+    panel.get_by_role("button", name="Rate it").click()
     panel.locator(".snb-verb", has_text="rate the conversation").wait_for()
 
 
@@ -584,8 +671,7 @@ def test_when_the_kernel_goes_the_panel_says_so_and_the_transcript_stays(
     page.run(1)
     panel.get_by_text("The kernel has gone").wait_for()
     assert panel.get_by_text("Saturday").is_visible()
-    panel.get_by_role("button", name="Reconnect").click()
-    panel.get_by_text("The kernel does not answer").wait_for()
+    assert panel.locator(".snb-input").is_disabled()
     page.page.reload()
     page.page.locator(".snb-static", has_text="Saturday, 10 to 14").wait_for()
 

@@ -169,9 +169,9 @@ class Pane:
             case {"act": str(verb), "fields": dict(fields)}:
                 self._act(verb, fields, buffers, talk)
                 self._send({"acted": said.get("id")})
-                if isinstance(seq := said.get("seq"), int):
-                    self._pressed.add(seq)
-                    self._send({"pressed": seq, "option": -1})
+                if isinstance(form := said.get("seq"), int):
+                    self._pressed.add(form)
+                    self._send({"pressed": form, "option": -1})
             case {"do": "reset" | "launch" as verb}:
                 session.start(verb)
             case {"do": "reconnect"}:

@@ -154,6 +154,7 @@ export function item(row, acts) {
     under.title = "Inspect this turn";
     node.append(under);
   }
+  if (row.choices && !row.form) node.classList.add("snb-offer"); // until something is said
   if (row.spent) spend(node);
   return node.childElementCount ? node : undefined;
 }

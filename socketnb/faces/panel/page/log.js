@@ -70,9 +70,9 @@ export class Log {
       [this.next, this.newer] = [Math.max(this.next, at[1]), newer];
       if (where === "after") this.trimTop();
     } else {
-      this.clear();
-      [[this.first, this.next], this.older, this.newer] = [at, older, newer];
+      this.clear(at[0]);
       this.append(rows);
+      [this.next, this.older, this.newer] = [at[1], older, newer];
       if (where === "around") this.seek(around);
       else this.bottom();
     }
@@ -88,7 +88,7 @@ export class Log {
       const node = this.made(row);
       if (!node) continue;
       if (row.text !== undefined) for (const offer of open.splice(0)) spend(offer, row.text);
-      if (row.choices && !row.form) open.push(node);
+      if (node.classList.contains("snb-offer")) open.push(node);
       nodes.push(node);
     }
     this.rows.prepend(...nodes);
@@ -201,9 +201,10 @@ export class Log {
 
   spendAll(words) {
     for (const notice of this.tail.querySelectorAll(".snb-notice")) notice.remove();
-    const open = [...this.rows.querySelectorAll(".snb-item:has(.snb-chip:enabled, .snb-choice:enabled)")];
+    const open = [...this.rows.querySelectorAll(".snb-item.snb-offer")];
     for (const node of open) {
-      if (!node.querySelector(".snb-framed")) spend(node, node === open.at(-1) ? words : undefined);
+      spend(node, node === open.at(-1) ? words : undefined);
+      node.classList.remove("snb-offer");
     }
   }
 

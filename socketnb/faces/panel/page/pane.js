@@ -301,6 +301,7 @@ export class Pane {
       this.log.fetching = false;
       this.gone("The kernel does not answer: it is busy, or gone.", "Try again", () => this.fetch(where, seq));
     });
+    this.log.fetching = true;
     this.wanted = ++this.count; // an answer to what was asked before is not wanted any more
     this.emit({ ask: where, seq, id: this.wanted, ...this.where() });
   }
