@@ -212,7 +212,9 @@ def test_a_page_is_told_which_turn_its_words_became_and_which_button_was_pressed
     page.says({"press": offer["seq"], "option": 1})
     assert {"of": 0, "pressed": offer["seq"], "option": 1} in page.heard
     page.says({"press": offer["seq"], "option": 1})
-    assert [turn["action"] for turn in bot.turns_df().to_dict("records")].count("press") == 1, "two views, one press"
+    for turn in bot.running:
+        turn.wait()
+    assert bot.turns_df()["action"].tolist().count("press") == 1, "two views, one press"
     bot.launch()
     later = [row for row in page.rows if "choices" in row][-1]
     bot.close()
