@@ -170,9 +170,9 @@ class Session:
         """
         return self._start(Action(verb, self._checked(verb, fields), conversation=self._into(conversation)))
 
-    def later(self, seconds: float, do: Callable[[], None]) -> None:
-        """Do something on the background thread, after so many seconds."""
-        self._loop.later(seconds, do)
+    def later(self, seconds: float, do: Callable[[], None]) -> bool:
+        """Do something on the background thread, after so many seconds; tell whether that thread runs."""
+        return self._loop.later(seconds, do)
 
     def reconnect(self) -> None:
         """Try a lost link again now, whether it was given up or waits for its next attempt; else this does nothing.

@@ -135,7 +135,7 @@ class Lab:
             self.page.keyboard.press("Control+Enter")
             for _ in range(30):
                 now = prompt.inner_text()
-                if busy.count() or (now != before and "*" not in now):
+                if ("*" in now and busy.count()) or (now != before and "*" not in now):
                     return
                 self.page.wait_for_timeout(100)
         raise AssertionError(f"cell {cell} did not run")

@@ -487,6 +487,61 @@ def test_what_is_said_while_older_messages_are_shown_is_seen(lab: Any) -> None:
     panel.locator(".snb-waiting").wait_for(state="detached")
 
 
+def test_a_stream_that_went_on_out_of_sight_is_whole_when_it_is_looked_at_again(lab: Any) -> None:
+    page = lab(
+        """import socketnb as snb, threading
+flow, go = snb.Flow("long"), threading.Event()
+def pieces():
+    yield "It begins "; go.wait(30); yield "and ENDS"
+@flow.otherwise
+def many(turn):
+    for n in range(300): turn.say(f"message {n}")
+    turn.stream(pieces())
+bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow, completion_events=True)
+panel = bot.panel()
+turn = bot.send("hi")
+panel""",
+        "go.set(); turn.wait();",
+    )
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    panel.get_by_text("It begins").wait_for()
+    log = panel.locator(".snb-log")
+    for _ in range(20):  # up, until rows are let go of at the end
+        log.evaluate("(node) => { node.scrollTop = 0; }")
+        page.page.wait_for_timeout(100)
+    page.run(1)
+    page.page.wait_for_function("!document.querySelector('.snb-stop').checkVisibility()")
+    for _ in range(20):
+        log.evaluate("(node) => { node.scrollTop = node.scrollHeight; }")
+        page.page.wait_for_timeout(100)
+    panel.get_by_text("It begins and ENDS").wait_for()
+    assert panel.locator(".snb-streaming").count() == 0
+
+
+def test_a_new_conversation_is_ones_own_whoever_else_begins_one(lab: Any) -> None:
+    page = lab(
+        """import socketnb as snb
+bot = snb.connect("eusate", name="bot", simulate=True)
+bot.panel()""",
+        "bot.new_conversation().say('Talk to a person');",
+    )
+    page.run(0)
+    panel = page.output(0).locator(".snb-panel")
+    say(panel, "hours")
+    panel.get_by_text("Saturday").wait_for()
+    panel.get_by_role("button", name="New", exact=True).click()
+    panel.get_by_text("Nothing was said yet").wait_for()
+    page.run(1)
+    panel.get_by_role("button", name="Ada").wait_for()
+    assert panel.get_by_role("button", name="New", exact=True).get_attribute("aria-pressed") == "true"
+    say(panel, "That was all")
+    panel.get_by_text("See you on the trail").wait_for()
+    assert panel.locator(".snb-user").all_inner_texts() == ["That was all"]
+    panel.locator(".snb-typing").wait_for(state="detached")
+    assert panel.locator(".snb-talk[aria-pressed=true]").inner_text() not in ("New", "Ada")
+
+
 def test_spent_buttons_and_forms_stay_so_in_a_view_that_is_opened_later(lab: Any) -> None:
     page = lab(COGNIGY, "bot.panel()")
     page.run(0)
@@ -516,11 +571,13 @@ def test_what_is_wrong_in_a_form_is_said_there_and_nothing_typed_is_lost(lab: An
     form.get_by_label("data").fill('{"a": 1')
     form.get_by_role("button", name="data").click()
     form.get_by_text("data is no JSON").wait_for()
+    say(panel, "hours")  # is no matter of the form's
+    panel.get_by_text("Saturday").wait_for()
     form.get_by_label("data").press("End")
     form.get_by_label("data").type("}")
     form.get_by_role("button", name="data").click()
     form.wait_for(state="detached")
-    panel.locator(".snb-under").wait_for()
+    panel.locator(".snb-under").nth(1).wait_for()
 
 
 def test_words_are_found_in_all_of_the_conversation(lab: Any) -> None:

@@ -37,9 +37,13 @@ class Page:
     def _drawn(self, widget: Any) -> Any:
         """Return a widget when all that came is drawn."""
         due = time.monotonic() + 10
-        while self.panel._pausing and time.monotonic() < due:
+        while self._is_pausing() and time.monotonic() < due:
             time.sleep(0.005)
         return widget
+
+    def _is_pausing(self) -> bool:
+        with self.panel._lock:
+            return self.panel._pausing
 
     @property
     def head(self) -> Any:

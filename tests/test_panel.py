@@ -1,6 +1,7 @@
 """The panel's kernel side: what travels, without a browser."""
 
 import base64
+import contextlib
 import json
 import queue
 import statistics
@@ -16,7 +17,9 @@ import pytest
 from ipywidgets import widget
 
 import socketnb.faces.panel as panel_module
-from socketnb.errors import SessionError, SettingsError
+import socketnb.faces.panel.pane as pane_module
+import socketnb.faces.panel.rows as rows_module
+from socketnb.errors import SessionError, SettingsError, TurnError
 from socketnb.faces.panel import Panel
 from socketnb.faces.panel.pane import STATIC, Pane
 from socketnb.faces.panel.rows import PAGE
@@ -282,7 +285,7 @@ def test_a_page_is_handed_the_conversation_to_keep(bot: Session, page: Page, for
 def test_a_page_that_inspects_is_told_of_the_session_and_the_traces_of_a_turn(bot: Session, page: Page) -> None:
     bot.launch()
     begun = next(row["seq"] for row in page.rows if "text" in row)
-    page.says({"inspect": 0, "view": "v"})
+    page.says({"inspect": 0, "had": [0, -1], "view": "v"})
     told = page.told("inspected")["inspected"]
     assert dict(told["session"])["turns"].startswith("1 · p50")
     assert dict(told["session"])["reconnects"] == "0"
@@ -291,11 +294,11 @@ def test_a_page_that_inspects_is_told_of_the_session_and_the_traces_of_a_turn(bo
     assert told["traces"][0]["direction"] == "out"
     assert [trace["label"] for trace in told["traces"] if trace["shown"]] == ["Hello!", "[Order] [Track]"]
     bot.say("hi")
-    page.says({"inspect": 1, "view": "v"})
+    page.says({"inspect": 1, "had": [2, 5], "view": "v"})
     assert {trace["seq"] for trace in page.told("inspected")["inspected"]["traces"]} == {
         t.seq for t in bot.traces() if t.turn == 1
     }
-    page.says({"inspect": 10**9, "view": "v"})
+    page.says({"inspect": 10**9, "had": [0, -1], "view": "v"})
     assert page.told("inspected")["inspected"]["traces"] == []
 
 
@@ -483,6 +486,89 @@ def test_a_lost_session_is_reconnected_from_its_panel(hub: Hub, flow: Flow, monk
     while states.get(timeout=10) != "ready":
         pass
     assert bot.say("hi").status == "completed"
+
+
+def test_what_was_pressed_and_never_sent_can_be_pressed_again(
+    hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    simulator = hub.simulate("voiceflow", flow)
+    bot = hub.connect("voiceflow", name="bot", **simulator.settings, reconnection=False)
+    page = Page(bot.panel(), monkeypatch)
+    bot.launch()
+    offer = next(row for row in page.rows if "choices" in row)
+    simulator.stop()
+    eventually(lambda: bot.state == "lost")
+    page.says({"press": offer["seq"], "option": 0})
+    eventually(lambda: {"of": 0, "restored": offer["seq"]} in page.heard)
+
+
+def test_two_views_that_press_at_once_press_once(bot: Session, page: Page) -> None:
+    bot.launch()
+    offer = next(row for row in page.rows if "choices" in row)
+    presses = [{"press": offer["seq"], "option": option} for option in (0, 1)]
+    views = [threading.Thread(target=page.says, args=(press,)) for press in presses]
+    for view in views:
+        view.start()
+    for view in views:
+        view.join()
+    for turn in bot.running:
+        turn.wait()
+    assert bot.turns_df()["action"].tolist().count("press") == 1
+
+
+def test_the_last_word_is_told_when_the_kernel_closes_all(
+    hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
+    page = Page(bot.panel(), monkeypatch)
+    bot.say("hi")
+    hub.close()
+    assert page.told("facts")["facts"]["state"] == "closed"
+
+
+def test_too_much_at_once_is_not_told_row_by_row(bot: Session, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pane_module, "MOST", 0)
+    bot.say("hi")
+    assert page.rows == []
+    assert page.told("many")["to"] == len(bot.traces())
+    assert len(page.asks("since", 0)["rows"]) == 3
+
+
+def test_a_row_that_cannot_be_made_is_a_notice_and_loses_no_other(
+    bot: Session, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> str:
+        raise RuntimeError("no way")
+
+    monkeypatch.setattr(rows_module.render, "message_html", fails)
+    bot.say("hi")
+    assert [row.get("notice") for row in page.asks("last")["rows"]] == [
+        None,
+        "this cannot be shown: RuntimeError",
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("what", "most"),
+    [
+        (lambda turn: turn.choices(*["x" * 10_000] * 1_000), 50_000),
+        (lambda turn: turn.carousel(*[card("t" * 9_000, "*a " * 6_000)] * 200), 900_000),
+        (lambda turn: turn.say("**a " * 20_000), 200_000),
+        (lambda turn: turn.image("data:image/png;base64," + "A" * 9_000_000), 1_000),
+    ],
+    ids=["buttons", "cards", "words", "pictures"],
+)
+def test_how_heavy_a_row_is_is_not_the_bots_to_choose(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, what: Callable[[FlowTurn], None], most: int
+) -> None:
+    flow = Flow("heavy")
+    flow.otherwise(what)
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, turn_timeout=60)
+    page = Page(bot.panel(), monkeypatch)
+    with contextlib.suppress(TurnError):  # more than a link takes
+        bot.say("hi", timeout=20)
+    assert max(len(json.dumps(row)) for row in page.rows) < most
 
 
 def test_a_typing_agent_is_told_of_and_is_no_row(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

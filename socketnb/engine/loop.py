@@ -57,12 +57,14 @@ class Loop:
             with contextlib.suppress(RuntimeError):  # the loop closed between the check and the call
                 loop.call_soon_threadsafe(call, *args)
 
-    def later(self, seconds: float, call: Callable[[], object]) -> None:
-        """Call a function on the loop's thread after so many seconds, if it still runs."""
+    def later(self, seconds: float, call: Callable[[], object]) -> bool:
+        """Call a function on the loop's thread after so many seconds; tell whether the loop runs."""
         loop = self._loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(loop.call_later, seconds, call)
+                return True
+        return False
 
     def run(self, coro: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Run a coroutine on the loop and wait for its result; an interrupt cancels it.

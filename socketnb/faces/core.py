@@ -192,7 +192,7 @@ class CorePanel(VBox):
             if self._stale:
                 self._stale = False
                 self._draw()
-                self._session.later(PAUSE, self._go_on)
+                self._pausing = self._session.later(PAUSE, self._go_on)
 
     def _see(self, traces: list[Trace]) -> None:
         """Take note of what begins, ends, and offers buttons."""

@@ -11,7 +11,8 @@ as `of`, by its place in the panel; `view` is the view of the panel that asked, 
                     {"act": verb, "fields": {…}, "id": x}    any other verb; files travel as buffers; `seq`: of a form
                     {"do": verb}                             launch, reset: start over; reconnect
                     {"stop": true}                           wait no longer for what is running
-                    {"inspect": turn}                        tell of the session, and of a turn (0: the latest)
+                    {"inspect": turn, "had": [turn, seq]}    tell of the session, and of a turn (0: the latest), but
+                                                             for what the page has
                     {"find": words}                          which rows have these words
                     {"export": form}                         hand over the conversation: markdown, html or jsonl
     kernel → page   {"from": a, "to": b, "rows": […], "facts"}   what happened: the rows of traces a to b-1
@@ -21,10 +22,11 @@ as `of`, by its place in the panel; `view` is the view of the panel that asked, 
                     {"said": x, "turn": number}                  the turn of what a page has said
                     {"pressed": seq, "option": n}                which button it was; -1: the form itself
                     {"acted": x}                                 what was asked for is under way
+                    {"restored": seq}                            what was pressed was never sent: it can be again
                     {"inspected": {"turn", "session", "traces"}} what the inspector shows
                     {"found": [seq, …], "words"}                 what was looked for
                     {"file": name, "content": text}              what was to be exported
-                    {"problem": sentence, "asked": {…}}          something was not done
+                    {"problem": sentence, "asked": {…}}          something was not done: for all views, their buttons
 
 The live ranges [a, b) lie end to end, so a page that misses one sees it and asks; one that comes twice does no harm.
 """
@@ -147,8 +149,10 @@ class Panel(anywidget.AnyWidget):
 
     def _save_now(self, *_: object) -> None:
         """Do so at the end of a cell: it may be the last."""
-        if self._saving:
-            self._saving.cancel()
+        with self._lock:
+            waiting, self._saving = self._saving, None
+        if waiting:
+            waiting.cancel()
             self._save()
 
     def _save(self) -> None:

@@ -51,14 +51,14 @@ class Pane:
         self._send = send
         self._changed = changed
         self._dialect = dialects.get(session.platform)
-        self._lock = threading.RLock()  # news come on the background thread, and once from who closes the session
+        self._lock = threading.RLock()  # news come on the background thread, pages ask on any other
         self._story = Story(session)
         self._asked = False  # a page is there
         self._told = self._story.end  # all traces before this number were handed out, or are to be asked for
         self._pending: list[Seen] = []  # what is to be handed out when the pause is over
         self._pausing = False
         self._facts = self._facts_now()
-        self._pressed: set[int] = set()
+        self._pressed: dict[int, int] = {}  # the number of a message with buttons → the turn that it became
         self._files: tempfile.TemporaryDirectory[str] | None = None
         self._stop_listening = session.follow(self.tell)
         self.tell([])
@@ -80,12 +80,13 @@ class Pane:
             if burst and burst[0].seq > end:  # what came while this was being made
                 burst = [*self.session.traces(end, burst[0].seq - end), *burst]
             seen = self._story.take([trace for trace in burst if trace.seq >= end])
+            self._restore([trace.turn for trace, *_ in seen if trace.final and math.isnan(trace.elapsed_ms)])
             if not self._asked:
                 self._story.pass_over(seen)
                 self._told = self._story.end
             else:
                 self._pending += seen
-                if not self._pausing:
+                if not self._pausing or self.session.state == "closed":
                     self._hand_out()
         self._changed()
 
@@ -101,14 +102,19 @@ class Pane:
         if rows or news:
             since, self._told = self._told, self._story.end
             self._send({"from": since, "to": self._told, "rows": rows, **news})
-            self._pausing = True
-            self.session.later(PAUSE, self._go_on)
+            self._pausing = self.session.later(PAUSE, self._go_on)
 
     def _go_on(self) -> None:
         with self._lock:
             self._pausing = False
             if self._asked:
                 self._hand_out()
+
+    def _restore(self, unsent: Sequence[int]) -> None:
+        """Let what was pressed be pressed again where its turn was never sent."""
+        for seq in [seq for seq, turn in self._pressed.items() if turn in unsent]:
+            del self._pressed[seq]
+            self._send({"restored": seq})
 
     def _facts_now(self) -> dict[str, Any]:
         """Return what may change: the state, and the conversations where there can be several."""
@@ -167,11 +173,13 @@ class Pane:
                 words = forms.date_words(as_dict(shown.content.payload), [str(value) for value in values])
                 self._once(seq, -1, "date", talk, date=words)
             case {"act": str(verb), "fields": dict(fields)}:
-                self._act(verb, fields, buffers, talk)
+                form = said.get("seq")
+                values = self._values(verb, fields, buffers)
+                if isinstance(form, int):
+                    self._once(form, -1, verb, talk, **values)
+                else:
+                    session.start(verb, conversation=talk, **values)
                 self._send({"acted": said.get("id")})
-                if isinstance(form := said.get("seq"), int):
-                    self._pressed.add(form)
-                    self._send({"pressed": form, "option": -1})
             case {"do": "reset" | "launch" as verb}:
                 session.start(verb)
             case {"do": "reconnect"}:
@@ -179,8 +187,9 @@ class Pane:
             case {"stop": True}:
                 for turn in reversed(session.running):
                     turn.cancel()
-            case {"inspect": int(number), "view": view}:
-                self._send({"inspected": self._inspected(number or self._story.turn), "view": view})
+            case {"inspect": int(number), "had": [had, int(last)], "view": view}:
+                number = number or self._story.turn
+                self._send({"inspected": self._inspected(number, last if had == number else -1), "view": view})
             case {"find": str(words), "view": view} if words:
                 found = self._story.find(clean(words[:WORDS]), talk)
                 self._send({"found": found, "words": words, "view": view})
@@ -198,7 +207,7 @@ class Pane:
         for row in page["rows"]:
             if "form" in row:  # it stays open, whatever else is said
                 row["spent"] = row["seq"] in self._pressed
-        return {**page, "running": list(self._story.running)}
+        return {**page, "running": self._story.running_in(talk)}
 
     def _message(self, seq: int) -> Message | None:
         trace = next(iter(self.session.traces(seq, 1)), None) if seq >= self.session.first else None
@@ -212,12 +221,13 @@ class Pane:
 
     def _once(self, seq: int, option: int, verb: str, talk: str | None, **fields: Any) -> None:
         """Press a button, or a form's: once, though two views may press it."""
-        if seq not in self._pressed:
-            self.session.start(verb, conversation=talk, **fields)
-            self._pressed.add(seq)
+        with self._lock:  # its end is not told before this is noted
+            if seq not in self._pressed:
+                self._pressed[seq] = self.session.start(verb, conversation=talk, **fields).number
         self._send({"pressed": seq, "option": option})
 
-    def _act(self, verb: str, fields: dict[str, Any], buffers: Sequence[Any], talk: str | None) -> None:
+    def _values(self, verb: str, fields: dict[str, Any], buffers: Sequence[Any]) -> dict[str, Any]:
+        """Return the values of a verb's fields, as a form gave them."""
         if verb not in list(self._dialect.VERBS):
             raise ActionError(unknown(f"{self.session.platform} verb", verb, self._dialect.VERBS))
         how = self._dialect.VERBS[verb]
@@ -229,7 +239,7 @@ class Pane:
                 if content is None:
                     raise ActionError(f"{verb}: the file did not come with its name; nothing was sent")
                 values[field.name] = self._file(str(values[field.name]), bytes(content))
-        self.session.start(verb, conversation=talk, **values)
+        return values
 
     def _file(self, name: str, content: bytes) -> str:
         """Keep a file that a page handed over where the platform can be given it; return its path."""
@@ -243,10 +253,11 @@ class Pane:
 
     # Looking inside
 
-    def _inspected(self, turn: int) -> dict[str, Any]:
-        """Return what the inspector shows: names and values of the session, and a turn's latest traces."""
+    def _inspected(self, turn: int, last_had: int) -> dict[str, Any]:
+        """Return what the inspector shows: facts of the session, and a turn's latest traces but for those it has."""
         session, story = self.session, self._story
         begin, end = story.span(turn)
+        begin = max(begin, last_had + 1)
         latest = session.traces(max(begin, end - INSPECTED), INSPECTED)
         traces = [trace for trace in latest if trace.turn in (turn, 0) and trace.seq < end]
         last = traces[-1] if traces else None
@@ -289,7 +300,7 @@ class Pane:
 
 def _asked(said: dict[str, Any]) -> dict[str, Any]:
     """Return what the page needs to give back what it thought was sent."""
-    return {name: said.get(name) for name in ("say", "id", "press", "submit", "date", "act", "view") if name in said}
+    return {name: said.get(name) for name in ("say", "id", "press", "submit", "date", "seq", "view") if name in said}
 
 
 def _inspected_trace(trace: Trace) -> dict[str, Any]:

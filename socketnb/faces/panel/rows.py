@@ -77,7 +77,7 @@ class Page(TypedDict):
 
     at: tuple[int, int]
     rows: list[Row]
-    grown: list[Row]  # `since`: streamed messages that began before and went on
+    grown: list[Row]  # of `after` and `since`: streamed messages that began before and went on
     older: bool  # there are some before them
     newer: bool
 
@@ -166,6 +166,7 @@ class Story:
         self._firsts = array("f")
         self._names: dict[str, int] = {}  # of the conversations
         self._talk_of: dict[int, int] = {}  # turn → its conversation's number
+        self._acted: dict[int, int] = {}  # conversation → the number of its last action
         self._first: dict[int, float] = {}  # running turn → ms to its first message
         self._open: dict[str, int] = {}  # stream → the number of its first piece
         self._pieces: dict[int, array[int]] = {}  # a stream's first piece → the numbers of all
@@ -211,6 +212,7 @@ class Story:
         first, stream = NO_TIME, None
         if trace.kind == "action" and trace.direction == "out":
             self.running[trace.turn] = self._begun = trace.seq
+            self._acted[self._talk(trace)] = trace.seq
             self.turn = trace.turn
             self.turns += 1
         elif trace.kind in CONTENT_KINDS or trace.kind == "delta":
@@ -333,12 +335,19 @@ class Story:
                 "last": (max(0, total - count), total),
             }[where]
             chosen = [(self._seqs[n], self._firsts[n]) for n in places[begin:end]]
-            grown = self._grown_before(seq) if where == "since" else []
+            grown = self._grown_before(seq) if where in ("after", "since") else []
         rows = self._rows(chosen, to)
-        if (kept := _light(rows, backwards=where in ("before", "last"))) < len(rows):
-            rows = rows[-kept:] if where in ("before", "last") else rows[:kept]
-            begin, end = (end - kept, end) if where in ("before", "last") else (begin, begin + kept)
-        since = seq if where in ("after", "since") else self._seqs[places[begin]] if begin else self._session.first
+        backwards = where in ("before", "last", "since")
+        if (kept := _light(rows, backwards=backwards)) < len(rows):
+            rows = rows[-kept:] if backwards else rows[:kept]
+            begin, end = (end - kept, end) if backwards else (begin, begin + kept)
+        since = (
+            seq
+            if where in ("after", "since") and begin == here
+            else self._seqs[places[begin]]
+            if begin
+            else self._session.first
+        )
         until = seq if where == "before" else self._seqs[places[end]] if end < total else to
         streams = [self._stream(trace, to) for first in grown for trace in self._session.traces(first, 1)]
         return {"at": (since, until), "rows": rows, "grown": streams, "older": begin > 0, "newer": end < total}
@@ -365,8 +374,15 @@ class Story:
         ]
         for row in rows:
             if "choices" in row or "form" in row:
-                row["spent"] = row["seq"] < self._begun
+                number = self._names.get(row.get("talk", ""), -1)
+                row["spent"] = row["seq"] < (self._begun if number < 0 else self._acted.get(number, -1))
         return rows
+
+    def running_in(self, talk: str | None) -> list[int]:
+        """Return the turns that are not over, of one conversation or of all."""
+        with self._lock:
+            number = self._names.get(talk or "")
+            return [turn for turn in self.running if not talk or self._talk_of.get(turn, number) == number]
 
     # Looking around
 

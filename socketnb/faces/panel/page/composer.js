@@ -13,7 +13,10 @@ export class Composer {
     this.input.addEventListener("keydown", (event) => this.key(event));
     this.input.addEventListener("input", () => this.grow());
     this.send = button("snb-send", "Send", () => this.submit());
-    this.stop = button("snb-stop", "Stop", stop);
+    this.stop = button("snb-stop", "Stop", () => {
+      this.input.focus(); // the button is about to go
+      stop();
+    });
     this.stop.title = "Wait no longer for the answer";
     this.stop.hidden = true;
     this.node.append(this.input, this.stop, this.send);
@@ -26,6 +29,7 @@ export class Composer {
   }
 
   fill(text) {
+    if (this.input.value.trim()) this.keep(this.input.value); // arrow up brings it back
     this.input.value = text;
     this.grow();
     this.input.focus();

@@ -67,25 +67,26 @@ export class Inspector {
     if (this.node.hidden || this.due) return;
     this.due = setTimeout(() => {
       this.due = undefined;
-      this.ask(this.turn);
+      this.ask(this.turn, [this.shown ?? 0, this.traces?.at(-1)?.seq ?? -1]);
     }, 100);
   }
 
   // What is shown already stays, and keeps the focus.
   show({ turn, session, traces }) {
-    if (turn !== this.shown) this.list = make("div", "snb-traces");
+    if (turn !== this.shown) [this.list, this.traces] = [make("div"), []];
     this.shown = turn;
+    const news = traces.filter((trace) => trace.seq > (this.traces.at(-1)?.seq ?? -1));
+    this.traces.push(...news);
+    this.list.append(...news.map(traceNode));
     const facts = make("dl", "snb-facts");
     for (const [name, value] of session) {
       const told = make("dd", "", value);
       told.title = value;
       facts.append(make("dt", "", name.replaceAll("_", " ")), told);
     }
-    const last = Number(this.list.lastChild?.dataset.seq ?? -1);
-    this.list.append(...traces.filter((trace) => trace.seq > last).map(traceNode));
     const head = make("h4", "", this.turn ? `Turn ${turn}` : "This turn");
-    const above = make("div", "snb-above");
-    above.append(make("h4", "", "Session"), facts, head, timeline(traces), make("h4", "", "Traces"));
+    const above = make("div");
+    above.append(make("h4", "", "Session"), facts, head, timeline(this.traces), make("h4", "", "Traces"));
     if (this.list.parentNode === this.node) this.node.firstChild.replaceWith(above);
     else this.node.replaceChildren(above, this.list);
   }

@@ -155,6 +155,7 @@ export function item(row, acts) {
     node.append(under);
   }
   if (row.choices && !row.form) node.classList.add("snb-offer"); // until something is said
+  if (row.talk) node.dataset.talk = row.talk;
   if (row.spent) spend(node);
   return node.childElementCount ? node : undefined;
 }

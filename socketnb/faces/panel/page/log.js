@@ -45,7 +45,6 @@ export class Log {
     this.held = true; // at the end, and to stay there
     this.streams = new Map(); // number of its first piece → the bubble it grows in
     this.rows.replaceChildren();
-    this.tail.replaceChildren();
     this.empty.hidden = false;
     this.tools.hidden = true;
   }
@@ -106,7 +105,7 @@ export class Log {
   append(rows) {
     for (const row of rows) {
       if (row.seq < this.next && row.stream === undefined) continue; // it is here already
-      if (row.text !== undefined) this.spendAll(row.text);
+      if (row.text !== undefined) this.spendAll(row.text, row.talk);
       if (row.stream !== undefined && this.grow(row)) continue;
       const node = this.made(row);
       if (node) this.rows.append(node);
@@ -168,6 +167,12 @@ export class Log {
     if (!this.held && rows.length) this.down.hidden = false;
   }
 
+  // Something came that is not here. Who reads what is older is left there.
+  miss() {
+    this.newer = true;
+    this.down.hidden = false;
+  }
+
   // Until the kernel has recorded what was typed, it stands here, pale.
   wait(text) {
     const node = pending(text);
@@ -199,18 +204,25 @@ export class Log {
     if (node) spend(node, undefined, String(option));
   }
 
-  spendAll(words) {
+  spendAll(words, talk) {
     for (const notice of this.tail.querySelectorAll(".snb-notice")) notice.remove();
-    const open = [...this.rows.querySelectorAll(".snb-item.snb-offer")];
+    const offers = [...this.rows.querySelectorAll(".snb-item.snb-offer")];
+    const open = offers.filter((node) => !talk || !node.dataset.talk || node.dataset.talk === talk);
     for (const node of open) {
       spend(node, node === open.at(-1) ? words : undefined);
       node.classList.remove("snb-offer");
     }
   }
 
-  restore(seq, enabled) {
+  // The kernel has gone: nothing can be pressed any more.
+  freeze() {
+    for (const node of this.rows.children) spend(node);
+  }
+
+  restore(seq) {
     const node = this.item(seq);
-    if (!node || !enabled) return;
+    if (!node) return;
+    if (!node.querySelector(".snb-framed")) node.classList.add("snb-offer");
     for (const chip of node.querySelectorAll("[data-option]")) {
       chip.disabled = false;
       chip.classList.remove("snb-used", "snb-late");
@@ -238,6 +250,7 @@ export class Log {
   }
 
   newest() {
+    this.node.focus({ preventScroll: true }); // the button is about to go
     if (this.newer) this.acts.fetch("last");
     else this.bottom();
   }

@@ -17,7 +17,7 @@ export class Pane {
     this.changed = changed;
     this.running = new Set(); // turns that are not over
     this.waiting = new Map(); // what was said and is not seen yet: its number, later its turn → its node
-    this.seen = new Set(); // turns that were seen lately
+    this.seen = new Map(); // turns that were seen lately → their conversation
     this.asked = new Map(); // where rows were asked for → the timer that tells of a kernel that does not answer
     this.news = []; // what came and is not drawn yet
     this.count = 0;
@@ -38,13 +38,13 @@ export class Pane {
       press: (row, option, chip) => this.press(row, { press: row.seq, option }, chip),
       submit: (row, option, values, chip) => this.press(row, { submit: row.seq, option, values }, chip),
       date: (row, values) => this.press(row, { date: row.seq, values }),
-      rate: (row, rating, comment) => this.act("rate", { rating, ...(comment && { comment }) }, [], row.seq),
+      rate: (row, rating, comment) => this.rated(row, { rating, ...(comment && { comment }) }),
       inspect: (turn) => this.inspect(true, turn),
       copy: (words) => this.copy(words),
       edit: (words) => this.composer.fill(words),
       again: (words) => this.say(words),
     });
-    this.inspector = new Inspector((turn) => this.emit({ inspect: turn }));
+    this.inspector = new Inspector((turn, had) => this.emit({ inspect: turn, had }));
     this.banner = make("div", "snb-banner");
     this.banner.hidden = true;
     this.banner.setAttribute("role", "alert");
@@ -180,7 +180,7 @@ export class Pane {
     } else {
       this.query.value = "";
       this.find();
-      this.composer.input.focus();
+      this.refocus();
     }
   }
 
@@ -213,13 +213,13 @@ export class Pane {
   // What the user does
 
   say(text) {
-    if (this.facts.state === "closed") return;
+    if (this.dead || this.facts.state === "closed") return;
     if (this.log.newer) this.fetch("last");
     const id = `${this.view}-${this.count++}`;
     this.waiting.set(id, this.log.wait(text));
     this.late(id, () => this.waiting.get(id)?.classList.add("snb-late"));
     this.emit({ say: text, id, ...this.where() });
-    this.stopping();
+    this.changed();
   }
 
   // The conversation that this is for, where there can be several; "" is a new one.
@@ -229,27 +229,42 @@ export class Pane {
 
   // What is pressed is said in its own conversation.
   press(row, message, chip) {
-    if (this.node.contains(document.activeElement)) this.composer.input.focus();
+    if (this.dead) return;
+    this.refocus();
     this.log.spend(row.seq, message.option ?? -1);
     this.late(`press-${row.seq}`, () => chip?.classList.add("snb-late"));
     this.emit({ ...message, ...(row.talk ? { talk: row.talk } : this.where()) });
     if (this.log.newer) this.fetch("last");
   }
 
-  act(name, fields, buffers, seq) {
+  rated(row, fields) {
+    this.refocus();
+    this.log.spend(row.seq, -1);
+    this.act("rate", fields, [], this.where(), row.seq);
+  }
+
+  act(name, fields, buffers, where, seq) {
     const id = `${this.view}-${this.count++}`;
+    if (name === "review") this.over = undefined;
     this.late(id, () => this.toast("The kernel is busy: this is done as soon as it can be."));
-    this.emit({ act: name, fields, id, seq, ...this.where() }, buffers);
+    this.emit({ act: name, fields, id, seq, ...where }, buffers);
     if (this.log.newer) this.fetch("last");
     return id;
   }
 
+  refocus() {
+    const target = this.composer.input.disabled ? this.log.node : this.composer.input;
+    target.focus({ preventScroll: true });
+  }
+
   // A verb that needs something is asked for it in a sheet above the input.
   fill(about) {
-    if (!about.fields.length) return this.act(about.verb, {});
+    const where = this.where(); // where it was begun is where it is done
+    if (!about.fields.length) return this.act(about.verb, {}, [], where);
     const act = (fields, buffers) => {
-      this.filling = this.act(about.verb, fields, buffers);
+      this.filling = this.act(about.verb, fields, buffers, where);
     };
+    this.filling = undefined;
     this.form = verb(about, act, () => this.leaveSheet());
     this.sheet.replaceChildren(this.form.node);
     this.sheet.hidden = false;
@@ -260,7 +275,7 @@ export class Pane {
     this.filling = this.form = undefined;
     this.sheet.hidden = true;
     this.sheet.replaceChildren();
-    this.composer.input.focus();
+    this.refocus();
   }
 
   acted({ acted }) {
@@ -295,7 +310,8 @@ export class Pane {
   }
 
   fetch(where, seq = 0) {
-    if (where === "last" || where === "around") this.goal = seq;
+    if (this.dead) return;
+    if (where === "around") this.goal = seq;
     this.answered("fetch");
     this.late("fetch", () => {
       this.log.fetching = false;
@@ -318,6 +334,7 @@ export class Pane {
     else if (message.turned) this.turned();
     else if (message.said !== undefined) this.landed(message);
     else if (message.pressed !== undefined) this.spent(message);
+    else if (message.restored !== undefined) this.log.restore(message.restored);
     else if (message.acted !== undefined) this.acted(message);
     else if (message.inspected) this.inspector.show(message.inspected);
     else if (message.found) this.foundThese(message);
@@ -334,17 +351,17 @@ export class Pane {
       this.known = Math.max(this.known ?? 0, message.to);
       const here = message.rows.filter((row) => this.isHere(row));
       this.begun(here);
+      for (const row of message.rows) this.settle(row);
+      if (message.many) this.typist = undefined;
       if (message.from > next || message.many) continue; // something was missed: it is asked for below
       rows.push(...here);
       next = Math.max(next, message.to);
     }
     this.log.live(rows, next);
-    if (!this.log.newer && next < this.known && this.answeredAll()) this.fetch("since", next);
+    const missed = !this.log.newer && next < this.known && !this.asked.has("fetch");
+    if (missed && !this.log.held) this.log.miss();
+    else if (missed) this.fetch("since", next);
     this.fresh();
-  }
-
-  answeredAll() {
-    return !this.asked.has("fetch");
   }
 
   isHere(row) {
@@ -357,6 +374,7 @@ export class Pane {
     [this.facts, this.about] = [facts, about];
     this.log.page(where, page, this.goal);
     this.running = new Set(page.running);
+    if (where !== "before") this.typist = undefined;
     for (const row of where === "before" ? [] : page.rows) {
       this.settle(row);
       if (row.first !== undefined) this.latency = row.first;
@@ -371,23 +389,24 @@ export class Pane {
       if (row.text !== undefined) this.running.add(row.turn);
       if (row.typing !== undefined) this.typist = row.typing ? row.sender : undefined;
       else if (row.sender === "bot" || row.sender === "agent") [this.typist, this.speaker] = [undefined, row.sender];
-      if (row.done !== undefined) this.running.delete(row.turn);
       if (row.first !== undefined) this.latency = row.first;
-      this.settle(row);
     }
   }
 
+  // What was typed is seen, and turns end, in whichever conversation.
   settle(row) {
+    if (row.done !== undefined) this.running.delete(row.turn);
     if (!row.turn) return;
-    this.seen.add(row.turn);
-    if (this.seen.size > 100) this.seen.delete(this.seen.values().next().value);
+    this.seen.set(row.turn, row.talk ?? this.seen.get(row.turn));
+    if (this.seen.size > 100) this.seen.delete(this.seen.keys().next().value);
     this.unwait(row.turn);
+    if (this.talk === "" && this.mine === row.turn && row.talk) this.turn(row.talk); // the new one has begun
   }
 
   fresh() {
     const { name, platform, restart, verbs } = this.about;
     const { state } = this.facts;
-    if (!name) return; // nothing is known yet
+    if (!name || this.dead) return;
     const closed = state === "closed";
     this.name.textContent = name;
     this.meta.textContent = [platform, state, this.latency && `first reply ${duration(this.latency)}`].filter(Boolean).join(" · ");
@@ -398,16 +417,14 @@ export class Pane {
     this.node.classList.toggle("snb-has-verbs", Boolean(verbs.length) && !closed);
     this.log.node.setAttribute("aria-label", `Conversation with ${name}`);
     if (closed) this.log.spendAll();
-    this.changed(this);
+    this.changed();
     if (this.query.value) this.log.mark(this.query.value);
     const typing = this.running.size ? (this.typist ?? this.speaker ?? "bot") : this.typist && (this.speaker ?? this.typist);
     this.log.typing(!closed && !this.log.newer && typing);
-    this.stopping();
     this.tabs();
-    if (this.dead) return;
     if (state === "lost") this.gone("The connection is lost.", "Reconnect", () => this.emit({ do: "reconnect" }));
     else if (closed) this.gone(`This session is closed. Connect again as "${name}" and it goes on here.`);
-    else if (this.over) this.gone("A conversation was closed.", "Rate it", () => this.rate());
+    else if (this.over) this.gone("A conversation was closed.", "Rate it", () => this.rate(), () => (this.over = undefined));
     else this.gone("");
     this.inspector.refresh();
   }
@@ -416,17 +433,12 @@ export class Pane {
     return Boolean(this.running.size || this.waiting.size);
   }
 
-  stopping() {
-    this.changed(this);
-  }
-
   // Several conversations, where the platform has them
 
   tabs() {
     const { talks = [] } = this.facts;
     this.talks.hidden = this.about.talks < 2;
     if (this.talks.hidden) return;
-    if (this.talk === "" && talks.length > this.talked) return this.turn(talks.at(-1).id); // the new one has begun
     const told = JSON.stringify([talks, this.talk]);
     if (told === this.tabbed) return; // they are as they were, and may have the focus
     this.tabbed = told;
@@ -447,8 +459,9 @@ export class Pane {
   // Look at one conversation, and speak in it.
   turn(id) {
     this.talk = id;
-    this.talked = (this.facts.talks ?? []).length;
+    this.mine = undefined;
     this.fetch("last");
+    if (this.query.value) this.find();
     this.tabs();
     this.composer.input.focus();
   }
@@ -466,9 +479,11 @@ export class Pane {
   }
 
   turned() {
-    this.talk = this.latency = this.known = this.over = this.tabbed = undefined;
+    this.talk = this.latency = this.known = this.over = this.open = this.tabbed = undefined;
+    this.typist = this.speaker = undefined;
     this.news = [];
-    for (const node of this.waiting.values()) node.remove();
+    this.log.tail.replaceChildren();
+    this.find();
     this.waiting.clear();
     this.seen.clear();
     this.fetch("last");
@@ -481,9 +496,12 @@ export class Pane {
     if (!node) return;
     node.classList.remove("snb-late");
     this.waiting.delete(said);
-    if (this.seen.has(turn)) node.remove();
-    else this.waiting.set(turn, node);
-    this.stopping();
+    if (this.talk === "") this.mine = turn;
+    if (this.seen.has(turn)) {
+      node.remove();
+      if (this.talk === "" && this.seen.get(turn)) this.turn(this.seen.get(turn));
+    } else this.waiting.set(turn, node);
+    this.changed();
   }
 
   unwait(key) {
@@ -499,34 +517,47 @@ export class Pane {
 
   problem({ problem, asked }) {
     this.answered(asked.id);
-    if (asked.id === this.filling && this.form) return this.form.tell(problem);
+    if (asked.id === this.wanted) {
+      this.answered("fetch");
+      this.log.fetching = false;
+    }
+    if (this.filling !== undefined && asked.id === this.filling) return this.form.tell(problem);
     this.unwait(asked.id);
-    const seq = asked.press ?? asked.submit ?? asked.date;
+    const seq = asked.press ?? asked.submit ?? asked.date ?? asked.seq;
     this.answered(`press-${seq}`);
-    this.log.restore(seq, this.facts.state !== "closed");
+    if (seq !== undefined && this.facts.state !== "closed") this.log.restore(seq);
     if (asked.view !== this.view) return;
     if (asked.say && !this.composer.input.value) this.composer.fill(asked.say);
     this.log.tell(problem);
-    this.stopping();
+    this.changed();
   }
 
   // A line across the top: what is wrong, and what can be done.
-  gone(words, label, act) {
+  gone(words, label, act, dismiss) {
+    this.banner.act = act;
     if (this.banner.dataset.words === words) return;
     this.banner.dataset.words = words;
     this.banner.hidden = !words;
     this.banner.replaceChildren(make("span", "", words));
-    if (label) this.banner.append(button("snb-chip", label, act));
+    const then = (next) => () => {
+      this.refocus(); // the button is about to go
+      next();
+      this.fresh();
+    };
+    if (label) this.banner.append(button("snb-chip", label, then(() => this.banner.act())));
+    if (dismiss) this.banner.append(button("snb-chip", "Not now", then(dismiss)));
   }
 
   // The kernel has left. What is here stays to be read.
   cut() {
     this.dead = true;
     for (const key of [...this.asked.keys()]) this.answered(key);
-    this.log.spendAll();
+    this.running.clear();
+    this.waiting.clear();
+    this.log.freeze();
     this.log.typing(false);
     this.gone("The kernel has gone, and this conversation with it. Its recording stays: run the cell again to reconnect.");
-    this.changed(this);
+    this.changed();
   }
 
   download({ file, content }) {
