@@ -1,5 +1,6 @@
 """The magics in a real Jupyter kernel: waiting, interrupting, and staying alive behind a cell that blocks."""
 
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,12 +39,19 @@ class Kernel:
 
 @pytest.fixture
 def kernel() -> Iterator[Kernel]:
-    from jupyter_client.manager import start_new_kernel
+    from jupyter_client.manager import KernelManager
 
-    manager, client = start_new_kernel(startup_timeout=60)
-    yield Kernel(manager, client)
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # files, not ports: between choosing one and using it another takes it
+        manager = KernelManager(transport="ipc", ip=f"{folder}/k")
+        manager.start_kernel()
+        client = manager.client()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        yield Kernel(manager, client)
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 def test_a_session_keeps_its_link_and_misses_nothing_while_a_cell_blocks(kernel: Kernel) -> None:

@@ -235,7 +235,7 @@ export class Log {
   scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.node;
     const left = scrollHeight - scrollTop - clientHeight;
-    if (scrollTop < this.top) this.held = false; // up, and by hand: growing does not scroll
+    if (scrollTop < this.top && left > 1) this.held = false; // up, and by hand: what shrinks stays at its end
     else if (left < 20) this.held = !this.newer;
     this.top = scrollTop;
     this.down.hidden = left < 200 && !this.newer;
