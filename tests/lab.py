@@ -59,9 +59,16 @@ def jupyter(folder: Path, theme: str = "JupyterLab Light", app: Literal["lab", "
     module, opens = APPS[app]
     command = [sys.executable, "-m", *module, "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0"]
     command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"]
-    with (own / "log").open("w") as log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as server:
+    with running(command, own / "log", env=env) as server:
+        yield _address(own / "runtime", server) + opens
+
+
+@contextmanager
+def running(command: list[str], log: Path, **how: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a server that writes a log, and end it afterwards."""
+    with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out, **how) as server:
         try:
-            yield _address(own / "runtime", server) + opens
+            yield server
         finally:
             server.terminate()
             try:

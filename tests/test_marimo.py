@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import socket
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import Eventually
-from lab import CHROMIUM
+from lab import CHROMIUM, running
 from provide import browser
 
 pytestmark = [
@@ -58,7 +57,7 @@ def url(tmp_path: Path, shown: str, eventually: Eventually) -> Iterator[str]:
     homes = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")  # nobody's settings, no trace of the test
     env = {**os.environ, **dict.fromkeys(homes, str(tmp_path))}
     log = tmp_path / "log"
-    with log.open("w") as out, subprocess.Popen(command, cwd=tmp_path, env=env, stdout=out, stderr=out) as server:
+    with running(command, log, cwd=tmp_path, env=env) as server:
 
         def answers() -> bool:
             assert server.poll() is None, f"marimo did not start: {log.read_text()[-2000:]}"
@@ -68,15 +67,8 @@ def url(tmp_path: Path, shown: str, eventually: Eventually) -> Iterator[str]:
             except OSError:
                 return False
 
-        try:
-            eventually(answers, 60)
-            yield url
-        finally:
-            server.terminate()
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                server.kill()
+        eventually(answers, 60)
+        yield url
 
 
 @pytest.fixture
