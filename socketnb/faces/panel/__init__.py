@@ -55,7 +55,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 HERE = Path(__file__).parent / "page"
-MODULES = ("dom.js", "forms.js", "items.js", "log.js", "composer.js", "inspector.js", "pane.js", "panel.js")
+MODULES = """
+    dom.js menu.js forms.js items.js log.js finder.js composer.js inspector.js pane.js panel.js
+""".split()
 """The page's modules, each importing only from those before it."""
 SOON = 1.0
 """Seconds within which the transcript for saved notebooks is brought up to date."""

@@ -2,8 +2,10 @@
 
 import { button, duration, isFind, make, soon } from "./dom.js";
 import { verb } from "./forms.js";
+import { Finder } from "./finder.js";
 import { Inspector } from "./inspector.js";
 import { Log } from "./log.js";
+import { menu } from "./menu.js";
 
 const PATIENCE = 1500; // milliseconds after which people are told that the kernel has not answered
 const FORMATS = [["markdown", "Markdown"], ["html", "HTML"], ["jsonl", "JSON lines"]];
@@ -44,6 +46,12 @@ export class Pane {
       edit: (words) => this.composer.fill(words),
       again: (words) => this.say(words),
     });
+    this.finder = new Finder(this.log, {
+      ask: (words) => this.emit({ find: words, ...(this.talk && { talk: this.talk }) }),
+      fetch: (where, seq) => this.fetch(where, seq),
+      opens: () => this.collapse(false),
+      leaves: () => this.refocus(),
+    });
     this.inspector = new Inspector((turn, had) => this.emit({ inspect: turn, had }));
     this.banner = make("div", "snb-banner");
     this.banner.hidden = true;
@@ -64,7 +72,7 @@ export class Pane {
     this.node.addEventListener("keydown", (event) => {
       if (!isFind(event)) return;
       event.preventDefault();
-      this.search(true);
+      this.finder.open(true);
     });
   }
 
@@ -76,64 +84,20 @@ export class Pane {
     this.look = button("snb-tool", "Inspector", () => this.inspect(this.inspector.node.hidden), "inspector");
     this.look.setAttribute("aria-pressed", "false");
     this.again = button("snb-tool", "Start over", () => this.emit({ do: this.about.restart }), "again");
-    const find = button("snb-tool", "Search", () => this.search(this.finder.hidden), "search");
-    const [save, formats] = this.menu("Export the conversation", "export", () =>
-      FORMATS.map(([form, label]) => [label, () => this.emit({ export: form })]),
-    );
-    const [more, verbs] = this.menu("More actions", "more", () =>
-      this.about.verbs.map((about) => [about.verb.replaceAll("_", " "), () => this.fill(about), about.help]),
-    );
+    const find = button("snb-tool", "Search", () => this.finder.open(this.finder.node.hidden), "search");
+    const unfold = () => this.collapse(false);
+    const exports = () => FORMATS.map(([form, label]) => [label, () => this.emit({ export: form })]);
+    const [save, formats] = menu("Export the conversation", "export", exports, unfold);
+    const others = () =>
+      this.about.verbs.map((about) => [about.verb.replaceAll("_", " "), () => this.fill(about), about.help]);
+    const [more, verbs] = menu("More actions", "more", others, unfold);
     this.fold = button("snb-tool", "Collapse", () => this.collapse(!this.node.classList.contains("snb-folded")), "fold");
     this.fold.setAttribute("aria-expanded", "true");
     const line = make("div", "snb-title-line");
     line.append(this.dot, this.name, this.meta, make("span", "snb-gap"), find, save, formats, this.again, more, verbs);
     line.append(this.look, this.fold);
-    header.append(line, this.talks, this.finderLine(), this.banner);
+    header.append(line, this.talks, this.finder.node, this.banner);
     return header;
-  }
-
-  // A button with a menu below it; arrow keys choose, Escape leaves.
-  menu(label, picture, entries) {
-    const list = make("div", "snb-menu");
-    list.setAttribute("role", "menu");
-    list.hidden = true;
-    const open = (wanted) => {
-      if (wanted) this.collapse(false);
-      list.hidden = !wanted;
-      opener.setAttribute("aria-expanded", String(wanted));
-      if (!wanted) return;
-      list.replaceChildren(
-        ...entries().map(([words, act, help]) => {
-          const entry = button("snb-entry", words, () => {
-            open(false);
-            opener.focus();
-            act();
-          });
-          entry.setAttribute("role", "menuitem");
-          if (help) entry.append(make("small", "", help));
-          return entry;
-        }),
-      );
-      list.firstChild?.focus();
-    };
-    const opener = button("snb-tool", label, () => open(list.hidden), picture);
-    opener.setAttribute("aria-haspopup", "menu");
-    opener.setAttribute("aria-expanded", "false");
-    list.addEventListener("keydown", (event) => {
-      const way = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      if (event.key === "Escape") {
-        open(false);
-        opener.focus();
-      } else if (way) {
-        event.preventDefault();
-        const all = [...list.children];
-        all[(all.indexOf(document.activeElement) + way + all.length) % all.length].focus();
-      }
-    });
-    list.addEventListener("focusout", (event) => {
-      if (!list.contains(event.relatedTarget) && event.relatedTarget !== opener) open(false);
-    });
-    return [opener, list];
   }
 
   collapse(folded) {
@@ -144,70 +108,6 @@ export class Pane {
   inspect(wanted, turn) {
     this.inspector.open(wanted, turn);
     this.look.setAttribute("aria-pressed", String(wanted));
-  }
-
-  // Looking for words, in all of the conversation
-
-  finderLine() {
-    this.finder = make("div", "snb-finder");
-    this.finder.hidden = true;
-    this.finder.setAttribute("role", "search");
-    this.query = make("input", "snb-query");
-    this.query.type = "search";
-    this.query.placeholder = "Search the conversation";
-    this.query.setAttribute("aria-label", "Search the conversation");
-    this.hits = make("span", "snb-hits");
-    this.hits.setAttribute("role", "status");
-    this.query.addEventListener("input", () => {
-      clearTimeout(this.finding);
-      this.finding = setTimeout(() => this.find(), 200);
-    });
-    this.query.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.search(false);
-      if (event.key === "Enter") this.step(event.shiftKey ? 1 : -1);
-    });
-    const up = button("snb-tool", "Earlier", () => this.step(-1), "up");
-    const next = button("snb-tool", "Later", () => this.step(1), "next");
-    this.finder.append(this.query, this.hits, up, next, button("snb-tool", "Close search", () => this.search(false), "close"));
-    return this.finder;
-  }
-
-  search(wanted) {
-    this.finder.hidden = !wanted;
-    if (wanted) {
-      this.collapse(false);
-      this.query.select();
-    } else {
-      this.query.value = "";
-      this.find();
-      this.refocus();
-    }
-  }
-
-  find() {
-    this.found = [];
-    this.hits.textContent = "";
-    this.log.mark("");
-    this.log.unseek();
-    if (this.query.value.trim()) this.emit({ find: this.query.value, ...(this.talk && { talk: this.talk }) });
-  }
-
-  foundThese({ found, words }) {
-    if (words !== this.query.value) return;
-    this.found = found;
-    this.hit = found.length;
-    if (found.length) this.step(-1);
-    else this.hits.textContent = "nothing found";
-  }
-
-  step(way) {
-    const total = this.found?.length;
-    if (!total) return;
-    this.hit = (this.hit + way + total) % total;
-    this.hits.textContent = `${this.hit + 1} of ${total}`;
-    const seq = this.found[this.hit];
-    if (this.log.seek(seq)) this.log.mark(this.query.value);
-    else this.fetch("around", seq);
   }
 
   // What the user does
@@ -337,7 +237,7 @@ export class Pane {
     else if (message.restored !== undefined) this.log.restore(message.restored);
     else if (message.acted !== undefined) this.acted(message);
     else if (message.inspected) this.inspector.show(message.inspected);
-    else if (message.found) this.foundThese(message);
+    else if (message.found) this.finder.show(message);
     else if (message.file) this.download(message);
   }
 
@@ -418,7 +318,7 @@ export class Pane {
     this.log.node.setAttribute("aria-label", `Conversation with ${name}`);
     if (closed) this.log.spendAll();
     this.changed();
-    if (this.query.value) this.log.mark(this.query.value);
+    this.finder.mark();
     const typing = this.running.size ? (this.typist ?? this.speaker ?? "bot") : this.typist && (this.speaker ?? this.typist);
     this.log.typing(!closed && !this.log.newer && typing);
     this.tabs();
@@ -461,7 +361,7 @@ export class Pane {
     this.talk = id;
     this.mine = undefined;
     this.fetch("last");
-    if (this.query.value) this.find();
+    this.finder.find();
     this.tabs();
     this.composer.input.focus();
   }
@@ -483,7 +383,7 @@ export class Pane {
     this.typist = this.speaker = undefined;
     this.news = [];
     this.log.tail.replaceChildren();
-    this.find();
+    this.finder.find();
     this.waiting.clear();
     this.seen.clear();
     this.fetch("last");
@@ -571,7 +471,7 @@ export class Pane {
   leave() {
     this.inspector.leave();
     this.log.leave();
-    clearTimeout(this.finding);
+    this.finder.leave();
     clearTimeout(this.toasting);
     for (const key of [...this.asked.keys()]) this.answered(key);
   }
