@@ -112,18 +112,23 @@ class Lab:
 
     def __init__(self, page: Any, url: str, path: str) -> None:
         self.page = page
+        self._address = f"{url}{path}?token={TOKEN}&reset"
+        self._used = False
         # On a busy machine Jupyter sometimes asks which kernel, though the notebook names one: take that.
-        dialog = page.locator(".jp-Dialog")
-        accept = dialog.locator("button.jp-mod-accept")
-        page.add_locator_handler(dialog, lambda: accept.click())  # noqa: PLW0108 (it would be handed the dialog)
+        self._accept = page.locator(".jp-Dialog button.jp-mod-accept")
+        page.add_locator_handler(page.locator(".jp-Dialog"), lambda _: self._accept.click())
+        self._open()
+
+    def _open(self) -> None:
+        page = self.page
         idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
         for _ in range(3):  # and sometimes it misses that the kernel is there: a page opened again sees it
-            page.goto(f"{url}{path}?token={TOKEN}&reset")
+            page.goto(self._address)
             page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=READY * 1000)
             page.wait_for_selector(".jp-Spinner", state="detached", timeout=READY * 1000)
             for _ in range(READY * 2):
-                if dialog.count():
-                    accept.click()
+                if self._accept.count():
+                    self._accept.click()
                 elif idle.count():
                     return
                 page.wait_for_timeout(200)
@@ -131,21 +136,31 @@ class Lab:
 
     def run(self, cell: int) -> None:
         """Run a cell. While the page and the kernel settle, the first keystroke is sometimes lost, and so is what it
-        asks of the kernel (the prompt waits, the kernel idles): press until a kernel works on it.
+        asks of the kernel (the prompt waits, the kernel idles): press until a kernel works on it. If none does, and
+        nothing was run yet that would be lost, open the page again.
         """
+        for _ in range(3):
+            if self._pressed(cell):
+                self._used = True
+                return
+            if not self._used:
+                self._open()
+        raise AssertionError(f"cell {cell} did not run")
+
+    def _pressed(self, cell: int) -> bool:
         code = self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell)
         prompt = code.locator(".jp-InputPrompt")
         busy = self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="busy"]')
         before = prompt.inner_text()
-        for _ in range(10):
+        for _ in range(5):
             code.locator(".cm-content").click()
             self.page.keyboard.press("Control+Enter")
             for _ in range(30):
                 now = prompt.inner_text()
                 if ("*" in now and busy.count()) or (now != before and "*" not in now):
-                    return
+                    return True
                 self.page.wait_for_timeout(100)
-        raise AssertionError(f"cell {cell} did not run")
+        return False
 
     def output(self, cell: int) -> Any:
         """Return the output area of a cell."""
