@@ -696,7 +696,8 @@ bot.panel()""",
 
 
 def test_a_click_that_the_kernel_cannot_hear_waits_visibly_and_is_not_lost(lab: Any) -> None:
-    page = lab(CONNECT, "sum(range(3 * 10**8)); print('done')")  # one call that lets no other thread run
+    # One call that lets no other thread run, once the page knows that the cell does: else `run` would press again.
+    page = lab(CONNECT, "import time; time.sleep(1); sum(range(3 * 10**8)); print('done')")
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
     say(panel, "hours")

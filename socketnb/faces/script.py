@@ -1,0 +1,260 @@
+r'''What people type in a `%%chat` cell, or a line at a time in a terminal, as steps.
+
+    where is my order?         is said: one turn a line
+    one \                      goes on in the next line
+    """                        lines between two of these are one message
+    /press Track order         does something the platform knows: a verb and its fields, in order or as key=value
+    /wait 2                    waits so many seconds, nothing is sent
+    //press                    is said, with one slash
+    ?? Saturday                the reply before must have these words; /…/ is a regular expression
+    # what this is for         is left out, if comments are asked for
+
+All else is sent byte for byte.
+'''
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from socketnb.errors import ActionError, unknown
+from socketnb.records import Choice, Secret
+from socketnb.settings import CONVERT, A
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from socketnb.records import Field, Verb
+
+FENCE = '"""'
+WAIT = "wait"
+LONGEST_WAIT = 86_400.0
+NAME = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+VERB = re.compile(r"/(\w+)(?:\s+(.*))?", re.DOTALL)
+PATTERN = re.compile(r"/(.+)/(i?)", re.DOTALL)
+KEY = re.compile(r"(\w+)=\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do. `line` is where it stands in the cell, from 1."""
+
+    line: int
+    text: str
+
+
+class Say(Step):
+    """Say the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act(Step):
+    """Do what a verb does; the text is its fields as they were typed."""
+
+    verb: str
+
+
+class Wait(Step):
+    """Wait so many seconds."""
+
+    @property
+    def seconds(self) -> float:
+        """How long.
+
+        Raises:
+            ActionError: it is no number, or more than a day.
+        """
+        try:
+            seconds = float(self.text)
+        except ValueError:
+            seconds = -1
+        if not 0 <= seconds <= LONGEST_WAIT:
+            raise ActionError(f"/{WAIT} takes seconds, as in /{WAIT} 2, not {self.text!r}")
+        return seconds
+
+
+class Expect(Step):
+    """Check the reply before: it has these words, or what a regular expression finds."""
+
+    def met(self, reply: str) -> bool:
+        """Tell whether a reply is as expected.
+
+        Raises:
+            ActionError: the regular expression is none.
+        """
+        found = PATTERN.fullmatch(self.text)
+        if not found:
+            return self.text in reply
+        try:
+            return bool(re.search(found[1], reply, re.IGNORECASE if found[2] else 0))
+        except re.error as error:
+            raise ActionError(f"{self.text} is no regular expression ({error})") from None
+
+
+def steps(
+    body: str, *, whole: bool = False, comments: bool = False, names: Mapping[str, Any] | None = None
+) -> list[Step]:
+    """Return what a cell's body asks for, in order.
+
+    Args:
+        body: the cell without its first line; one line end at its end is the cell's.
+        whole: the body is one message, whatever is in it.
+        comments: leave lines that begin with # out.
+        names: put these in the place of `{{name}}`.
+
+    Raises:
+        ActionError: a line cannot be read, or a name is missing; the sentence names the line.
+    """
+    body = body.removesuffix("\n")
+    found = [Say(1, body)] if whole else list(_read(body.split("\n"), comments))
+    filled = [step if names is None else _filled(step, names) for step in found]
+    for step, before in zip(filled, [None, *filled], strict=False):
+        with_line(step, _check, step, before)
+    return filled
+
+
+def _read(lines: list[str], comments: bool) -> Iterator[Step]:  # noqa: FBT001 (handed through)
+    at = 0
+    while at < len(lines):
+        line, number = lines[at], at + 1
+        at += 1
+        if line.rstrip() == FENCE:
+            ends = [n for n in range(at, len(lines)) if lines[n].rstrip() == FENCE]
+            if not ends:
+                raise ActionError(
+                    f"line {number}: {FENCE} begins a message that no later {FENCE} ends; nothing was sent"
+                )
+            yield Say(number, "\n".join(lines[at : ends[0]]))
+            at = ends[0] + 1
+        elif line.strip() and not (comments and line.startswith("#")):
+            while line.endswith("\\") and at < len(lines):
+                line = line[:-1] + lines[at]
+                at += 1
+            yield _step(number, line)
+
+
+def _step(number: int, line: str) -> Step:
+    if line.startswith("//"):
+        return Say(number, line[1:])
+    if line.startswith("?? ") and line[3:].strip():
+        return Expect(number, line[3:].strip())
+    if not line.startswith("/"):
+        return Say(number, line)
+    found = VERB.fullmatch(line)
+    if not found:
+        raise ActionError(
+            f"line {number}: /verb does something, and // says a line that begins with /; nothing was sent"
+        )
+    verb, rest = found[1], (found[2] or "").rstrip()
+    return Wait(number, rest) if verb == WAIT else Act(number, rest, verb)
+
+
+def _filled(step: Step, names: Mapping[str, Any]) -> Step:
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in names:
+            raise ActionError(f"line {step.line}: the notebook has no {found[1]!r} for {found[0]}; nothing was sent")
+        if isinstance(names[found[1]], Secret):
+            raise ActionError(f"line {step.line}: {found[1]!r} is a Secret, which is not said; nothing was sent")
+        return str(names[found[1]])
+
+    return replace(step, text=NAME.sub(value, step.text))
+
+
+def _check(step: Step, before: Step | None) -> None:
+    match step:
+        case Wait():
+            _ = step.seconds
+        case Expect():
+            if before is None:
+                raise ActionError("?? checks the reply of a turn, and there is none before it")
+            step.met("")
+
+
+def with_line(step: Step, do: Any, *args: Any) -> Any:
+    """Call a function; what a user has done wrong is told with its line.
+
+    Raises:
+        ActionError: it does.
+    """
+    try:
+        return do(*args)
+    except ActionError as error:
+        said = str(error).removesuffix("; nothing was sent")
+        raise ActionError(f"line {step.line}: {said}; nothing was sent") from None
+
+
+def fields(verb: str, verbs: Mapping[str, Verb], text: str) -> dict[str, Any]:
+    """Return a verb's fields from what was typed after it: in their order, or as key=value.
+
+    A field takes a word, a quoted text or JSON; the last one takes all that is left.
+
+    Raises:
+        ActionError: there is no such verb or field, or a value is not of its field's type.
+    """
+    if verb not in verbs:
+        raise ActionError(f"{unknown('verb', verb, [*verbs, WAIT])} (// says a line that begins with /)")
+    left, values = list(verbs[verb].fields), dict[str, Any]()
+    text = text.strip()
+    while text:
+        key = KEY.match(text)
+        if key and not (left and left[0].type is Choice and key[1] != left[0].name):
+            field = next((field for field in left if field.name == key[1]), None)
+            if field is None:
+                known = [field.name for field in verbs[verb].fields]
+                twice = f"{verb}: {key[1]} is given twice"
+                raise ActionError(twice if key[1] in values else unknown(f"field of {verb!r}", key[1], known))
+            text = text[key.end() :]
+        elif left:
+            field = left[0]
+        else:
+            raise ActionError(f"{verb} takes {'no more' if values else 'nothing'}, and this is left over: {text!r}")
+        left.remove(field)
+        values[field.name], text = _taken(verb, field, text, left)
+        text = text.strip()
+    if missing := [field.name for field in left if field.required]:
+        raise ActionError(f"{verb} needs {' and '.join(missing)}: /{usage(verb, verbs[verb])}")
+    return values
+
+
+def usage(verb: str, how: Verb) -> str:
+    """Return how a verb is typed: `review rating [review]`."""
+    return " ".join([verb, *(f.name if f.required else f"[{f.name}]" for f in how.fields)])
+
+
+def _taken(verb: str, field: Field, text: str, left: list[Field]) -> tuple[Any, str]:
+    """Return a field's value, and what is left of the text."""
+    if field.type is Choice:
+        return text, ""
+    if field.type in (dict, list, object) and (text.startswith(("{", "[")) or field.type is not list):
+        try:
+            value, end = json.JSONDecoder().raw_decode(text)
+        except (ValueError, RecursionError) as error:
+            raise ActionError(f"{verb}: {field.name} is JSON, and this is not: {error}") from None
+        return value, text[end:]
+    word, text = _word(text, left)
+    if field.type is list:
+        return [each.strip() for each in word.split(",")], text
+    if field.type in (int, float, bool):
+        try:
+            return CONVERT[field.type](word), text
+        except (ValueError, KeyError, OverflowError):
+            raise ActionError(f"{verb}: {field.name} is {A[field.type]}, not {word!r}") from None
+    return word, text
+
+
+def _word(text: str, left: list[Field]) -> tuple[str, str]:
+    """Return the first word, or a quoted text; all, up to the next key=, if no other field is left for it."""
+    if text.startswith('"'):
+        try:
+            value, end = json.JSONDecoder().raw_decode(text)
+            if not text[end:] or text[end].isspace():
+                return value, text[end:]
+        except ValueError:
+            pass  # a text that has a quote in it
+    if not left:
+        return text, ""
+    named = re.search(rf"\s(?={'|'.join(f'{field.name}=' for field in left)})", text)
+    end = named.start() if named else (text + " ").index(" ")
+    return text[:end], text[end:]
