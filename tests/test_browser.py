@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Eventually
 from hostile import HOSTILE
 from lab import CHROMIUM, Lab, jupyter, notebook, violations
 from provide import browser
@@ -695,14 +696,18 @@ bot.panel()""",
     panel.locator(".snb-verb", has_text="rate the conversation").wait_for()
 
 
-def test_a_click_that_the_kernel_cannot_hear_waits_visibly_and_is_not_lost(lab: Any) -> None:
-    # One call that lets no other thread run, once the page knows that the cell does: else `run` would press again.
-    page = lab(CONNECT, "import time; time.sleep(1); sum(range(3 * 10**8)); print('done')")
+def test_a_click_that_the_kernel_cannot_hear_waits_visibly_and_is_not_lost(
+    lab: Any, server: tuple[str, Path], eventually: Eventually
+) -> None:
+    # One call that lets no other thread run, once the page knows that the cell runs: else `run` would press again.
+    counts = "import pathlib, time; time.sleep(1); pathlib.Path('counts').touch(); sum(range(3 * 10**8)); print('done')"
+    page = lab(CONNECT, counts)
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
     say(panel, "hours")
     panel.get_by_text("Saturday").wait_for()
     page.run(1)
+    eventually((server[1] / "counts").exists)
     panel.get_by_role("button", name="Track order").click()
     panel.locator(".snb-chip.snb-late").wait_for()
     say(panel, "4567")
