@@ -21,6 +21,7 @@ from socketnb.errors import (
     ActionError,
     ConnectError,
     ConnectTimeout,
+    ExpectationFailed,
     FlowError,
     RecordingError,
     Refused,
@@ -45,6 +46,7 @@ __all__ = [
     "ActionError",
     "ConnectError",
     "ConnectTimeout",
+    "ExpectationFailed",
     "Flow",
     "FlowError",
     "RecordingError",
@@ -63,6 +65,7 @@ __all__ = [
     "messages_df",
     "open_recording",
     "panels",
+    "profiles",
     "prune",
     "recordings",
     "run",
@@ -82,6 +85,7 @@ simulate = _hub.simulate
 session = _hub.session
 sessions = _hub.sessions
 panels = _hub.panels
+profiles = _hub.profiles
 traces_df = _hub.traces_df
 messages_df = _hub.messages_df
 turns_df = _hub.turns_df
@@ -90,6 +94,13 @@ sessions_df = _hub.sessions_df
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add `%chat` and `%%chat` to a notebook: `%load_ext socketnb`."""
-    from socketnb.faces.magic import ChatMagics
+    from socketnb.faces.magic import load
 
-    shell.register_magics(ChatMagics)
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take them away again: `%unload_ext socketnb`. Sessions stay open."""
+    from socketnb.faces.magic import unload
+
+    unload(shell)

@@ -13,6 +13,7 @@ Each error is one sentence, without credentials, that says what happened and nam
     ├── TurnError          a turn did not end well; `.turn` is the turn so far
     │   ├── TurnTimeout    the bot was not done in time; the session stays usable
     │   └── TurnFailed     the session broke under the turn
+    ├── ExpectationFailed  a reply is not what a `%%chat` cell expected; `.expected`, `.got`, `.turn`
     ├── FlowError          a flow was written or used wrongly
     └── RecordingError     a recording is missing, damaged, in use, or of a newer version
 """
@@ -20,14 +21,32 @@ Each error is one sentence, without credentials, that says what happened and nam
 from __future__ import annotations
 
 import difflib
+import traceback
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+SHORT = 200
+"""Characters of a reply that a sentence quotes."""
+
+
 class SocketnbError(Exception):
-    """The root of every error that socketnb raises on purpose."""
+    """The root of every error that socketnb raises on purpose.
+
+    A notebook shows where in the user's own code it was raised, and nothing of ours.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in the place of a traceback."""
+        frames = [frame for frame in traceback.extract_tb(self.__traceback__) if not _ours(frame)]
+        return [line.rstrip() for line in traceback.format_list(frames)] + [f"{type(self).__name__}: {self}"]
+
+
+def _ours(frame: traceback.FrameSummary) -> bool:
+    return any(part in ("socketnb", "IPython") for part in PurePath(frame.filename).parts)
 
 
 class SettingsError(SocketnbError, ValueError):
@@ -76,6 +95,30 @@ class TurnTimeout(TurnError, TimeoutError):
 
 class TurnFailed(TurnError):
     """The session broke under the turn."""
+
+
+class ExpectationFailed(SocketnbError, AssertionError):
+    """A reply is not what a `%%chat` cell expected.
+
+    Attributes:
+        expected: the words, or the /regular expression/.
+        got: the reply, a line a message.
+        turn: the `Turn` whose reply it is.
+    """
+
+    def __init__(self, where: str, expected: str, got: str, turn: Any) -> None:
+        shown = " ".join(got.split()) or "nothing"
+        shown = shown if len(shown) <= SHORT else f"{shown[:SHORT]}…"
+        super().__init__(f"{where}: expected {expected!r}, got: {shown}")
+        self.where, self.expected, self.got, self.turn = where, expected, got, turn
+
+    def _render_traceback_(self) -> list[str]:
+        got = (self.got or "nothing").splitlines()
+        return [
+            f"{type(self).__name__}: {self.where}",
+            f"  expected  {self.expected}",
+            *(f"  {'' if n else 'got':<9} {line}" for n, line in enumerate(got)),
+        ]
 
 
 class FlowError(SocketnbError):

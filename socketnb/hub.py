@@ -7,23 +7,30 @@ from __future__ import annotations
 
 import atexit
 import datetime as dt
+import inspect
+import linecache
 import logging
 import os
 import re
+import sys
 import threading
 import uuid
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from socketnb import dialects, frames
 from socketnb.demo_flow import demo_flow
+from socketnb.dialects import PLATFORMS
 from socketnb.engine.driver import Driver
 from socketnb.engine.loop import Loop
 from socketnb.errors import SessionError, SettingsError, unknown
+from socketnb.profiles import Profile, files, profiles, shown
 from socketnb.recording.masks import Secrets
 from socketnb.recording.recorder import Recorder
+from socketnb.records import Secret
 from socketnb.session import Session
-from socketnb.settings import Kept, convert, home, memory_rows, path_of, resolve
+from socketnb.settings import Kept, convert, home, memory_rows, path_of, resolve, variable
 from socketnb.simulator.server import Simulator
 
 log = logging.getLogger(__name__)
@@ -56,13 +63,17 @@ class Hub:
         self._current: dict[Path | bool, Recorder] = {}
         self._secrets = Secrets()
         self._sessions: dict[str, Session] = {}
+        self._typed: set[Secret] = set()  # credentials that were warned of
+        self._record: bool | Path = True
+        self._used: str | None = None  # the name of the session that was opened or chosen last
         self._simulators: list[Simulator] = []
         self._panels: dict[tuple[str, ...], Any] = {}  # ui and names of sessions → the panel that shows them
 
     def connect(
         self,
-        platform: str,
+        platform: str | None = None,
         *,
+        profile: str | None = None,
         name: str | None = None,
         simulate: bool = False,
         flow: Flow | None = None,
@@ -74,20 +85,22 @@ class Hub:
         """Open a conversation, wait until it is ready, return its session; its socket lives in the background.
 
         Args:
-            platform: `cognigy`, `eusate` or `voiceflow`.
+            platform: `cognigy`, `eusate` or `voiceflow`; or a profile's name.
+            profile: a bot of a `profiles.toml`, see README.
             name: its name in the kernel; a session that has this name already is closed first.
             simulate: talk to a simulator of its own instead of the real platform.
             flow: the bot that the simulator runs (default: the demo shop).
             resume: go on with the conversation that a session of this name had, in an earlier kernel too.
             record: True: into this kernel's recording; a folder: there; False: in memory only.
             turn_timeout: seconds that a turn is waited for.
-            **settings: the platform's settings; what is absent is looked up in the environment, see README.
+            **settings: the platform's settings; what is absent is looked up in the environment and the profile, and
+                what is needed and nowhere is asked for in a notebook, see README.
 
         Raises:
             SettingsError: a setting is unknown, missing or of the wrong form.
             ConnectError: the platform cannot be reached, refuses, or does not get ready within its `timeout`.
         """
-        dialect = dialects.get(platform)
+        dialect, known = self._which(platform, profile)
         own = [name for name, how in dialect.SETTINGS.items() if name == "url" or how.required or how.secret]
         if simulate and (both := [name for name in own if settings.get(name) is not None]):
             raise SettingsError(f"simulate=True has its own {', '.join(both)}: leave that out, or leave simulate out")
@@ -99,19 +112,20 @@ class Hub:
             or not 0 < turn_timeout < LONGEST
         ):
             raise SettingsError(f"turn_timeout is a number of seconds above 0, not {turn_timeout!r}")
-        simulator = self.simulate(platform, flow) if simulate else None
+        simulator = self.simulate(dialect.NAME, flow) if simulate else None
         try:
+            given = {name: value for name, value in settings.items() if value is not None}
+            given = {**(simulator.settings if simulator else {}), **given}
+            environment = {} if simulator else os.environ
+            resolved = resolve(dialect, given, environment, known, _ask)  # without the lock: it may ask the user
             with self._lock:
-                name = self._name(platform, name)
+                name = self._name(known.name if known else dialect.NAME, name)
                 if name in self._sessions:
                     self._sessions[name].close()
                 kept = Kept(dialect, name) if resume else None
-                given = {name: value for name, value in settings.items() if value is not None}
-                given = {**(simulator.settings if simulator else {}), **given}
-                environment = {} if simulator else os.environ
-                resolved = resolve(dialect, given, environment)
                 if kept:
-                    resolved = resolve(dialect, {**kept.read(resolved), **given}, environment)
+                    there = {key: value for key, value in kept.read(resolved).items() if key not in given}
+                    resolved |= {k: convert(dialect.NAME, k, dialect.SETTINGS[k], v) for k, v in there.items()}
                 for made_up in ("user", "session"):
                     if f"{made_up}_id" in dialect.SETTINGS and not resolved[f"{made_up}_id"]:
                         resolved[f"{made_up}_id"] = f"{made_up}-{_new_id()}"
@@ -135,6 +149,7 @@ class Hub:
         except BaseException:
             session.close()
             raise
+        self._used = session.name
         self._take_over(session)
         return session
 
@@ -153,6 +168,7 @@ class Hub:
         for setting, how in dialect.SETTINGS.items():
             if how.secret and settings[setting]:
                 self._secrets.add(settings[setting].reveal())
+                self._warn_if_typed(dialect, setting, settings[setting])
         machine = dialect.client(settings, _new_id)
         session = self._sessions[name] = Session(
             name,
@@ -167,6 +183,51 @@ class Hub:
             on_close=lambda closed: self._closed(closed, simulator),
         )
         return session
+
+    def _which(self, platform: str | None, profile: str | None) -> tuple[Dialect, Profile | None]:
+        """Return what is meant: a platform, a profile's, or a profile by its name in the platform's place."""
+        if profile is None and platform in PLATFORMS:
+            return dialects.get(platform), None
+        there = profiles()
+        if profile is None and platform not in there:
+            if platform is None:
+                raise SettingsError(f"connect to which platform? There is: {', '.join([*PLATFORMS, *there])}")
+            raise SettingsError(unknown("platform or profile" if there else "platform", platform, [*PLATFORMS, *there]))
+        if (name := profile or str(platform)) not in there:
+            raise SettingsError(f"{unknown('profile', name, there)} (in {' or '.join(map(str, files()))})")
+        if profile is not None and platform not in (None, there[name].platform):
+            raise SettingsError(f"profile {name!r} is of {there[name].platform}, not of {platform}: leave one out")
+        return dialects.get(there[name].platform), there[name]
+
+    def _warn_if_typed(self, dialect: Dialect, setting: str, secret: Secret) -> None:
+        """Warn, once, of a credential that stands in a cell, where it is saved with the notebook."""
+        if secret in self._typed or not _in_a_cell(secret.reveal()):
+            return
+        self._typed.add(secret)
+        said = (
+            f"{setting} stands in the cell, and is saved with the notebook. Better places: the environment "
+            f"({variable(dialect.NAME, setting)}), a profile (profiles.toml, with {{env = …}} or {{keyring = …}}), "
+            "or getpass.getpass()"
+        )
+        warnings.warn(said, UserWarning, stacklevel=1)  # further up stands the line with the credential
+
+    def profile_names(self) -> list[str]:
+        """Return the names of the profiles that can be connected to."""
+        return list(profiles())
+
+    def profiles(self) -> pd.DataFrame:
+        """Return where the settings of each profile come from: a row a setting, credentials masked.
+
+        Columns, all texts: profile, platform, setting, value, source (a variable, a file's line, `default`; empty if a
+        needed one is nowhere). What is in a keyring is not asked for.
+
+        Raises:
+            SettingsError: a profile file cannot be read, or something in it has no meaning.
+        """
+        import pandas as pd
+
+        rows = [row for profile in profiles().values() for row in shown(profile, os.environ)]
+        return pd.DataFrame(rows, columns=["profile", "platform", "setting", "value", "source"], dtype="string")
 
     def simulate(
         self,
@@ -211,7 +272,7 @@ class Hub:
         return simulator
 
     def session(self, name: str | None = None) -> Session:
-        """Return the session of this name, or the only one.
+        """Return the session of this name, or the one that was opened or used last.
 
         Raises:
             SessionError: there is none.
@@ -221,12 +282,23 @@ class Hub:
         if not there:
             raise SessionError("no session is open: snb.connect('voiceflow', simulate=True) opens one")
         if name is None:
-            if len(there) > 1:
+            if len(there) > 1 and self._used not in there:
                 raise SessionError(f"which session? There is: {', '.join(there)}")
-            return next(iter(there.values()))
+            return there[self._used] if self._used in there else next(iter(there.values()))
         if name not in list(there):
             raise SessionError(unknown("session", name, there))
         return there[name]
+
+    @property
+    def used(self) -> str | None:
+        """The name of the session that was opened or used last."""
+        return self._used
+
+    def use(self, name: str | None = None) -> Session:
+        """Return a session as `session` does, and let it be the one that was used last."""
+        session = self.session(name)
+        self._used = session.name
+        return session
 
     def sessions(self) -> list[Session]:
         """Return the open sessions."""
@@ -288,6 +360,17 @@ class Hub:
                 panel.turn_to(session)
             except Exception:
                 log.exception("a panel of %r failed", session.name)
+
+    def record(self, to: bool | str | Path) -> None:  # noqa: FBT001 (a folder or a plain yes or no)
+        """Set where sessions that are opened from now on are recorded, unless they say: as `connect(record=…)`."""
+        self._record = to if isinstance(to, bool) else path_of(to, "record is True, False or a folder")
+
+    def recorded(self) -> str:
+        """Return in words where sessions that are opened from now on are recorded."""
+        if self._record is False:
+            return "sessions that are opened from now on are not recorded: their traces stay in memory"
+        folder = self._record if isinstance(self._record, Path) else self.recording() or home() / "recordings"
+        return f"sessions that are opened from now on are recorded in {folder}"
 
     def recording(self) -> Path | None:
         """Return the folder of this kernel's recording; None while nothing is recorded, or it has stopped."""
@@ -356,6 +439,7 @@ class Hub:
 
     def _recorder(self, record: bool | str | Path) -> Recorder:  # noqa: FBT001 (a folder or a plain yes or no)
         key = record if isinstance(record, bool) else path_of(record, "record is True, False or a folder")
+        key = self._record if key is True else key
         there = self._current.get(key)
         if there is None or there.stopped:
             started = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
@@ -365,6 +449,25 @@ class Hub:
             self._current[key] = there
             self._recorders.append(there)
         return there
+
+
+def _in_a_cell(text: str) -> bool:
+    """Tell whether a text stands in the notebook's cell that is running."""
+    frame = inspect.currentframe()
+    while frame:
+        if "get_ipython" in frame.f_globals and text in "".join(linecache.getlines(frame.f_code.co_filename)):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _ask(what: str) -> str | None:
+    """Ask the user, in a notebook."""
+    if "ipykernel" not in sys.modules:
+        return None
+    from socketnb.faces.ask import ask
+
+    return ask(what)
 
 
 def _new_id() -> str:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from socketnb.faces.core import CorePanel
     from socketnb.faces.panel import Panel
     from socketnb.recording.recorder import Log
+    from socketnb.records import Verb
     from socketnb.settings import Kept
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class Session:
             ActionError: there is no such button; nothing was sent.
         """
         check_timeout(timeout)
-        return self.start("press", choice=self._button(choice)).wait(timeout)
+        return self.start("press", choice=choice).wait(timeout)
 
     def launch(self, timeout: float | None = None) -> Turn:
         """Start the conversation from the beginning."""
@@ -154,7 +155,7 @@ class Session:
         return self.start("reset").wait(timeout)
 
     def act(self, verb: str, **fields: Any) -> Turn:
-        """Do anything the platform knows: one of its verbs, with its fields. Waits like `say`.
+        """Do anything the platform knows: one of its `verbs`, with its fields. Waits like `say`.
 
         Raises:
             ActionError: there is no such verb or field; nothing was sent.
@@ -168,6 +169,8 @@ class Session:
             ActionError: there is no such verb or field; nothing was sent.
             SessionError: the session is closed.
         """
+        if verb == "press" and "choice" in fields:
+            fields = {**fields, "choice": self._button(fields["choice"])}
         return self._start(Action(verb, self._checked(verb, fields), conversation=self._into(conversation)))
 
     def later(self, seconds: float, do: Callable[[], None]) -> bool:
@@ -258,6 +261,11 @@ class Session:
             )
             self._driver.act(turn.number, action, self.timeout)
         return turn
+
+    @property
+    def verbs(self) -> Mapping[str, Verb]:
+        """What the platform knows, each verb with its help and its fields."""
+        return self._dialect.VERBS
 
     @property
     def running(self) -> list[Turn]:

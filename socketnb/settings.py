@@ -1,17 +1,18 @@
-"""Where settings come from: arguments first, then the environment, then the platform's default.
+"""Where settings come from: what was given, then the environment and a profile, then the platform's default.
 
-`SOCKETNB_VOICEFLOW_API_KEY` is the environment's name of Voiceflow's `api_key`. A credential becomes a `Secret`
-here and stays one.
+Of a profile `shop`, `SOCKETNB_SHOP_API_KEY` comes before what the profile says, and `SOCKETNB_VOICEFLOW_API_KEY`
+after it. A credential becomes a `Secret` here and stays one.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -115,12 +116,56 @@ class Kept:
 
 
 def variable(platform: str, setting: str) -> str:
-    """Return the name of the environment variable of a setting."""
-    return f"SOCKETNB_{platform}_{setting}".upper()
+    """Return the name of the environment variable of a setting, of a platform or a profile."""
+    return re.sub(r"\W", "_", f"SOCKETNB_{platform}_{setting}".upper())
 
 
-def resolve(dialect: Dialect, given: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+class Values(Protocol):
+    """What a profile says of the settings."""
+
+    @property
+    def name(self) -> str:
+        """The profile's name."""
+
+    def get(self, setting: str, environment: Mapping[str, str]) -> Any:
+        """Return a setting's value, or None."""
+
+    def where(self, setting: str) -> str:
+        """Return file and line of a setting."""
+
+
+def found(
+    dialect: Dialect, name: str, given: Mapping[str, Any], environment: Mapping[str, str], profile: Values | None
+) -> tuple[Any, str]:
+    """Return a setting as it is found first, and where that was; None if it is nowhere."""
+    if given.get(name) is not None:
+        return given[name], "argument"
+    if profile:
+        if value := environment.get(variable(profile.name, name)):
+            return value, variable(profile.name, name)
+        if (value := profile.get(name, environment)) is not None:
+            return value, profile.where(name)
+    if value := environment.get(variable(dialect.NAME, name)):
+        return value, variable(dialect.NAME, name)
+    default = dialect.SETTINGS[name].default
+    return default, "" if default is None else "default"
+
+
+def resolve(
+    dialect: Dialect,
+    given: Mapping[str, Any],
+    environment: Mapping[str, str],
+    profile: Values | None = None,
+    ask: Callable[[str], str | None] = lambda _: None,
+) -> dict[str, Any]:
     """Return every setting of a platform, converted and checked; what nobody gave is its default or None.
+
+    Args:
+        dialect: the platform's.
+        given: what comes first.
+        environment: the variables.
+        profile: what comes between those of the profile's name and those of the platform's.
+        ask: what is called for a needed setting that is nowhere.
 
     Raises:
         SettingsError: one is unknown, missing or of the wrong form.
@@ -130,15 +175,18 @@ def resolve(dialect: Dialect, given: Mapping[str, Any], environment: Mapping[str
             raise SettingsError(unknown(f"{dialect.NAME} setting", name, dialect.SETTINGS))
     resolved = {}
     for name, setting in dialect.SETTINGS.items():
-        value = given.get(name)
-        if value is None:
-            value = environment.get(variable(dialect.NAME, name)) or setting.default
+        value, where = found(dialect, name, given, environment, profile)
+        if value is None and setting.required:
+            value = ask(f"{dialect.NAME} needs {name} ({setting.help})")
         if value is None and setting.required:
             raise SettingsError(
                 f"{dialect.NAME} needs {name} ({setting.help}): pass {name}=…, "
                 f"or set {variable(dialect.NAME, name)}, or try simulate=True"
             )
-        resolved[name] = None if value is None else convert(dialect.NAME, name, setting, value)
+        try:
+            resolved[name] = None if value is None else convert(dialect.NAME, name, setting, value)
+        except SettingsError as error:
+            raise (SettingsError(f"{where}: {error}") if where not in ("", "argument") else error) from None
     return dialect.settled(resolved)
 
 

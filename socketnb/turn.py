@@ -33,6 +33,7 @@ class Turn:
         status: `running`, then `completed`, `rejected`, `timeout`, `cancelled` or `failed`.
         reason: why it ended so, where the platform tells.
         traces: what was observed, so far.
+        session: the name of its session.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Turn:
         self.status: Status = "running"
         self.reason: str | None = None
         self.traces: list[Trace] = []
-        self._name = name
+        self.session = name
         self._driver = driver
         self._loop = loop
         self._timeout = timeout
@@ -83,6 +84,10 @@ class Turn:
         """Milliseconds from sending to the end; NaN while running."""
         return next((trace.elapsed_ms for trace in self.traces if trace.final), NO_TIME)
 
+    def over(self, within: float = 0) -> bool:
+        """Wait at most so many seconds; tell whether the bot is done, or the turn ended otherwise."""
+        return bool(concurrent.futures.wait([self._done], timeout=within).done)
+
     def wait(self, timeout: float | None = None) -> Turn:
         """Wait until the bot is done, at most `timeout` seconds (default: the session's), and return this turn.
 
@@ -90,7 +95,7 @@ class Turn:
             TurnTimeout: it was not; the session stays usable.
             TurnFailed: the session broke.
         """
-        seconds = self._allow(timeout)
+        seconds = self.allow(timeout)
         try:
             wait(self._done, seconds + SPARE)  # the driver gives the turn up in time; nothing waits for ever
         except KeyboardInterrupt:
@@ -110,7 +115,7 @@ class Turn:
         Raises:
             TurnTimeout, TurnFailed: as `wait`.
         """
-        seconds = self._allow(timeout)
+        seconds = self.allow(timeout)
         seen = 0
         try:
             while not (self._done.done() and seen == len(self.traces)):
@@ -137,8 +142,12 @@ class Turn:
             raise
         return self._result(self._timeout)
 
-    def _allow(self, timeout: float | None) -> float:
-        """Check and set how long this turn may take from now, in seconds."""
+    def allow(self, timeout: float | None) -> float:
+        """Set how long this turn may take from now, in seconds (default: the session's), and return that.
+
+        Raises:
+            ActionError: it is no number of seconds.
+        """
         check_timeout(timeout)
         seconds = self._timeout if timeout is None else timeout
         if self._loop.here:
@@ -153,10 +162,10 @@ class Turn:
 
     def _result(self, seconds: float) -> Turn:
         if self.status == "failed":
-            raise TurnFailed(f"{self._name}: {self.reason}", self)
+            raise TurnFailed(f"{self.session}: {self.reason}", self)
         if self.status == "timeout":
             hint = f" (it said: {self.error})" if self.error else ""
-            what = f"{self._name}: the bot was not done with turn {self.number} within {seconds:g} s{hint}"
+            what = f"{self.session}: the bot was not done with turn {self.number} within {seconds:g} s{hint}"
             raise TurnTimeout(f"{what}; the session stays usable, timeout= waits longer", self)
         return self
 
@@ -176,16 +185,18 @@ class Turn:
                 self._done.set_result(None)
                 self._changed.notify_all()
 
-    def _summary(self) -> str:
+    @property
+    def summary(self) -> str:
+        """How it ended, and how long it took: `completed · first 212 ms · 1.4 s`."""
         ms = render.milliseconds(self.first_ms)
         parts = [self.status, self.reason, ms and f"first {ms}", render.milliseconds(self.done_ms)]
         return " · ".join(part for part in parts if part)
 
     def __repr__(self) -> str:
-        return f"{render.transcript_text(self.traces)}\n{'':<6} ({self._summary()})"
+        return f"{render.transcript_text(self.traces)}\n{'':<6} ({self.summary})"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        foot = f'<small style="opacity:.65">{html.escape(self._summary())}</small>'
+        foot = f'<small style="opacity:.65">{html.escape(self.summary)}</small>'
         return {
             "text/plain": repr(self),
             "text/html": render.transcript_html(self.traces, self._encoding) + foot,

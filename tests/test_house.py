@@ -12,10 +12,10 @@ import socketnb
 ROOT = Path(__file__).parent.parent
 HEAVY = "{'pandas', 'pyarrow', 'socketio', 'engineio', 'aiohttp', 'anywidget', 'IPython', 'ipywidgets', 'nh3'}"
 PUBLIC = """
-    ActionError ConnectError ConnectTimeout Flow FlowError RecordingError Refused Secret SessionError SettingsError
-    SocketnbError
+    ActionError ConnectError ConnectTimeout ExpectationFailed Flow FlowError RecordingError Refused Secret
+    SessionError SettingsError SocketnbError
     TurnError TurnFailed TurnTimeout Unreachable connect from_jsonl from_voiceflow messages_df
-    open_recording panels prune recordings run session sessions sessions_df simulate
+    open_recording panels profiles prune recordings run session sessions sessions_df simulate
     traces_df turns_df
 """.split()
 

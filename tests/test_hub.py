@@ -39,7 +39,7 @@ def server_that(answer: Callable[[socket.socket], None]) -> Iterator[str]:
     thread.join(5)
 
 
-def test_a_session_is_found_by_its_name_or_as_the_only_one(hub: Hub, flow: Flow) -> None:
+def test_a_session_is_found_by_its_name_or_as_the_one_used_last(hub: Hub, flow: Flow) -> None:
     with pytest.raises(SessionError, match="no session is open: snb.connect"):
         hub.session()
     bot = hub.connect("voiceflow", name="shop", simulate=True, flow=flow)
@@ -48,6 +48,10 @@ def test_a_session_is_found_by_its_name_or_as_the_only_one(hub: Hub, flow: Flow)
     assert hub.sessions() == [bot, other]
     with pytest.raises(SessionError, match=r"no session 'shp'; did you mean 'shop'\?"):
         hub.session("shp")
+    assert hub.session() is other
+    assert hub.use("shop") is hub.session() is bot
+    third = hub.connect("voiceflow", name="third", simulate=True, flow=flow)
+    third.close()
     with pytest.raises(SessionError, match="which session"):
         hub.session()
 

@@ -45,8 +45,7 @@ def cells(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[
 
 @pytest.mark.parametrize("platform", ["cognigy", "eusate", "voiceflow"])
 def test_a_session_is_opened_listed_and_closed(cells: Notebook, hub: Hub, platform: str) -> None:
-    cells.run(f"%chat connect {platform} --simulate --name bot")
-    assert "bot" in cells.html[0]
+    assert cells.run(f"%chat connect {platform} --simulate --name bot").result is hub.session("bot")
     assert hub.session("bot").state == "ready"
     cells.run("%chat")
     assert cells.text == f"<session 'bot': {platform}, ready, 0 turns>\n"
@@ -117,7 +116,7 @@ def test_a_panel_is_shown_with_a_transcript_beside_it(cells: Notebook) -> None:
         ("%chat connect voiceflow --simulate --set user=x", "did you mean 'user_id'"),
         ("%chat connect voiceflow --set project_id=x --url nowhere", "url is like https://host"),
         ("%chat connect voiceflow --simulate --set VF.DM.planted", "--set takes KEY=VALUE"),
-        ("%chat dance", "invalid choice: 'dance'"),
+        ("%chat dance", "there is no command of %chat 'dance'"),
         ("%chat list --nonsense", "unrecognized arguments"),
         ("%chat panel", "no session is open"),
         ("%chat close bot", "no session is open"),
@@ -147,8 +146,7 @@ def test_the_magics_document_their_arguments(cells: Notebook) -> None:
     for name, kind in (("%chat", "line"), ("%%chat", "cell")):
         doc = cells.shell.magics_manager.magics[kind]["chat"].__doc__
         assert doc
-        assert name in doc or "each line" in doc
-        assert "--" in doc
+        assert f"{name} " in doc
 
 
 def test_loading_twice_and_reloading_do_no_harm(cells: Notebook) -> None:

@@ -1,95 +1,213 @@
-"""`%chat` manages sessions, `%%chat` talks in one. Arguments are declared, so `%chat?` documents them."""
+"""`%chat` manages sessions, `%%chat` talks in one or several. Arguments are declared, so `?` documents them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import traitlets
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
-from IPython.display import display
+from IPython.core.magic_arguments import argument, magic_arguments
 
-from socketnb import dialects
-from socketnb.dialects import PLATFORMS
-from socketnb.errors import SettingsError, SocketnbError, unknown
+from socketnb.errors import ExpectationFailed, SettingsError, SocketnbError
+from socketnb.faces import script
+from socketnb.faces.cell import Cell
+from socketnb.faces.cell.repeat import Repeat
+from socketnb.faces.cell.row import FORMATS
+from socketnb.faces.commands import Commands, overview, words
+from socketnb.faces.complete import Completer
 from socketnb.hub import hub
+from socketnb.session import Session
+from socketnb.turn import check_timeout
 
-COMMANDS = ("connect", "list", "panel", "close")
+HELP = re.compile(r"\s*%chat\s+(\w+)\s*\?{1,2}\s*")
+BODY = re.compile(r"%%chat(?![\w?])(.*)")
 
 
 @magics_class
-class ChatMagics(Magics):
-    """The two magics."""
+class Chat(Magics):
+    """The two magics. Their settings: `%config Chat.timeout = 60`, or `c.Chat.timeout = 60` in ipython_config.py."""
 
-    @no_var_expand
-    @line_magic("chat")
-    @magic_arguments("chat")
-    @argument("command", nargs="?", default="list", choices=COMMANDS, help="what to do (default: list)")
-    @argument("which", nargs="?", help=f"connect: the platform ({', '.join(PLATFORMS)}); else: the session's name")
-    @argument("--name", help="connect: the session's name in the kernel")
-    @argument("--simulate", action="store_true", help="connect: talk to a simulator of its own")
-    @argument("--url", help="connect: where the platform is")
-    @argument("--set", action="append", default=[], metavar="KEY=VALUE", help="connect: any other setting")
+    timeout = traitlets.Float(
+        None, allow_none=True, min=0.001, help="Seconds that %%chat waits for a turn (default: the session's)."
+    ).tag(config=True)
+    format = traitlets.Enum(FORMATS, "html", help=f"How %%chat shows a turn: {', '.join(FORMATS)}.").tag(config=True)
+    comments = traitlets.Bool(False, help="Leave lines that begin with # out of %%chat cells.").tag(config=True)  # noqa: FBT003
+    vars = traitlets.Bool(False, help="Fill {{name}} in %%chat cells from the notebook.").tag(config=True)  # noqa: FBT003
+    buttons = traitlets.Bool(True, help="Show the bot's buttons under a %%chat cell, to be clicked.").tag(config=True)  # noqa: FBT003
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell, parent=shell)
+        self._hub = hub
+        self._names: dict[str, Any] = shell.user_ns
+        self._commands = Commands(hub, shell.user_ns)
+        self._pills: dict[str, Any] = {}  # session → the buttons that are shown of it
+        self.completer = Completer(hub, shell.user_ns)
+
+    @line_magic("chat")  # type: ignore[arg-type]  # IPython's annotation of it allows no method
     def manage(self, line: str) -> Any:
-        """Open, list, show and close chat sessions.
-
-        %chat connect voiceflow --simulate --name bot
-        %chat panel bot
-        """
+        """Open, list, show and close chat sessions."""
         with _one_line():
-            args = parse_argstring(self.manage, line)
-            run: Callable[[Any], Any] = getattr(self, f"_{args.command}")
-            return run(args)
+            return self._commands.run(line)
 
     @no_var_expand
     @cell_magic("chat")
-    @magic_arguments("chat")
-    @argument("name", nargs="?", help="the session's name; may be left out when there is only one")
-    @argument("--timeout", type=float, help="seconds that each turn is waited for")
+    @magic_arguments("%chat")
+    @argument("name", nargs="?", help="the session's name (default: the one that was used last)")
+    @argument("--to", metavar="A,B", help="send to several sessions at once, and show them side by side")
+    @argument("--whole", action="store_true", help="the cell is one message, whatever is in it")
+    @argument("--comments", action="store_true", help="leave lines that begin with # out")
+    @argument("--vars", action="store_true", help="fill {{name}} from the notebook")
+    @argument("-q", "--quiet", action="store_true", help="show nothing")
+    @argument("--raw", action="store_true", help="show the traces")
+    @argument("-f", "--format", choices=FORMATS, help="how a turn is shown (default: html)")
+    @argument("-o", "--output", metavar="NAME", help="keep the list of Turns under this name; so does NAME <<")
+    @argument("--df", metavar="NAME", help="keep their traces, a DataFrame, under this name")
+    @argument("--bg", action="store_true", help="return at once, and fill the output while other cells run")
+    @argument("--timeout", type=float, metavar="S", help="seconds that each turn is waited for")
+    @argument("--continue-on-error", action="store_true", help="a turn that fails does not end the cell")
+    @argument("--repeat", type=int, default=1, metavar="N", help="do it all N times; shows a summary of the times")
+    @argument("--expect", action="append", default=[], metavar="TEXT", help="what the reply must have, or /regex/")
     def talk(self, line: str, cell: str) -> None:
-        """Say each line of the cell, one turn a line, exactly as it stands."""
+        '''Say each line of the cell, one turn a line, exactly as it stands.
+
+        Other lines do something else:
+
+          ends with a backslash    the message goes on in the next line
+          """                      lines between two of these are one message
+          /press 2                 does something the platform knows: %chat verbs
+          /wait 2                  waits so many seconds
+          //press                  is said, with one slash
+          ?? Saturday              the reply must have this, or /what a regex finds/
+
+        What was expected and did not come stops the notebook.
+        '''
         with _one_line():
-            args = parse_argstring(self.talk, line)
-            session = hub.session(args.name)
-            for text in filter(str.strip, cell.split("\n")):
-                turn = session.send(text)
-                try:
-                    turn.wait(args.timeout)
-                except KeyboardInterrupt:
-                    raise UsageError("interrupted: the turn was cancelled, the session stays usable") from None
-                finally:
-                    display(turn)
+            args = self._arguments(line)
+            sessions = self._sessions(args)
+            names = self._names if args.vars or self.vars else None
+            steps = script.steps(cell, first=2, whole=args.whole, comments=args.comments or self.comments, names=names)
+            expected = [script.expected(text) for text in args.expect]
+            if not steps:
+                raise SettingsError("the cell is empty: each of its lines is said")
+            form = None if args.quiet else "raw" if args.raw else args.format or self.format
+            how: dict[str, Any] = {"timeout": args.timeout or self.timeout, "keep_on": args.continue_on_error}
+            if args.repeat > 1:
+                run: Any = Repeat(args.repeat, steps, sessions, shown=form is not None, **how)
+            else:
+                run = Cell(steps, sessions, form=form, **how)
+            self._drop_pills(sessions)
+            if args.output:
+                self._names[args.output] = run.turns
+            self._run(run, args, expected, sessions, form)
 
-    def _connect(self, args: Any) -> None:
-        if not args.which:
-            raise SettingsError(f"connect to which platform? %chat connect {PLATFORMS[0]} --simulate")
-        settings: dict[str, Any] = dict(_pair(text) for text in args.set)
-        known = dialects.get(args.which).SETTINGS
-        for name in settings:
-            if name not in known:
-                raise SettingsError(unknown(f"{args.which} setting", name, known))
-        if args.url:
-            settings["url"] = args.url
-        display(hub.connect(args.which, name=args.name, simulate=args.simulate, **settings))
+    def _run(self, run: Any, args: Any, expected: list[Any], sessions: list[Session], form: str | None) -> None:
+        cursor = self._hub.traces_df(columns=["seq"]).attrs["cursor"] if args.df else None
 
-    def _list(self, args: Any) -> None:  # noqa: ARG002 (every command is given the arguments)
-        sessions = hub.sessions()
-        print("\n".join(map(repr, sessions)) if sessions else "no session is open")  # noqa: T201
+        def done() -> None:
+            if args.df:
+                fresh = self._hub.traces_df(since=cursor)
+                mine = [(turn.session, turn.number) for turn in run.turns]
+                of = list(zip(fresh["session"], fresh["turn"], strict=True))
+                self._names[args.df] = fresh[[each in set(mine) for each in of]].reset_index(drop=True)
 
-    def _panel(self, args: Any) -> Any:
-        return hub.session(args.which).panel()
+        if args.bg:
+            run.run_behind(expected, done)
+            return
+        try:
+            run.run(expected)
+        finally:
+            done()
+        if self.buttons and form == "html" and len(sessions) == 1 and run.turns:
+            self._show_pills(sessions[0], run)
 
-    def _close(self, args: Any) -> None:
-        hub.session(args.which).close()
+    def _arguments(self, line: str) -> Any:
+        """Return the arguments; `name <<`, as in other tools, is `-o name`.
+
+        Raises:
+            SettingsError: one is wrong.
+        """
+        found = words(line.replace("<<", " << ") if re.search(r"\w<<|<<\w", line) else line)
+        kept = None
+        if "<<" in found and (at := found.index("<<")):
+            kept = found[at - 1]
+            del found[at - 1 : at + 1]
+        args: Any = self.talk.parser.parse_args(found)
+        args.output = args.output or kept
+        for name in filter(None, (args.output, args.df)):
+            if not name.isidentifier():
+                raise SettingsError(f"{name!r} is no name for what is kept: letters, digits and _, as in Python")
+        if args.repeat < 1:
+            raise SettingsError(f"--repeat is a number from 1 up, not {args.repeat}")
+        check_timeout(args.timeout)
+        return args
+
+    def _sessions(self, args: Any) -> list[Session]:
+        if args.to and args.name:
+            raise SettingsError("name a session, or several with --to: one of them")
+        if not args.to:
+            return [self._hub.use(args.name)]
+        names = list(dict.fromkeys(filter(None, args.to.split(","))))
+        return [self._hub.session(name) for name in names]
+
+    def _drop_pills(self, sessions: list[Session]) -> None:
+        for session in sessions:
+            if old := self._pills.pop(session.name, None):
+                old.close()
+
+    def _show_pills(self, session: Session, run: Cell) -> None:
+        choices = run.turns[-1].choices
+        if choices and getattr(self.shell, "kernel", None):
+            from socketnb.faces.cell.pills import Pills
+
+            self._pills[session.name] = Pills(session, run.rows[-1], choices)
+            self._pills[session.name].show()
+
+    def whole_cell(self, lines: list[str]) -> list[str]:
+        """Rewrite `%%chat` cells and `%chat command?` before IPython looks at them.
+
+        It would strip what looks like a prompt (`>>> `, `... `) from a body's lines, and look for a variable that is
+        called as the command.
+        """
+        if lines and (found := BODY.fullmatch(lines[0].rstrip("\n"))):
+            return [f"get_ipython().run_cell_magic('chat', {found[1].strip()!r}, {''.join(lines[1:])!r})\n"]
+        if len(lines) == 1 and (found := HELP.fullmatch(lines[0])):
+            return [f"%chat help {found[1]}\n"]
+        return lines
+
+    def close(self) -> None:
+        """Let go of what is shown."""
+        self._drop_pills(self._hub.sessions())
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise SettingsError("--set takes KEY=VALUE")  # what was given instead may be a credential
-    return key, value
+Chat.manage.__doc__ = f"{Chat.manage.__doc__}\n\n{overview()}\n"  # type: ignore[assignment]  # see above
+
+
+def load(shell: Any) -> None:
+    """Add the magics, their completion and their settings to a shell; what was there of them is replaced."""
+    unload(shell)
+    chat = Chat(shell)
+    shell.register_magics(chat)
+    shell.input_transformers_cleanup.insert(0, chat.whole_cell)
+    if shell.Completer:
+        shell.Completer.custom_matchers.append(chat.completer.match)
+
+
+def unload(shell: Any) -> None:
+    """Take them away again; sessions stay open."""
+    for chat in [
+        each for each in shell.configurables if type(each).__name__ == Chat.__name__ and hasattr(each, "whole_cell")
+    ]:
+        chat.close()
+        shell.configurables.remove(chat)
+        shell.input_transformers_cleanup.remove(chat.whole_cell)
+        if shell.Completer:
+            shell.Completer.custom_matchers.remove(chat.completer.match)
+        for kind in ("line", "cell"):
+            shell.magics_manager.magics[kind].pop("chat", None)
 
 
 @contextmanager
@@ -97,7 +215,9 @@ def _one_line() -> Iterator[None]:
     """Turn what went wrong into one line without a traceback."""
     try:
         yield
+    except ExpectationFailed:
+        raise  # an error for those who run notebooks, and it shows itself
     except SocketnbError as error:
         raise UsageError(str(error)) from None
     except KeyboardInterrupt:
-        raise UsageError("interrupted") from None
+        raise UsageError("interrupted: the turn was cancelled, the session stays usable") from None

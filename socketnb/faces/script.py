@@ -39,7 +39,7 @@ KEY = re.compile(r"(\w+)=\s*")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do. `line` is where it stands in the cell, from 1."""
+    """One thing to do. `line` is the number of the line where it stands."""
 
     line: int
     text: str
@@ -94,12 +94,13 @@ class Expect(Step):
 
 
 def steps(
-    body: str, *, whole: bool = False, comments: bool = False, names: Mapping[str, Any] | None = None
+    body: str, *, first: int = 1, whole: bool = False, comments: bool = False, names: Mapping[str, Any] | None = None
 ) -> list[Step]:
     """Return what a cell's body asks for, in order.
 
     Args:
         body: the cell without its first line; one line end at its end is the cell's.
+        first: the number of its first line.
         whole: the body is one message, whatever is in it.
         comments: leave lines that begin with # out.
         names: put these in the place of `{{name}}`.
@@ -108,17 +109,17 @@ def steps(
         ActionError: a line cannot be read, or a name is missing; the sentence names the line.
     """
     body = body.removesuffix("\n")
-    found = [Say(1, body)] if whole else list(_read(body.split("\n"), comments))
+    found = [Say(first, body)] if whole else list(_read(body.split("\n"), first, comments))
     filled = [step if names is None else _filled(step, names) for step in found]
     for step, before in zip(filled, [None, *filled], strict=False):
         with_line(step, _check, step, before)
     return filled
 
 
-def _read(lines: list[str], comments: bool) -> Iterator[Step]:  # noqa: FBT001 (handed through)
+def _read(lines: list[str], first: int, comments: bool) -> Iterator[Step]:  # noqa: FBT001 (handed through)
     at = 0
     while at < len(lines):
-        line, number = lines[at], at + 1
+        line, number = lines[at], at + first
         at += 1
         if line.rstrip() == FENCE:
             ends = [n for n in range(at, len(lines)) if lines[n].rstrip() == FENCE]
@@ -160,6 +161,17 @@ def _filled(step: Step, names: Mapping[str, Any]) -> Step:
         return str(names[found[1]])
 
     return replace(step, text=NAME.sub(value, step.text))
+
+
+def expected(text: str) -> Expect:
+    """Return what `--expect` asks for, checked.
+
+    Raises:
+        ActionError: the regular expression is none.
+    """
+    step = Expect(0, text)
+    step.met("")
+    return step
 
 
 def _check(step: Step, before: Step | None) -> None:

@@ -1,0 +1,217 @@
+"""Profiles: bots by name, each with its platform and settings, in files called `profiles.toml`.
+
+    [shop]
+    platform = "voiceflow"
+    project_id = "6939…"
+    api_key = {keyring = "voiceflow/shop"}     # or {env = "NAME"}
+
+One file may stand beside the notebook and one in the user's config folder (with SOCKETNB_HOME: there). Of two profiles
+of the same name the nearer one counts. Every mistake is told with its file and line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import stat
+import tomllib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from socketnb import dialects
+from socketnb.dialects import PLATFORMS, as_dict
+from socketnb.errors import SettingsError, unknown
+from socketnb.records import Secret
+from socketnb.settings import convert, found, path_of, variable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from socketnb.dialects import Dialect
+
+FILE = "profiles.toml"
+LOOKUPS = ("env", "keyring")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A bot by its name.
+
+    Attributes:
+        name: what it is called.
+        platform: its platform.
+        file: where it stands.
+    """
+
+    name: str
+    platform: str
+    file: Path
+    values: Mapping[str, Any]
+    lines: Mapping[str, int]
+
+    def where(self, setting: str) -> str:
+        """Return file and line of a setting."""
+        return f"{self.file}, line {self.lines.get(setting, 1)}"
+
+    def get(self, setting: str, environment: Mapping[str, str]) -> Any:
+        """Return a setting's value, looked up where it says so; None if it is not there.
+
+        Raises:
+            SettingsError: the keyring cannot be asked.
+        """
+        match self.values.get(setting):
+            case {"env": name}:
+                return environment.get(name) or None
+            case {"keyring": place}:
+                return self._from_keyring(setting, place)
+            case value:
+                return value
+
+    def _from_keyring(self, setting: str, place: str) -> str | None:
+        try:
+            import keyring
+            import keyring.errors
+        except ImportError:
+            what = f'{self.where(setting)}: the keyring is asked with pip install "socketnb[keyring]"'
+            raise SettingsError(what) from None
+        service, _, user = place.rpartition("/")
+        try:
+            return keyring.get_password(service, user)
+        except keyring.errors.KeyringError as error:
+            raise SettingsError(f"{self.where(setting)}: the keyring did not tell ({type(error).__name__})") from None
+
+
+def shown(profile: Profile, environment: Mapping[str, str]) -> list[tuple[str, str, str, str, str]]:
+    """Return of each setting of a profile: profile, platform, setting, value and source, credentials masked."""
+    dialect = dialects.get(profile.platform)
+    rows = []
+    value: Any
+    for name, how in dialect.SETTINGS.items():
+        if "keyring" in as_dict(profile.values.get(name)) and not environment.get(variable(profile.name, name)):
+            value, source = f"in the keyring as {profile.values[name]['keyring']}", profile.where(name)
+        else:
+            value, source = found(dialect, name, {}, environment, profile)
+            if value and (how.secret or _has_token(dialect, name, value)):
+                value = Secret(value)
+        if value is not None or how.required:
+            rows.append((profile.name, profile.platform, name, "" if value is None else str(value), source))
+    return rows
+
+
+def _has_token(dialect: Dialect, name: str, value: Any) -> bool:
+    """Tell whether a url has a credential in it."""
+    if name != "url":
+        return False
+    try:
+        settings = {key: how.default for key, how in dialect.SETTINGS.items()}
+        return bool(dialect.settled({**settings, "url": value})["url"] != value)
+    except SettingsError:
+        return False
+
+
+def files() -> list[Path]:
+    """Return where profiles may stand, the nearest first."""
+    if given := os.environ.get("SOCKETNB_HOME"):
+        user = path_of(given, "SOCKETNB_HOME is a folder")
+    else:
+        import platformdirs
+
+        user = platformdirs.user_config_path("socketnb", appauthor=False)
+    return list(dict.fromkeys([Path.cwd() / FILE, user / FILE]))
+
+
+def profiles() -> dict[str, Profile]:
+    """Return all profiles by name.
+
+    Raises:
+        SettingsError: a file is no TOML, or something in it has no meaning; file and line are named.
+    """
+    found: dict[str, Profile] = {}
+    for file in files():
+        for name, profile in _read(file).items():
+            found.setdefault(name, profile)
+    return found
+
+
+def _read(file: Path) -> dict[str, Profile]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} is no TOML: {error}") from None
+    found = {name: _profile(file, text, name, table) for name, table in tables.items()}
+    open_to_others = os.name == "posix" and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    if open_to_others and any(_has_credentials(profile) for profile in found.values()):
+        said = f"{file} has credentials in it, and others can read it: chmod 600 {file}"
+        warnings.warn(said, UserWarning, stacklevel=1)  # further up stands a line of the user's
+    return found
+
+
+def _profile(file: Path, text: str, name: str, table: Any) -> Profile:
+    """Return a profile, checked as far as it can be without what is looked up."""
+    at = f"{file}, line {_line(text, name, None)}"
+    if not isinstance(table, dict):
+        raise SettingsError(f"{at}: {name} stands in no profile: a line [shop] above it begins one")
+    if name in PLATFORMS or not re.fullmatch(r"\w[\w.@+:-]*", name):
+        raise SettingsError(f"{at}: a profile is called by one word that is no platform, not {name!r}")
+    if "platform" not in table:
+        raise SettingsError(f'{at}: {name} needs platform = "{PLATFORMS[0]}", or another of {", ".join(PLATFORMS)}')
+    lines = {key: _line(text, name, key) for key in table}
+    if table["platform"] not in PLATFORMS:
+        raise SettingsError(f"{file}, line {lines['platform']}: {unknown('platform', table['platform'], PLATFORMS)}")
+    values = {key: value for key, value in table.items() if key != "platform"}
+    profile = Profile(name, table["platform"], file, values, lines)
+    known = dialects.get(profile.platform).SETTINGS
+    for key, value in values.items():
+        if key not in known:
+            wrong = unknown(f"{profile.platform} setting", key, [*known, "platform"])
+            raise SettingsError(f"{profile.where(key)}: {wrong}")
+        if isinstance(value, dict):
+            _check_lookup(profile, key, value)
+            continue
+        try:
+            convert(profile.platform, key, known[key], value)
+        except SettingsError as error:
+            raise SettingsError(f"{profile.where(key)}: {error}") from None
+    return profile
+
+
+def _check_lookup(profile: Profile, key: str, value: Mapping[str, Any]) -> None:
+    how = next(iter(value), "")
+    if len(value) != 1 or how not in LOOKUPS:
+        near = difflib.get_close_matches(how, LOOKUPS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        what = f'{hint}{key} is a value, {{env = "NAME"}} or {{keyring = "service/user"}}'
+        raise SettingsError(f"{profile.where(key)}: {what}")
+    place = value[how]
+    if not isinstance(place, str) or not place.strip() or (how == "keyring" and not all(place.rpartition("/"))):
+        what = 'keyring is "service/user"' if how == "keyring" else "env is the name of a variable"
+        raise SettingsError(f"{profile.where(key)}: {what}")
+
+
+def _has_credentials(profile: Profile) -> bool:
+    known = dialects.get(profile.platform).SETTINGS
+    return any(isinstance(v, str) and (known[name].secret or name == "url") for name, v in profile.values.items())
+
+
+def _line(text: str, profile: str, key: str | None) -> int:
+    """Return the number of the line on which a profile begins, or one of its keys; tomllib does not tell."""
+    name, header = key or profile, key is None
+    begins = re.compile(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[=.]")
+    inside, began = header, 1
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := re.match(r"\s*\[\s*[\"']?(.+?)[\"']?\s*\]", line):
+            if found[1] == (profile if header else f"{profile}.{key}"):
+                return number
+            inside = found[1] == profile and not header
+            began = number if inside else began
+        elif inside and begins.match(line):
+            return number
+    return began
