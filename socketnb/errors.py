@@ -113,7 +113,7 @@ class ExpectationFailed(SocketnbError, AssertionError):
         self.where, self.expected, self.got, self.turn = where, expected, got, turn
 
     def _render_traceback_(self) -> list[str]:
-        got = (self.got or "nothing").splitlines()
+        got = list(filter(str.strip, self.got.splitlines())) or ["nothing"]
         return [
             f"{type(self).__name__}: {self.where}",
             f"  expected  {self.expected}",

@@ -138,7 +138,8 @@ def links(options: tuple[Choice, ...]) -> str:
 
 
 def _labels(options: tuple[Choice, ...]) -> str:
-    return " ".join(f"<code>{html.escape(option.label)}</code>" for option in options if option.request is not None)
+    labels = " ".join(f"<code>{html.escape(option.label)}</code>" for option in options if option.request is not None)
+    return f'<span class="snb-labels">{labels}</span>' if labels else ""
 
 
 def _media(media: Media) -> str:

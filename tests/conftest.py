@@ -7,8 +7,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import kernels
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 
+from socketnb.faces import magic
 from socketnb.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 from socketnb.session import Session
@@ -113,3 +117,56 @@ def eventually() -> Eventually:
         raise AssertionError("it did not happen in time")
 
     return wait
+
+
+class Cells:
+    """Runs cells in a shell; what they show is kept."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        self.html: list[str] = []
+        self.outputs: list[Any] = []
+        self.text = ""
+        self.errors = ""
+
+    def run(self, cell: str) -> Any:
+        with capture_output() as shown:
+            result = self.shell.run_cell(cell)
+        self.outputs = shown.outputs
+        self.html = [output.data.get("text/html", "") for output in shown.outputs]
+        self.text = shown.stdout + "".join(output.data["text/plain"] for output in shown.outputs)
+        self.errors = shown.stderr
+        return result
+
+
+@pytest.fixture
+def cells(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cells]:
+    monkeypatch.setattr(magic, "hub", hub)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance(colors="nocolor")
+    shell.run_line_magic("load_ext", "socketnb")
+    yield Cells(shell)
+    shell.history_manager.end_session()
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def ears(hub: Hub) -> list[str]:
+    """What a bot heard, byte for byte; its session is called bot."""
+    flow = Flow("ears")
+    heard: list[str] = []
+
+    @flow.otherwise
+    def hear(turn: FlowTurn) -> None:
+        heard.append(turn.text)
+
+    hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
+    return heard
+
+
+@pytest.fixture
+def kernel() -> Iterator[kernels.Kernel]:
+    """A real kernel."""
+    with kernels.kernel() as kernel:
+        yield kernel

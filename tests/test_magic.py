@@ -1,50 +1,14 @@
 """The magics, in a real IPython shell."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
+from conftest import Cells
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
 
-from socketnb.faces import magic
-from socketnb.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 
 
-class Notebook:
-    """Runs cells in a shell; what they show is kept."""
-
-    def __init__(self, shell: InteractiveShell) -> None:
-        self.shell = shell
-        self.html: list[str] = []
-        self.text = ""
-        self.errors = ""
-
-    def run(self, cell: str) -> Any:
-        with capture_output() as shown:
-            result = self.shell.run_cell(cell)
-        self.html = [output.data.get("text/html", "") for output in shown.outputs]
-        self.text = shown.stdout + "".join(output.data["text/plain"] for output in shown.outputs)
-        self.errors = shown.stderr
-        return result
-
-
-@pytest.fixture
-def cells(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Notebook]:
-    monkeypatch.setattr(magic, "hub", hub)
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance(colors="nocolor")
-    shell.run_line_magic("load_ext", "socketnb")
-    yield Notebook(shell)
-    shell.history_manager.end_session()
-    InteractiveShell.clear_instance()
-
-
 @pytest.mark.parametrize("platform", ["cognigy", "eusate", "voiceflow"])
-def test_a_session_is_opened_listed_and_closed(cells: Notebook, hub: Hub, platform: str) -> None:
+def test_a_session_is_opened_listed_and_closed(cells: Cells, hub: Hub, platform: str) -> None:
     assert cells.run(f"%chat connect {platform} --simulate --name bot").result is hub.session("bot")
     assert hub.session("bot").state == "ready"
     cells.run("%chat")
@@ -54,47 +18,13 @@ def test_a_session_is_opened_listed_and_closed(cells: Notebook, hub: Hub, platfo
     assert cells.text == "no session is open\n"
 
 
-def test_each_line_of_a_cell_is_a_turn(cells: Notebook, hub: Hub) -> None:
-    cells.run("%chat connect voiceflow --simulate --name bot")
-    assert cells.run("%%chat bot\ntrack\n\n4567\n").result is None
-    assert len(cells.html) == 2
-    assert "order number" in cells.html[0]
-    assert "Tuesday before noon" in cells.html[1]
-    assert list(hub.turns_df()["user_text"]) == ["track", "4567"]
-
-
-def test_a_name_may_be_left_out_when_there_is_only_one_session(cells: Notebook) -> None:
+def test_a_name_may_be_left_out_when_there_is_only_one_session(cells: Cells) -> None:
     cells.run("%chat connect voiceflow --simulate")
     cells.run("%%chat\nhours")
     assert "Saturday" in cells.html[0]
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "{braces} $dollar %percent",
-        "'quotes' \"double\" \\back\\slash",
-        "  spaces  ",
-        "😀 ?",
-        "a?",
-        "!ls",
-        "%who",
-        "one\u2028two\x0cthree\x1cfour",
-    ],
-)
-def test_what_a_cell_says_is_sent_as_it_stands(cells: Notebook, hub: Hub, line: str) -> None:
-    flow, heard = Flow("ears"), []
-
-    @flow.otherwise
-    def hear(turn: FlowTurn) -> None:
-        heard.append(turn.text)
-
-    hub.connect("voiceflow", simulate=True, flow=flow)
-    cells.run(f"%%chat\n{line}\n{line}")
-    assert heard == [line, line]
-
-
-def test_a_panel_is_shown_with_a_transcript_beside_it(cells: Notebook) -> None:
+def test_a_panel_is_shown_with_a_transcript_beside_it(cells: Cells) -> None:
     cells.run("%chat connect voiceflow --simulate --name bot")
     cells.run("%%chat bot\nhours")
     panel = cells.run("%chat panel bot").result
@@ -124,7 +54,7 @@ def test_a_panel_is_shown_with_a_transcript_beside_it(cells: Notebook) -> None:
         ("%%chat --timeout soon\nhi", "invalid float value"),
     ],
 )
-def test_a_mistake_is_one_line_without_a_traceback(cells: Notebook, cell: str, said: str) -> None:
+def test_a_mistake_is_one_line_without_a_traceback(cells: Cells, cell: str, said: str) -> None:
     result = cells.run(cell)
     assert isinstance(result.error_in_exec, UsageError)
     assert said in str(result.error_in_exec)
@@ -133,7 +63,7 @@ def test_a_mistake_is_one_line_without_a_traceback(cells: Notebook, cell: str, s
     assert "planted" not in str(result.error_in_exec)
 
 
-def test_a_turn_that_times_out_shows_what_came_and_says_so(cells: Notebook, hub: Hub) -> None:
+def test_a_turn_that_times_out_shows_what_came_and_says_so(cells: Cells, hub: Hub) -> None:
     simulator = hub.simulate("voiceflow")
     hub.connect("voiceflow", **simulator.settings)
     simulator.fault("silent")
@@ -142,14 +72,14 @@ def test_a_turn_that_times_out_shows_what_came_and_says_so(cells: Notebook, hub:
     assert "stays usable" in str(result.error_in_exec)
 
 
-def test_the_magics_document_their_arguments(cells: Notebook) -> None:
+def test_the_magics_document_their_arguments(cells: Cells) -> None:
     for name, kind in (("%chat", "line"), ("%%chat", "cell")):
         doc = cells.shell.magics_manager.magics[kind]["chat"].__doc__
         assert doc
         assert f"{name} " in doc
 
 
-def test_loading_twice_and_reloading_do_no_harm(cells: Notebook) -> None:
+def test_loading_twice_and_reloading_do_no_harm(cells: Cells) -> None:
     cells.run("%load_ext socketnb")
     cells.run("%reload_ext socketnb")
     cells.run("%chat")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,7 +122,7 @@ class Chat(Magics):
             run.run(expected)
         finally:
             done()
-        if self.buttons and form == "html" and len(sessions) == 1 and run.turns:
+        if self.buttons and form == "html" and len(sessions) == 1 and isinstance(run, Cell) and run.turns:
             self._show_pills(sessions[0], run)
 
     def _arguments(self, line: str) -> Any:
@@ -138,7 +139,7 @@ class Chat(Magics):
         args: Any = self.talk.parser.parse_args(found)
         args.output = args.output or kept
         for name in filter(None, (args.output, args.df)):
-            if not name.isidentifier():
+            if not name.isidentifier() or keyword.iskeyword(name):
                 raise SettingsError(f"{name!r} is no name for what is kept: letters, digits and _, as in Python")
         if args.repeat < 1:
             raise SettingsError(f"--repeat is a number from 1 up, not {args.repeat}")

@@ -164,8 +164,7 @@ class Cell:
         row = self._begin(step)
         turns: list[Turn] = []
         try:
-            for session in self._sessions:
-                turns.append(with_line(step, self._start, session, step))
+            turns.extend(with_line(step, self._start, session, step) for session in self._sessions)
         except ActionError as error:
             if not self.keep_on:
                 raise
@@ -228,7 +227,7 @@ class Cell:
                 self._tell(f"{step.text}{of}", good=True)
                 continue
             failed = ExpectationFailed(f"{where}{of}", step.text, got, mine[-1])
-            self._tell(str(failed))
+            self._tell(f"{step.text}{of}")
             self.failed.append(failed)
             if not self.keep_on:
                 raise failed
@@ -236,7 +235,8 @@ class Cell:
 
 def _words(step: Step) -> str:
     """Return a step as it was typed, at a length that a line holds."""
-    typed = f"/{step.verb} {step.text}".rstrip() if isinstance(step, Act) else step.text
+    verb = step.verb if isinstance(step, Act) else script.WAIT if isinstance(step, Wait) else ""
+    typed = f"/{verb} {step.text}".rstrip() if verb else step.text
     return " ".join(typed.split())[:SHORT]
 
 

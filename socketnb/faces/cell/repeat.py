@@ -113,7 +113,7 @@ class Repeat:
         """Return a row a step and session: how often, how it ended, the times in milliseconds."""
         import pandas as pd
 
-        columns = ["session", "step", "turns", "completed", "unexpected", "p50_ms", "p90_ms", "max_ms"]
+        columns = ["step", "session", "turns", "completed", "unexpected", "p50_ms", "p90_ms", "max_ms"]
         rows = [row for cell in self.runs for row in cell.facts()]
         frame = pd.DataFrame(rows, columns=["session", "line", "step", "completed", "unexpected", "ms"])
         grouped = frame.groupby(["line", "session"], sort=True)
@@ -126,4 +126,4 @@ class Repeat:
             p90_ms=("ms", lambda ms: ms.quantile(0.9)),
             max_ms=("ms", "max"),
         ).reset_index()
-        return table[columns].round(1)
+        return table[columns].round(1).set_index("step")

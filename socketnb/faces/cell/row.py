@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 FORMATS = ("html", "text", "markdown", "json")
 OFTEN = 0.1
 """Seconds between two updates of what still grows."""
+MARKS = {
+    True: '<span style="color:var(--jp-success-color1,#2e7d32)">✓</span>',
+    False: '<span style="color:var(--jp-error-color1,#b00020)">✗</span>',
+}
 SIDE = "flex:1 1 0;min-width:0"
 
 
@@ -132,7 +136,7 @@ def _html(row: Row) -> dict[str, Any]:
         head = f"<strong>{html.escape(name)}</strong>" if many else ""
         body = "".join(f"{render.transcript_html(part.traces)}{_small(part.summary)}" for part in parts)
         columns.append(f'<div style="{SIDE}">{head}{body}</div>' if many else body)
-    notes = "".join(f"<div>{'✅' if good else '❌'} {html.escape(render.cut(said))}</div>" for good, said in row.notes)
+    notes = "".join(f"<div>{MARKS[good]} {html.escape(render.cut(said))}</div>" for good, said in row.notes)
     body = "".join(columns) or _small(row.title)
     if many:
         body = f'<div style="display:flex;gap:16px;align-items:flex-start">{body}</div>'

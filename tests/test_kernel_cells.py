@@ -1,0 +1,129 @@
+"""`%%chat` cells in a real kernel: streamed, interrupted, in the background, and each in its own output."""
+
+from typing import Any
+
+import pytest
+from kernels import CONNECT, Kernel
+
+pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("default")]  # the kernel client's own warnings
+COUNTS = """%load_ext socketnb
+import asyncio
+import socketnb as snb
+flow = snb.Flow("counts")
+@flow.otherwise
+async def count(turn):
+    for n in range(5):
+        turn.say(f"word {n}")
+        await asyncio.sleep(0.3)
+bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow)"""
+ENDED = """import threading, time
+for _ in range(100):
+    if "socketnb-cell" not in [thread.name for thread in threading.enumerate()]: break
+    time.sleep(0.05)
+else: print("still there")"""
+BEHIND = "%%chat bot --bg -o turns --df traces\n/wait 0.5\ntrack\n4567\n?? Tuesday"
+
+
+def shown(messages: list[Any]) -> list[tuple[str, str]]:
+    """Return what messages put into outputs: the kind of each, and its text."""
+    return [(m["msg_type"], m["content"]["data"]["text/plain"]) for m in messages if "data" in m["content"]]
+
+
+def place(message: Any) -> str:
+    return str(message["content"]["transient"]["display_id"])
+
+
+def test_a_turn_grows_under_its_cell_as_it_comes(kernel: Kernel) -> None:
+    kernel.run(COUNTS)
+    seen = shown(kernel.messages(kernel.client.execute("%%chat bot\ncount")))
+    kinds = [kind for kind, _ in seen]
+    assert kinds[0] == "display_data"
+    assert set(kinds[1:-1]) == {"update_display_data"}
+    grown = [text.count("word") for _, text in seen]
+    assert grown[: len(set(grown))] == sorted(set(grown))
+    assert any(0 < words < 5 for words in grown)
+    assert "completed" in seen[-2][1] or "completed" in seen[-1][1]
+
+
+def test_what_comes_in_the_background_fills_its_own_cell_while_others_run(kernel: Kernel) -> None:
+    kernel.run(CONNECT)
+    first = kernel.messages(kernel.client.execute(BEHIND))
+    assert [text for _, text in shown(first)] == ["… /wait 0.5", "… track", "… 4567"]
+    second = kernel.messages(kernel.client.execute(ENDED + "\nprint('mine')"))
+    updates = [m for m in kernel.spare + second if m["msg_type"] == "update_display_data"]
+    last = {place(m): m["content"]["data"]["text/plain"] for m in updates}
+    assert set(last) == {place(m) for m in first if m["msg_type"] == "display_data"}
+    assert "✓ Tuesday" in list(last.values())[-1]
+    assert {m["msg_type"] for m in second} <= {"status", "execute_input", "stream", "update_display_data"}
+    assert [m["content"]["text"] for m in second if m["msg_type"] == "stream"] == ["mine\n"]
+    kept = kernel.run("print([turn.status for turn in turns], traces['turn'].unique())")
+    assert kept == "['completed', 'completed'] [1 2]\n"
+
+
+def test_what_goes_wrong_in_the_background_is_told_in_its_place(kernel: Kernel) -> None:
+    kernel.run(CONNECT)
+    kernel.run("%%chat bot --bg -o turns\n/launch\n/press Nothing\nnever")
+    second = kernel.messages(kernel.client.execute(ENDED))
+    texts = [text for _, text in shown(kernel.spare + second)]
+    assert any("✗ line 3: there is no button 'Nothing'" in text for text in texts)
+    assert kernel.run("print(len(turns))") == "1\n"
+
+
+def test_a_cell_in_the_background_ends_with_its_session(kernel: Kernel) -> None:
+    kernel.run(CONNECT)
+    kernel.run("%%chat bot --bg\n/wait 100\nhi")
+    kernel.run("bot.close()")
+    assert "still there" not in kernel.run(ENDED)
+
+
+def test_an_interrupted_cell_keeps_what_came_and_the_session_goes_on(kernel: Kernel) -> None:
+    kernel.run(CONNECT)
+    kernel.run("sim.fault('silent'); bot.listen(lambda trace: print(trace.kind, flush=True))")
+    request = kernel.client.execute("%%chat bot -o turns\nhours\nnever")
+    while "choices" not in kernel.client.get_iopub_msg(timeout=60)["content"].get("text", ""):
+        pass
+    kernel.manager.interrupt_kernel()
+    shown = kernel.finish(request)
+    assert "interrupted: the turn was cancelled, the session stays usable" in shown
+    assert "Traceback" not in shown
+    assert "socketnb/" not in shown
+    assert "Saturday" in shown
+    assert kernel.run("print([t.status for t in turns], bot.say('thanks').status)").endswith(
+        "['cancelled'] completed\n"
+    )
+
+
+def test_a_repeated_cell_shows_its_progress_then_its_summary(kernel: Kernel) -> None:
+    kernel.run(CONNECT)
+    seen = shown(kernel.messages(kernel.client.execute("%%chat bot --repeat 20\nhours")))
+    assert seen[0][0] == "display_data"
+    assert seen[0][1].endswith("0/20")
+    assert seen[-1][0] == "update_display_data"
+    assert "p90_ms" in seen[-1][1]
+
+
+def test_the_buttons_of_a_cell_go_with_the_next_one(kernel: Kernel) -> None:
+    kernel.run(CONNECT)
+    view = "application/vnd.jupyter.widget-view+json"
+    first = kernel.messages(kernel.client.execute("%%chat bot\nhours"))
+    (pills,) = [m for m in first if m["msg_type"] == "display_data" and view in m["content"]["data"]]
+    second = kernel.messages(kernel.client.execute("%%chat bot\ntrack"))
+    gone = [m for m in second if m["msg_type"] == "update_display_data" and m["content"]["data"] == {"text/plain": ""}]
+    assert [m["content"]["transient"] for m in gone] == [pills["content"]["transient"]]
+    assert [m["msg_type"] for m in second if m["msg_type"] == "comm_close"] == ["comm_close"]
+
+
+def test_a_setting_that_is_nowhere_is_asked_for_and_neither_shown_nor_kept(kernel: Kernel) -> None:
+    kernel.run("%load_ext socketnb\nimport socketnb as snb\nsim = snb.simulate('eusate')")
+    key = kernel.run("print(sim.revealed()['api_key'])").strip()
+    request = kernel.client.execute("bot = snb.connect('eusate', url=sim.url); print(bot.state)", allow_stdin=True)
+    asked = kernel.client.get_stdin_msg(timeout=60)
+    assert asked["content"]["prompt"] == "eusate needs api_key (the organisation's API key): "
+    assert asked["content"]["password"] is True
+    kernel.client.input(key)
+    assert kernel.finish(request) == "ready\n"
+    assert key not in kernel.run("print(bot, bot.traces_df().to_string(), _ih[-2:])")
+    shown = kernel.run("snb.connect('eusate', url=sim.url)")
+    assert "SettingsError: eusate needs api_key" in shown
+    assert "Traceback" not in shown
+    assert 'File "/' not in shown.replace('File "/tmp/ipykernel', "")
