@@ -235,6 +235,7 @@ class Hub:
         flow: Flow | None = None,
         *,
         port: int = 0,
+        token: str | None = None,
         ping_interval: float = 25,
         ping_timeout: float = 20,
         **options: Any,
@@ -245,6 +246,7 @@ class Hub:
             platform: `cognigy`, `eusate` or `voiceflow`.
             flow: the bot (default: the demo shop).
             port: its port; 0: any that is free.
+            token: the credential that it asks for (default: made up).
             ping_interval: seconds between the server's pings.
             ping_timeout: seconds until an unanswered ping closes a link.
             **options: the platform's own, see README.
@@ -264,6 +266,7 @@ class Hub:
             self._stage,
             options=chosen,
             port=port,
+            token=token,
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
             on_stop=self._simulators.remove,

@@ -30,6 +30,7 @@ TAGS = frozenset(
 )
 PLAIN = re.compile(r"[^\W\d_](?:[^\W_]++|[ .,;:?'\u2019()/@€$%=-]++)*+(?<! )")
 """Words without a sign that means anything in Markdown or HTML: the most that bots say, and shown as it is."""
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 LONGEST = 20_000
 """Characters of one message that are shown; the recording has them all."""
 FORMATTED = 10_000
@@ -45,6 +46,11 @@ HEAVIEST = 500_000
 MU_LAW = "audio/x-mulaw"
 """How streamed sound is encoded where nobody says."""
 ICONS = {"error": "⚠", "timeout": "⏱", "cancelled": "⏹", "status": "✋"}
+
+
+def printable(text: str) -> str:
+    """Return a text without the signs that a terminal would obey."""
+    return CONTROLS.sub("", text)
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
@@ -260,10 +266,11 @@ def _told(traces: Iterable[Trace], encoding: str) -> Iterator[tuple[Trace, Messa
 
 def transcript_text(traces: Iterable[Trace]) -> str:
     """Return a conversation as plain text, a line a message."""
-    return "\n".join(
+    lines = (
         f"{trace.sender + ':':<6} {message_text(shown)}" if shown else f"{'--':<6} {said}"
         for trace, shown, said in _told(traces, MU_LAW)
     )
+    return printable("\n".join(lines))
 
 
 def transcript_markdown(traces: Iterable[Trace]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import pkgutil
 import signal
 import sys
 import threading
@@ -24,13 +25,17 @@ def commands() -> None:
 
 
 @commands.command()
-def demo() -> None:
+@click.option("--platform", default="voiceflow", type=click.Choice(PLATFORMS), show_default=True, help="as which")
+def demo(platform: str) -> None:
     """Hold a conversation with the simulator and show what it leaves behind. No network, no questions."""
     from socketnb.hub import hub
 
-    with hub.connect("voiceflow", name="demo", simulate=True) as bot:
-        bot.launch()
-        bot.press("Track order")
+    with hub.connect(platform, name="demo", simulate=True) as bot:
+        if "launch" in bot.verbs:
+            bot.launch()
+            bot.press("Track order")
+        else:
+            bot.say("Track order")
         bot.say("4567")
         bot.say("thanks")
         print(f"A conversation with the demo shop, over a real socket ({bot.platform}, simulated):\n")
@@ -58,15 +63,22 @@ def lab(folder: Path) -> None:
 @commands.command()
 @click.argument("platform", type=click.Choice(PLATFORMS))
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: any that is free")
+@click.option("--flow", metavar="MODULE:FLOW", help="a Flow of yours (default: the demo shop)")
+@click.option("--token", help="the credential that it asks for (default: made up)")
+@click.option("--fault", "faults", multiple=True, metavar="NAME", help="something that goes wrong, see README")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object with what `connect` needs")
-def simulate(platform: str, port: int, as_json: bool) -> None:  # noqa: FBT001 (click hands a flag over so)
-    """Serve the demo bot as PLATFORM on this machine until Ctrl-C."""
+def simulate(
+    platform: str, port: int, flow: str | None, token: str | None, faults: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Serve a bot as PLATFORM on this machine until Ctrl-C."""
     from socketnb.hub import hub
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with hub.simulate(platform, port=port) as simulator:
+    with hub.simulate(platform, _flow(flow), port=port, token=token) as simulator:
+        for fault in faults:
+            simulator.fault(fault)
         settings = simulator.revealed()
         if as_json:
             print(json.dumps(settings), flush=True)
@@ -75,6 +87,61 @@ def simulate(platform: str, port: int, as_json: bool) -> None:  # noqa: FBT001 (
             print("\n".join(f"  {name:<12} {value}" for name, value in settings.items()), flush=True)
         while not stop.wait(0.2):
             pass
+
+
+def _flow(where: str | None) -> Any:
+    """Return the flow that `module:name` means, also of a module in this folder."""
+    if where is None:
+        return None
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return pkgutil.resolve_name(where)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise click.UsageError(f"--flow is MODULE:FLOW, and {where!r} is none: {error}") from None
+    except Exception as error:  # noqa: BLE001 (whatever the user's module raises)
+        raise click.UsageError(f"--flow {where}: the module fails with {type(error).__name__}: {error}") from None
+
+
+WHO = click.argument("bot", metavar="PROFILE|PLATFORM")
+SIMULATE = click.option("--simulate", is_flag=True, help="talk to a simulator of its own")
+SET = click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="any setting")
+
+
+@commands.command()
+@WHO
+@SIMULATE
+@SET
+@click.option("--flow", metavar="MODULE:FLOW", help="a Flow of yours, for the simulator")
+@click.option("--timeout", type=float, metavar="S", help="seconds that each turn is waited for")
+def chat(bot: str, pairs: tuple[str, ...], flow: str | None, timeout: float | None, *, simulate: bool) -> None:
+    """Talk to a bot here, a line a turn. From a pipe: do its lines, as those of a %%chat cell."""
+    from socketnb.faces.terminal import converse
+    from socketnb.hub import hub
+    from socketnb.turn import check_timeout
+
+    check_timeout(timeout)
+    with hub.connect(bot, simulate=simulate, flow=_flow(flow), **_settings(pairs)) as session:
+        status = converse(session, timeout)
+    sys.exit(status)
+
+
+@commands.command()
+@WHO
+@SIMULATE
+@SET
+@click.option("--say", metavar="TEXT", help="say this, and measure the reply (default: nothing is said)")
+def check(bot: str, pairs: tuple[str, ...], say: str | None, *, simulate: bool) -> None:
+    """Tell whether a bot can be reached, and how fast it is. Exit status 1: it cannot."""
+    from socketnb.faces.checks import checked
+    from socketnb.hub import hub
+
+    sys.exit(checked(hub, bot, say, simulate=simulate, **_settings(pairs)))
+
+
+def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
+    if any(not pair.partition("=")[1] or pair.startswith("=") for pair in pairs):
+        raise click.UsageError("--set takes KEY=VALUE")  # what was given instead may be a credential
+    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
 
 
 @commands.command()

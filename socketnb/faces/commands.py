@@ -11,7 +11,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from socketnb import archive
 from socketnb.dialects import PLATFORMS
 from socketnb.errors import SessionError, SettingsError, unknown
-from socketnb.faces.script import usage
+from socketnb.faces import script
 from socketnb.flow import Flow
 from socketnb.hub import Hub
 
@@ -169,10 +169,7 @@ class Commands:
     @argument("name", nargs="?", help=THE_NAME)
     def verbs(self, args: Any) -> None:
         """List what a session's platform can do in a `%%chat` cell."""
-        known = {usage(verb, how): how.help for verb, how in self._one(args).verbs.items() if verb != "text"}
-        known["wait seconds"] = "send nothing for so long"
-        width = max(map(len, known))
-        print("\n".join(f"/{typed:<{width}}  {said}" for typed, said in known.items()))  # noqa: T201
+        print(script.verbs(self._one(args).verbs))  # noqa: T201
 
     @magic_arguments("chat help")
     @argument("command", nargs="?", help="one of the commands")

@@ -6,6 +6,7 @@ import keyword
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import traitlets
@@ -16,8 +17,9 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from socketnb.errors import ExpectationFailed, SettingsError, SocketnbError
 from socketnb.faces import script
 from socketnb.faces.cell import Cell
+from socketnb.faces.cell.place import Nowhere
 from socketnb.faces.cell.repeat import Repeat
-from socketnb.faces.cell.row import FORMATS
+from socketnb.faces.cell.row import FORMATS, Row
 from socketnb.faces.commands import Commands, overview, words
 from socketnb.faces.complete import Completer
 from socketnb.hub import hub
@@ -99,7 +101,7 @@ class Chat(Magics):
             if args.repeat > 1:
                 run: Any = Repeat(args.repeat, steps, sessions, shown=form is not None, **how)
             else:
-                run = Cell(steps, sessions, form=form, **how)
+                run = Cell(steps, sessions, place=partial(Row, form) if form else Nowhere, **how)
             self._drop_pills(sessions)
             if args.output:
                 self._names[args.output] = run.turns
@@ -160,11 +162,11 @@ class Chat(Magics):
                 old.close()
 
     def _show_pills(self, session: Session, run: Cell) -> None:
-        choices = run.turns[-1].choices
-        if choices and getattr(self.shell, "kernel", None):
+        choices, row = run.turns[-1].choices, run.rows[-1]
+        if choices and isinstance(row, Row) and getattr(self.shell, "kernel", None):
             from socketnb.faces.cell.pills import Pills
 
-            self._pills[session.name] = Pills(session, run.rows[-1], choices)
+            self._pills[session.name] = Pills(session, row, choices)
             self._pills[session.name].show()
 
     def whole_cell(self, lines: list[str]) -> list[str]:

@@ -235,6 +235,14 @@ def usage(verb: str, how: Verb) -> str:
     return " ".join([verb, *(f.name if f.required else f"[{f.name}]" for f in how.fields)])
 
 
+def verbs(known: Mapping[str, Verb]) -> str:
+    """Return what can be typed after a /, a line each."""
+    lines = {usage(verb, how): how.help for verb, how in known.items() if verb != "text"}
+    lines[f"{WAIT} seconds"] = "send nothing for so long"
+    width = max(map(len, lines))
+    return "\n".join(f"/{typed:<{width}}  {said}" for typed, said in lines.items())
+
+
 def _taken(verb: str, field: Field, text: str, left: list[Field]) -> tuple[Any, str]:
     """Return a field's value, and what is left of the text."""
     if field.type is Choice:

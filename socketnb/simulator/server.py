@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
+TOKEN = re.compile(r"[\w.~-]+", re.ASCII)
 MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 LARGEST = 16 * 2**20
 """Bytes of an HTTP request: an uploaded file."""
@@ -61,6 +62,7 @@ class Simulator:
         loop: the loop it runs on.
         options: a value for each of the dialect's options.
         port: its port; 0: any that is free.
+        token: the credential that it asks for; None: one is made up.
         ping_interval, ping_timeout: seconds, as Engine.IO means them.
         on_stop: called when it has stopped.
 
@@ -80,6 +82,7 @@ class Simulator:
         *,
         options: dict[str, Any],
         port: int,
+        token: str | None,
         ping_interval: float,
         ping_timeout: float,
         on_stop: Callable[[Simulator], None] = lambda _: None,
@@ -90,6 +93,8 @@ class Simulator:
             raise SettingsError(f"port is a number from 0 (any that is free) to 65535, not {port!r}")
         if not (_is_number(ping_interval) and _is_number(ping_timeout) and ping_interval >= 1 and ping_timeout > 0):
             raise SettingsError("ping_interval is at least 1 s (the wire has whole seconds) and ping_timeout above 0")
+        if token is not None and (not isinstance(token, str) or not TOKEN.fullmatch(token)):
+            raise SettingsError("token is a text of letters, digits and ._~-, as it can stand in an address")
         self.platform = dialect.NAME
         self.flow = flow
         self.running = True
@@ -97,6 +102,8 @@ class Simulator:
         self._on_stop = on_stop
         self._faults = {**FAULTS, **dialect.FAULTS}
         self._settings = dialect.simulated(_new_id)
+        if token is not None:
+            self._settings |= {key: Secret(token) for key, v in self._settings.items() if isinstance(v, Secret)}
         self._machine = dialect.server(self._settings, _new_id, options)
         self._links: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None

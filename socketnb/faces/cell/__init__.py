@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from socketnb.errors import ActionError, ExpectationFailed, SocketnbError, TurnError
 from socketnb.faces import script
-from socketnb.faces.cell.row import Nowhere, Part, Row, reply
+from socketnb.faces.cell.place import Nowhere, Part, Place, reply
 from socketnb.faces.script import Act, Expect, Step, Wait, with_line
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Cell:
         steps: what is to be done.
         sessions: in which sessions, at once.
         timeout: seconds that a turn is waited for (default: the session's).
-        form: how it is shown, one of `row.FORMS`; None: not at all.
+        place: makes a place for a step to be shown, from its words (default: nowhere).
         keep_on: a turn that fails does not end the cell; what was expected in vain is told at its end.
 
     Attributes:
@@ -73,14 +73,14 @@ class Cell:
         sessions: Sequence[Session],
         *,
         timeout: float | None = None,
-        form: str | None = "html",
+        place: Callable[[str], Place] = Nowhere,
         keep_on: bool = False,
     ) -> None:
         self.turns: list[Turn] = []
-        self.rows: list[Row] = []
+        self.rows: list[Place] = []
         self.failed: list[ExpectationFailed] = []
         self._steps, self._sessions = steps, sessions
-        self._timeout, self._form, self.keep_on = timeout, form, keep_on
+        self._timeout, self._place, self.keep_on = timeout, place, keep_on
         self._asked: list[tuple[Step, Turn]] = []
         self._fields = {
             (session.name, step.line): with_line(step, script.fields, step.verb, session.verbs, step.text)
@@ -93,7 +93,7 @@ class Cell:
 
     def lay_out(self) -> None:
         """Make a place for each step now, for who fills them later, when other cells run."""
-        self.rows = [self._row(step) for step in self._steps if not isinstance(step, Expect)]
+        self.rows = [self._place(_words(step)) for step in self._steps if not isinstance(step, Expect)]
         for row in self.rows:
             row.refresh(end=True)
 
@@ -145,12 +145,9 @@ class Cell:
         self.lay_out()
         threading.Thread(target=work, name="socketnb-cell", daemon=True).start()
 
-    def _row(self, step: Step) -> Row:
-        return Row(self._form, f"… {_words(step)}") if self._form else Nowhere(_words(step))
-
-    def _begin(self, step: Step) -> Row:
+    def _begin(self, step: Step) -> Place:
         if self._next == len(self.rows):
-            self.rows.append(self._row(step))
+            self.rows.append(self._place(_words(step)))
         self._next += 1
         return self.rows[self._next - 1]
 
@@ -184,7 +181,7 @@ class Cell:
             fields = {**fields, "choice": _choice(session, fields["choice"])}
         return session.start(step.verb, **fields)
 
-    def _follow(self, row: Row, turns: Sequence[Turn]) -> None:
+    def _follow(self, row: Place, turns: Sequence[Turn]) -> None:
         try:
             for turn in turns:
                 turn.allow(self._timeout)

@@ -45,7 +45,7 @@ class Repeat:
         self.turns: list[Turn] = []
         self.runs: list[Cell] = []
         self._times, self._steps, self._shown = times, steps, shown
-        self._new: Callable[[], Cell] = lambda: Cell(steps, sessions, form=None, **how)
+        self._new: Callable[[], Cell] = lambda: Cell(steps, sessions, **how)
         self._new()  # says now what is wrong
         self._bar = ProgressBar(times)
         self._live = bool(getattr(get_ipython(), "kernel", None))

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.getipython import get_ipython
 
@@ -17,7 +17,7 @@ from socketnb.dialects import messages
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from socketnb.records import Trace
+    from socketnb.faces.cell.place import Part
 
 FORMATS = ("html", "text", "markdown", "json")
 OFTEN = 0.1
@@ -29,39 +29,17 @@ MARKS = {
 SIDE = "flex:1 1 0;min-width:0"
 
 
-class Part(Protocol):
-    """What a session did and heard: a `Turn`, or what came while the cell waited."""
-
-    @property
-    def session(self) -> str:
-        """The session's name."""
-
-    @property
-    def traces(self) -> list[Trace]:
-        """What came, so far."""
-
-    @property
-    def summary(self) -> str:
-        """How it ended, and how long it took."""
-
-
-def reply(part: Part) -> str:
-    """Return what the bot showed, a line a message, buttons with their numbers."""
-    shown = messages(trace for trace in part.traces if trace.sender != "user")
-    return "\n".join(map(render.message_text, shown))
-
-
 class Row:
     """One output of a cell.
 
     Args:
         form: one of `FORMATS`, or `raw`.
-        title: what is shown while nothing is there yet.
+        title: what is asked for, and shown while nothing is there yet.
     """
 
-    def __init__(self, form: str, title: str = "") -> None:
+    def __init__(self, form: str, title: str) -> None:
         self._form: Callable[[Row], dict[str, Any]] = FORMS[form]
-        self.title = title
+        self.title = f"… {title}"
         self.columns: dict[str, list[Part]] = {}
         self.notes: list[tuple[bool, str]] = []  # whether good, and the words
         self._id = f"socketnb-{uuid.uuid4().hex[:12]}"
@@ -98,14 +76,6 @@ class Row:
 
     def _state(self) -> object:
         return [(len(p.traces), p.summary) for c in self.columns.values() for p in c], len(self.notes)
-
-
-class Nowhere(Row):
-    """Shows nothing."""
-
-    def __init__(self, title: str = "") -> None:
-        super().__init__("text", title)
-        self._publish = None
 
 
 # The forms

@@ -1,0 +1,161 @@
+"""A conversation in a terminal: a line is a turn, and what the bot says is shown as it comes."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.text import Text as Line
+
+from socketnb import render
+from socketnb.dialects import message
+from socketnb.errors import ExpectationFailed, SocketnbError
+from socketnb.faces import script
+from socketnb.faces.cell import Cell
+from socketnb.records import Choice, Delta, Text
+from socketnb.settings import home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from prompt_toolkit.completion import CompleteEvent
+    from prompt_toolkit.document import Document
+
+    from socketnb.dialects import Message
+    from socketnb.faces.cell.place import Part
+    from socketnb.records import Trace
+    from socketnb.session import Session
+
+HELP = """A line is said. /press 2 or /press Label presses a button, Tab completes, Ctrl-C stops waiting, Ctrl-D ends.
+What this bot's platform knows beside that:"""
+STYLES = {"agent": "magenta", "bot": "cyan", "system": "dim"}
+
+
+class Printed:
+    """Prints what a step brings, as it comes."""
+
+    def __init__(self, console: Console, _: str = "") -> None:
+        self._console = console
+        self._parts: list[Part] = []
+        self._seen: list[int] = []
+        self._inside = False  # a streamed message
+
+    def add(self, parts: Sequence[Part]) -> None:
+        """Print what a turn brings, from here on."""
+        self._parts += parts
+        self._seen += [0] * len(parts)
+        self.refresh()
+
+    def note(self, said: str, *, good: bool = False) -> None:
+        """Print what was expected and came, or what went wrong."""
+        self._line(f"{'✓' if good else '✗'} {said}", "green" if good else "red")
+
+    def refresh(self, *, end: bool = False) -> None:
+        """Print what is new."""
+        for n, part in enumerate(self._parts):
+            fresh = part.traces[self._seen[n] :]
+            self._seen[n] += len(fresh)
+            for trace in fresh:
+                self._show(trace)
+        if end:
+            for part in self._parts:
+                self._line(part.summary, "dim")
+            self._parts, self._seen = [], []
+
+    def _show(self, trace: Trace) -> None:
+        shown = message(trace) if trace.sender != "user" else None
+        if shown and isinstance(shown.content, Delta):
+            if shown.content.text:
+                self._console.print(Line(render.printable(shown.content.text)), end="", soft_wrap=True)
+                self._inside = True
+        elif shown:
+            self._say(shown)
+        elif said := render.notice(trace):
+            self._line(said, "yellow")
+
+    def _say(self, shown: Message) -> None:
+        self._newline()
+        words = render.printable(render.cut(render.message_text(shown)))
+        plain = not self._console.is_terminal or not isinstance(shown.content, Text) or len(words) > render.FORMATTED
+        style = STYLES.get(shown.trace.sender, "")
+        self._console.print(
+            Line(words, style) if plain else Markdown(words, style=style, hyperlinks=False), soft_wrap=plain
+        )
+
+    def _line(self, said: str, style: str) -> None:
+        self._newline()
+        self._console.print(Line(render.printable(said), style), soft_wrap=True)
+
+    def _newline(self) -> None:
+        if self._inside:
+            self._console.print()
+            self._inside = False
+
+
+def converse(session: Session, timeout: float | None) -> int:
+    """Talk until the user ends it; from a pipe, do what it has, as a `%%chat` cell. Returns the exit status.
+
+    1: a turn did not end well, or a reply is not as expected.
+    """
+    console = Console(highlight=False)
+    if not sys.stdin.isatty():
+        return _do(session, sys.stdin.read(), console, timeout)
+    console.print(Line(f"{session.name}: {session.platform}. /help tells more, Ctrl-D ends.", "dim"))
+    for line in _lines(session):
+        if line.strip() == "/help":
+            console.print(Line(f"{HELP}\n{script.verbs(session.verbs)}", "dim"))
+        else:
+            _do(session, line, console, timeout)
+    return 0
+
+
+def _do(session: Session, typed: str, console: Console, timeout: float | None) -> int:
+    try:
+        steps = script.steps(typed)
+        Cell(steps, [session], timeout=timeout, place=lambda title: Printed(console, title)).run()
+    except KeyboardInterrupt:
+        console.print(Line("stopped", "yellow"))
+        return 130
+    except ExpectationFailed as error:
+        console.print(Line(f"line {error.where.removeprefix('line ')}: expected {error.expected!r}", "red"))
+        return 1
+    except SocketnbError as error:
+        console.print(Line(str(error), "red"), soft_wrap=True)
+        return 1
+    return 0
+
+
+def _lines(session: Session) -> Iterator[str]:
+    """Yield what the user types, with a history that outlives the terminal."""
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import Completer, Completion
+    from prompt_toolkit.history import FileHistory
+
+    class Words(Completer):
+        def get_completions(self, document: Document, _: CompleteEvent) -> Iterator[Completion]:
+            typed = document.text_before_cursor
+            verb, space, rest = typed.removeprefix("/").partition(" ")
+            if not typed.startswith("/"):
+                return
+            how = session.verbs.get(verb) if space else None
+            words = [] if space else [*session.verbs, script.WAIT, "help"]
+            if how and how.fields and how.fields[0].type is Choice:
+                words = [choice.label for choice in session.choices]
+            for word in words:
+                if word.casefold().startswith((rest if space else verb).casefold()):
+                    yield Completion(word, start_position=-len(rest if space else verb))
+
+    file = home() / "chat_history"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    prompt: PromptSession[Any] = PromptSession(history=FileHistory(str(file)), completer=Words())
+    while session.state != "closed":
+        try:
+            if line := str(prompt.prompt("> ")).strip("\n"):
+                yield line
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
