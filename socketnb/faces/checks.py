@@ -48,7 +48,7 @@ def checked(hub: Hub, bot: str, say: str | None, **how: Any) -> int:
         tell(True, "reachable", f"{session.platform} answered, {milliseconds(max(whole - after, 0))}")  # noqa: FBT003
         tell(True, "let in", f"ready {milliseconds(after)} after the handshake")  # noqa: FBT003
         if say is None:
-            tell(True, "latency", "not measured: --say TEXT says something and measures the reply")  # noqa: FBT003
+            Console(highlight=False).print("  --say TEXT says something, and measures the reply", style="dim")
             return 0
         try:
             turn = session.say(say)

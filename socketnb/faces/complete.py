@@ -14,7 +14,7 @@ from IPython.core.completer import (
 
 from socketnb import dialects
 from socketnb.dialects import PLATFORMS
-from socketnb.errors import SocketnbError
+from socketnb.errors import SettingsError, SocketnbError
 from socketnb.faces.commands import COMMANDS
 from socketnb.faces.script import WAIT
 from socketnb.flow import Flow
@@ -43,7 +43,7 @@ class Completer:
                     return _result(*self.head(before.removeprefix("%%chat").lstrip(" ")))
                 return _result(*self.body(lines[0].removeprefix("%%chat"), before))
         except SocketnbError:
-            log.debug("nothing to complete", exc_info=True)  # a profile file that cannot be read, say
+            log.debug("nothing to complete", exc_info=True)  # no session is open, say
         return _result("", [])
 
     def line(self, before: str) -> tuple[str, list[str]]:
@@ -120,7 +120,10 @@ class Completer:
         return [session.name for session in self._hub.sessions()]
 
     def _profiles(self) -> list[str]:
-        return list(self._hub.profile_names())
+        try:
+            return self._hub.profile_names()
+        except SettingsError:  # a file that cannot be read: connecting says so
+            return []
 
 
 def _options(magic: Any) -> list[str]:

@@ -122,7 +122,8 @@ def _do(session: Session, typed: str, console: Console, timeout: float | None) -
         console.print(Line(f"line {error.where.removeprefix('line ')}: expected {error.expected!r}", "red"))
         return 1
     except SocketnbError as error:
-        console.print(Line(str(error), "red"), soft_wrap=True)
+        said = str(error) if "\n" in typed.strip() else str(error).removeprefix("line 1: ")
+        console.print(Line(render.printable(said), "red"), soft_wrap=True)
         return 1
     return 0
 
@@ -132,6 +133,7 @@ def _lines(session: Session) -> Iterator[str]:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import Completer, Completion
     from prompt_toolkit.history import FileHistory
+    from prompt_toolkit.shortcuts import CompleteStyle
 
     class Words(Completer):
         def get_completions(self, document: Document, _: CompleteEvent) -> Iterator[Completion]:
@@ -150,7 +152,8 @@ def _lines(session: Session) -> Iterator[str]:
     file = home() / "chat_history"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch(mode=0o600)
-    prompt: PromptSession[Any] = PromptSession(history=FileHistory(str(file)), completer=Words())
+    how: dict[str, Any] = {"complete_style": CompleteStyle.READLINE_LIKE, "complete_while_typing": False}
+    prompt: PromptSession[Any] = PromptSession(history=FileHistory(str(file)), completer=Words(), **how)
     while session.state != "closed":
         try:
             if line := str(prompt.prompt("> ")).strip("\n"):

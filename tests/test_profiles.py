@@ -1,0 +1,228 @@
+"""Profiles and where settings come from, credentials never shown."""
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Cells
+
+from socketnb.errors import SettingsError
+from socketnb.hub import Hub
+from socketnb.simulator.server import Simulator
+
+KEY = "planted-key-0123456789"
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Write a file of profiles beside the notebook, or into the user's folder."""
+    beside = tmp_path / "notebook"
+    beside.mkdir()
+    monkeypatch.chdir(beside)
+
+    def written(text: str, folder: Path = beside, mode: int = 0o600) -> Path:
+        folder.mkdir(exist_ok=True)
+        file = folder / "profiles.toml"
+        file.write_text(text)
+        file.chmod(mode)
+        return file
+
+    return written
+
+
+@pytest.fixture
+def desk(hub: Hub) -> Simulator:
+    """A helpdesk that asks for the planted key."""
+    return hub.simulate("eusate", token=KEY)
+
+
+def test_a_bot_is_opened_by_its_profiles_name(hub: Hub, write: Write, desk: Simulator) -> None:
+    write(f'[help]\nplatform = "eusate"\nurl = "{desk.url}"\napi_key = "{KEY}"\n')
+    for how in ({"platform": "help"}, {"profile": "help"}, {"platform": "eusate", "profile": "help"}):
+        with hub.connect(**how) as session:
+            assert (session.name, session.platform, session.state) == ("help", "eusate", "ready")
+        assert KEY not in repr(session)
+    assert KEY not in hub.traces_df().to_string()
+
+
+def test_arguments_come_first_then_the_profiles_variable_the_profile_and_the_platforms_variable(
+    hub: Hub, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write('[my-bot]\nplatform = "voiceflow"\nproject_id = "of the profile"\n')
+
+    def used(**given: Any) -> str:
+        table = hub.profiles().set_index("setting")
+        return str(table.loc["project_id", "value"])
+
+    monkeypatch.setenv("SOCKETNB_VOICEFLOW_PROJECT_ID", "of the platform")
+    monkeypatch.setenv("SOCKETNB_VOICEFLOW_USER_ID", "user of the platform")
+    assert used() == "of the profile"
+    assert hub.profiles().set_index("setting").loc["user_id", "value"] == "user of the platform"
+    monkeypatch.setenv("SOCKETNB_MY_BOT_PROJECT_ID", "of the profile's variable")
+    assert used() == "of the profile's variable"
+
+
+def test_what_is_given_wins_over_the_profile(hub: Hub, write: Write, desk: Simulator) -> None:
+    write(f'[help]\nplatform = "eusate"\nurl = "{desk.url}"\napi_key = {{env = "HELP_KEY"}}\nsession_id = "me"\n')
+    assert hub.connect("help", api_key=KEY).ids["session_id"] == "me"
+    assert hub.connect("help", api_key=KEY, session_id="you").ids["session_id"] == "you"
+
+
+def test_the_profile_beside_the_notebook_wins_over_the_users(hub: Hub, write: Write, home: Path) -> None:
+    write('[a]\nplatform = "voiceflow"\nproject_id = "far"\n[b]\nplatform = "eusate"\n', home)
+    near = write('[a]\nplatform = "voiceflow"\nproject_id = "near"\n')
+    table = hub.profiles()
+    assert hub.profile_names() == ["a", "b"]
+    (row,) = table[(table["profile"] == "a") & (table["setting"] == "project_id")].to_dict("records")
+    assert (row["value"], row["source"]) == ("near", f"{near}, line 3")
+
+
+def test_a_value_may_be_in_the_environment_or_in_a_keyring(
+    hub: Hub, write: Write, desk: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keyring
+    from keyring.backend import KeyringBackend
+
+    class Ring(KeyringBackend):
+        priority = 1  # type: ignore[assignment]
+
+        def get_password(self, service: str, username: str) -> str | None:
+            return KEY if (service, username) == ("eusate/team", "me") else None
+
+        def set_password(self, service: str, username: str, password: str) -> None: ...
+        def delete_password(self, service: str, username: str) -> None: ...
+
+    before = keyring.get_keyring()
+    keyring.set_keyring(Ring())
+    try:
+        write(f'[help]\nplatform = "eusate"\nurl = "{desk.url}"\napi_key = {{keyring = "eusate/team/me"}}\n')
+        assert hub.connect("help").state == "ready"
+        (row,) = hub.profiles().query("setting == 'api_key'").to_dict("records")
+        assert row["value"] == "in the keyring as eusate/team/me"
+        write(f'[help]\nplatform = "eusate"\nurl = "{desk.url}"\napi_key = {{keyring = "eusate/nobody"}}\n')
+        with pytest.raises(SettingsError, match="eusate needs api_key"):
+            hub.connect("help")
+    finally:
+        keyring.set_keyring(before)
+    write(f'[help]\nplatform = "eusate"\nurl = "{desk.url}"\napi_key = {{env = "HELP_KEY"}}\n')
+    with pytest.raises(SettingsError, match="eusate needs api_key"):
+        hub.connect("help")
+    monkeypatch.setenv("HELP_KEY", KEY)
+    assert hub.connect("help").state == "ready"
+
+
+def test_the_table_of_profiles_masks_credentials_and_shows_what_is_missing(hub: Hub, write: Write) -> None:
+    token = "0123456789abcdef" * 4
+    file = write(
+        f'[shop]\nplatform = "cognigy"\nurl = "https://endpoint.example/{token}"\n'
+        f'[help]\nplatform = "eusate"\napi_key = "{KEY}"\n[none]\nplatform = "eusate"\n'
+    )
+    table = hub.profiles()
+    assert list(table) == ["profile", "platform", "setting", "value", "source"]
+    assert token not in table.to_string()
+    assert KEY not in table.to_string()
+    rows = {(row["profile"], row["setting"]): row for row in table.to_dict("records")}
+    assert rows["help", "api_key"]["value"].startswith("***")
+    assert rows["help", "api_key"]["source"] == f"{file}, line 6"
+    assert rows["help", "timeout"]["source"] == "default"
+    assert (rows["none", "api_key"]["value"], rows["none", "api_key"]["source"]) == ("", "")
+
+
+def test_a_profile_can_be_tried_on_a_simulator(hub: Hub, write: Write) -> None:
+    write('[shop]\nplatform = "voiceflow"\nproject_id = "x"\nuser_id = "me"\napi_key = {env = "NOT_SET"}\n')
+    bot = hub.connect("shop", simulate=True)
+    assert (bot.name, bot.ids["user_id"], bot.say("hours").status) == ("shop", "me", "completed")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('[a]\nplatform = "voicflow"\n', 2, "there is no platform 'voicflow'; did you mean 'voiceflow'?"),
+        (
+            '[a]\nplatform = "voiceflow"\n\nproject = "x"\n',
+            4,
+            "there is no voiceflow setting 'project'; did you mean 'project_id'?",
+        ),
+        ('[a]\nplatform = "eusate"\ntimeout = "soon"\n', 3, "eusate: timeout is a number from 0 up, not 'soon'"),
+        ('[a]\nplatform = "eusate"\napi_key = 7\n', 3, "eusate: api_key is a text that is not empty"),
+        ('[a]\nplatform = "eusate"\napi_key = {evn = "X"}\n', 3, "did you mean 'env'? api_key is a value, {env ="),
+        ('[a]\nplatform = "eusate"\napi_key = {env = 7}\n', 3, "env is the name of a variable"),
+        ('[a]\nplatform = "eusate"\napi_key = {keyring = "me"}\n', 3, 'keyring is "service/user"'),
+        ('\n[a]\nproject_id = "x"\n', 2, 'a needs platform = "cognigy", or another of cognigy, eusate, voiceflow'),
+        ('platform = "eusate"\n', 1, "platform stands in no profile: a line [shop] above it begins one"),
+        ('[voiceflow]\nplatform = "voiceflow"\n', 1, "a profile is called by one word that is no platform"),
+        ('["two words"]\nplatform = "voiceflow"\n', 1, "a profile is called by one word that is no platform"),
+    ],
+)
+def test_a_mistake_in_a_profile_is_told_with_file_and_line(
+    hub: Hub, write: Write, text: str, line: int, said: str
+) -> None:
+    file = write(text)
+    for use in (hub.profiles, lambda: hub.connect("a")):
+        with pytest.raises(SettingsError) as caught:
+            use()
+        assert str(caught.value).startswith(f"{file}, line {line}: {said}")
+
+
+def test_bad_toml_is_told_with_file_and_line(hub: Hub, write: Write) -> None:
+    file = write('[a]\nplatform = "eusate\n')
+    with pytest.raises(SettingsError) as caught:
+        hub.profiles()
+    assert str(caught.value).startswith(f"{file} is no TOML: ")
+    assert "line 2" in str(caught.value)
+
+
+def test_a_name_that_is_neither_platform_nor_profile_is_told_with_what_there_is(hub: Hub, write: Write) -> None:
+    write('[shop]\nplatform = "eusate"\n')
+    with pytest.raises(SettingsError, match="no platform or profile 'shp'; did you mean 'shop'?"):
+        hub.connect("shp")
+    with pytest.raises(SettingsError, match="no profile 'shp'; did you mean 'shop'?"):
+        hub.connect(profile="shp")
+    with pytest.raises(SettingsError, match="profile 'shop' is of eusate, not of cognigy"):
+        hub.connect("cognigy", profile="shop")
+    with pytest.raises(SettingsError, match="connect to which platform"):
+        hub.connect()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files have no such modes here")
+def test_a_file_with_credentials_that_others_can_read_draws_a_warning(hub: Hub, write: Write) -> None:
+    file = write(f'[a]\nplatform = "eusate"\napi_key = "{KEY}"\n', mode=0o644)
+    with pytest.warns(UserWarning, match=f"others can read it: chmod 600 {file}") as caught:
+        hub.profiles()
+    assert KEY not in str(caught[0].message)
+    write('[a]\nplatform = "eusate"\napi_key = {env = "X"}\n', mode=0o644)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hub.profiles()
+
+
+def test_a_key_that_stands_in_a_cell_draws_one_warning_that_names_better_places(
+    cells: Cells, hub: Hub, desk: Simulator
+) -> None:
+    cells.shell.user_ns |= {"hub": hub, "url": desk.url, "key": KEY}
+    with pytest.warns(UserWarning, match="stands in the cell") as caught:
+        cells.run(f"a = hub.connect('eusate', name='a', url=url, api_key='{KEY}')")
+        cells.run(f"b = hub.connect('eusate', name='b', url=url, api_key='{KEY}')")
+    (said,) = [str(warning.message) for warning in caught]
+    for place in ("SOCKETNB_EUSATE_API_KEY", "profiles.toml", "keyring", "getpass"):
+        assert place in said
+    assert KEY not in said
+
+
+def test_so_does_one_in_a_magic(cells: Cells, hub: Hub, desk: Simulator) -> None:
+    with pytest.warns(UserWarning, match="api_key stands in the cell"):
+        cells.run(f"%chat connect eusate --url {desk.url} --set api_key={KEY}")
+    assert hub.session().state == "ready"
+
+
+def test_one_that_comes_from_a_variable_draws_none(cells: Cells, hub: Hub, desk: Simulator) -> None:
+    cells.shell.user_ns |= {"hub": hub, "url": desk.url, "key": KEY}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert cells.run("a = hub.connect('eusate', name='a', url=url, api_key=key)").success
+        assert cells.run("%chat connect eusate --name b --url {url} --set api_key={key}").success
+    assert [session.state for session in hub.sessions()] == ["ready", "ready"]

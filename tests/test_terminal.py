@@ -1,0 +1,166 @@
+"""`socketnb chat` and `check`, in a pipe and in a real terminal."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOCKETNB = [sys.executable, "-m", "socketnb"]
+FLOW = """
+import asyncio
+import socketnb as snb
+
+mine = snb.Flow("mine")
+not_a_flow = 7
+
+
+@mine.on("stream")
+async def stream(turn):
+    turn.stream(["one ", "two ", "three"])
+
+
+@mine.otherwise
+def otherwise(turn):
+    turn.say("\\x1b[2Jhostile \\x07" + turn.text)
+"""
+
+
+def piped(said: str, *words: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*SOCKETNB, *words], input=said, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def test_a_pipe_is_a_script_that_can_fail() -> None:
+    done = piped("/launch\n/press Track order\n4567\n?? Tuesday\n", "chat", "voiceflow", "--simulate")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Tuesday before noon" in done.stdout
+    assert done.stdout.count("completed · first") == 3
+    assert "✓ Tuesday" in done.stdout
+    done = piped("hours\n?? Sunday\nnever\n", "chat", "voiceflow", "--simulate")
+    assert done.returncode == 1
+    assert "line 2: expected 'Sunday'" in done.stdout
+    assert "never" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("hi\n/lunch", "line 2: there is no verb 'lunch'; did you mean 'launch'?"),
+        ("/press Nothing", "press: no message has offered a button yet"),
+    ],
+)
+def test_a_mistake_in_a_pipe_is_one_line(said: str, line: str) -> None:
+    done = piped(said, "chat", "voiceflow", "--simulate")
+    assert done.returncode == 1
+    assert line.removeprefix("press: ") in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_what_a_bot_says_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "bots.py").write_text(FLOW)
+    done = piped("hi\nstream", "chat", "voiceflow", "--simulate", "--flow", "bots:mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "[2Jhostile hi\n" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "\x07" not in done.stdout
+    assert "one two three\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("chat", "nobody"), "there is no platform 'nobody'"),
+        (("chat", "voiceflow", "--simulate", "--timeout", "0"), "timeout is a number of seconds above 0"),
+        (("chat", "voiceflow", "--simulate", "--set", "VF.DM.planted"), "--set takes KEY=VALUE"),
+        (
+            ("chat", "voiceflow", "--simulate", "--flow", "bots:nobody"),
+            "--flow is MODULE:FLOW, and 'bots:nobody' is none",
+        ),
+        (("chat", "voiceflow", "--simulate", "--flow", "bots:not_a_flow"), "flow is a Flow, such as Flow('pizza')"),
+        (("simulate", "voiceflow", "--flow", "broken:mine"), "the module fails with ZeroDivisionError"),
+        (("simulate", "voiceflow", "--fault", "x"), "there is no fault 'x'"),
+        (("simulate", "voiceflow", "--token", "a b"), "token is a text of letters, digits"),
+        (("check", "eusate"), "eusate needs api_key"),
+    ],
+)
+def test_a_wrong_word_is_one_line_and_status_2(tmp_path: Path, words: tuple[str, ...], line: str) -> None:
+    (tmp_path / "bots.py").write_text(FLOW)
+    (tmp_path / "broken.py").write_text("1 / 0")
+    done = piped("", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert line in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "planted" not in done.stderr
+
+
+def test_a_bot_is_checked_in_words() -> None:
+    done = piped("", "check", "cognigy", "--simulate", "--say", "hours")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        ["✓", "reachable"],
+        ["✓", "let"],
+        ["✓", "answers"],
+    ]
+    done = piped("", "check", "cognigy", "--set", "url=http://127.0.0.1:9", "--set", "token=abc")
+    assert done.returncode == 1
+    assert done.stdout.startswith("✗ reachable     no Socket.IO server answers at http://127.0.0.1:9")
+
+
+def test_a_wrong_key_is_told_as_such(tmp_path: Path) -> None:
+    from socketnb.hub import Hub
+
+    hub = Hub()
+    simulator = hub.simulate("cognigy", token="0123456789abcdef" * 4)
+    done = piped("", "check", "cognigy", "--set", f"url={simulator.url}", "--set", f"token={'f' * 64}")
+    hub.close()
+    assert done.returncode == 1
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["✓", "✗"]
+    assert "f" * 64 not in done.stdout
+
+
+def test_a_person_talks_in_a_terminal_with_completion_and_history(home: Path) -> None:
+    import pexpect
+
+    env = {**os.environ, "TERM": "xterm-256color"}
+    command = [*SOCKETNB, "chat", "voiceflow", "--simulate"]
+    with pexpect.spawn(command[0], command[1:], env=env, encoding="utf-8", timeout=30, dimensions=(40, 100)) as shell:
+        shell.expect("Ctrl-D ends")
+        shell.send("/launch\r")
+        shell.expect("completed")
+        shell.send("/press Tra\t")
+        shell.expect("ck order")
+        shell.send("\r")
+        shell.expect("your order number")
+        shell.send("/help\r")
+        shell.expect("/wait seconds")
+        shell.send("/lunch\r")
+        shell.expect("did you mean 'launch'")
+        shell.sendeof()
+        shell.expect(pexpect.EOF)
+    assert shell.exitstatus == 0
+    history = home / "chat_history"
+    assert "+/press Track order" in history.read_text()
+    assert history.stat().st_mode & 0o077 == 0
+
+
+def test_ctrl_c_stops_waiting_and_the_conversation_goes_on(tmp_path: Path) -> None:
+    import pexpect
+
+    (tmp_path / "bots.py").write_text(
+        "import asyncio, socketnb as snb\nmine = snb.Flow('m')\n"
+        "@mine.on('wait')\nasync def wait(turn):\n    turn.say('one moment')\n    await asyncio.sleep(60)\n"
+        "@mine.otherwise\ndef other(turn): turn.say('here again')\n"
+    )
+    command = [*SOCKETNB, "chat", "cognigy", "--simulate", "--flow", "bots:mine"]
+    with pexpect.spawn(command[0], command[1:], cwd=str(tmp_path), encoding="utf-8", timeout=30) as shell:
+        shell.expect("Ctrl-D ends")
+        shell.send("wait\r")
+        shell.expect("one moment")
+        shell.sendintr()
+        shell.expect("stopped")
+        shell.send("/help\r")
+        shell.expect("/wait seconds")
+        shell.sendeof()
+        shell.expect(pexpect.EOF)
+    assert shell.exitstatus == 0
