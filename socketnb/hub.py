@@ -292,6 +292,10 @@ class Hub:
             raise SessionError(unknown("session", name, there))
         return there[name]
 
+    def mask(self, text: str) -> str:
+        """Return a text without the credentials that this kernel's sessions were given."""
+        return self._secrets.hide(text)
+
     @property
     def used(self) -> str | None:
         """The name of the session that was opened or used last."""

@@ -181,13 +181,13 @@ def test_what_a_bot_sends_can_do_nothing(lab: Any, server: tuple[str, Path]) -> 
 
 
 def test_the_panel_answers_while_another_cell_blocks(lab: Any) -> None:
-    page = lab(CONNECT, "import time; time.sleep(8); print('slept')")
+    page = lab(CONNECT, "import time; time.sleep(20); print('slept')")
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
     panel.locator(".snb-input").wait_for()
     page.run(1)
     say(panel, "hours")
-    panel.get_by_text("Saturday, 10 to 14").wait_for(timeout=5000)
+    panel.get_by_text("Saturday, 10 to 14").wait_for(timeout=15_000)
     assert page.output(1).get_by_text("slept").count() == 0, "the answer came only after the cell"
     page.output(1).get_by_text("slept").wait_for()
 
@@ -797,3 +797,48 @@ def test_a_screen_reader_finds_nothing_in_its_way(chromium: Any, tmp_path: Path,
         page.screenshot(path=ARTEFACTS / f"axe-{theme.lower()}.png")
         page.close()
     assert found == []
+
+
+def test_the_buttons_under_a_cell_go_on_with_the_conversation_there(lab: Any) -> None:
+    page = lab(
+        "%load_ext socketnb\n%chat connect voiceflow --simulate --name bot", "%%chat bot\nhours", "%%chat bot\nhi"
+    )
+    page.run(0)
+    page.run(1)
+    cell = page.output(1)
+    cell.locator(".snb-pill", has_text="Track order").click()
+    cell.get_by_text("What is your order number?").wait_for()
+    cell.locator(".snb-pill").first.wait_for(state="detached")
+    assert cell.locator(".snb-labels").first.is_visible(), "where nothing can be pressed the labels stand"
+    page.run(2)
+    cell = page.output(2)
+    cell.locator(".snb-pill").first.wait_for()
+    assert not cell.locator(".snb-labels").first.is_visible()
+    cell.locator(".snb-pill", has_text="Opening hours").click()
+    cell.get_by_text("Saturday, 10 to 14").wait_for()
+    cell.locator(".snb-pill:enabled", has_text="Opening hours").wait_for()
+    assert violations(page.page, ".snb-pills") == []
+
+
+def test_a_cell_grows_as_the_answer_comes_and_one_behind_fills_its_own_place(lab: Any) -> None:
+    slow = """%load_ext socketnb
+import asyncio, socketnb as snb
+flow = snb.Flow("counts")
+@flow.otherwise
+async def count(turn):
+    for n in range(4):
+        turn.say(f"word {n}")
+        await asyncio.sleep(1)
+bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow)"""
+    page = lab(slow, "%%chat bot\ngo", "%%chat bot --bg\ngo", "import time; time.sleep(6); print('slept')")
+    page.run(0)
+    page.run(1)
+    page.output(1).get_by_text("word 0").wait_for()
+    assert page.output(1).get_by_text("word 3").count() == 0, "it was shown only when it was whole"
+    page.output(1).get_by_text("completed").wait_for()
+    page.run(2)
+    page.run(3)
+    page.output(2).get_by_text("word 3").wait_for()
+    page.output(2).get_by_text("completed").wait_for()
+    page.output(3).get_by_text("slept").wait_for()
+    assert page.output(3).get_by_text("word").count() == 0

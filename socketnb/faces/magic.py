@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import traitlets
@@ -17,12 +16,13 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from socketnb.errors import ExpectationFailed, SettingsError, SocketnbError
 from socketnb.faces import script
 from socketnb.faces.cell import Cell
-from socketnb.faces.cell.place import Nowhere
+from socketnb.faces.cell.place import Nowhere, Place
 from socketnb.faces.cell.repeat import Repeat
 from socketnb.faces.cell.row import FORMATS, Row
 from socketnb.faces.commands import Commands, overview, words
 from socketnb.faces.complete import Completer
 from socketnb.hub import hub
+from socketnb.records import Secret
 from socketnb.session import Session
 from socketnb.turn import check_timeout
 
@@ -53,7 +53,7 @@ class Chat(Magics):
     @line_magic("chat")  # type: ignore[arg-type]  # IPython's annotation of it allows no method
     def manage(self, line: str) -> Any:
         """Open, list, show and close chat sessions."""
-        with _one_line():
+        with self._one_line():
             return self._commands.run(line)
 
     @no_var_expand
@@ -88,10 +88,10 @@ class Chat(Magics):
 
         What was expected and did not come stops the notebook.
         '''
-        with _one_line():
+        with self._one_line("interrupted: the turn was cancelled, the session stays usable"):
             args = self._arguments(line)
             sessions = self._sessions(args)
-            names = self._names if args.vars or self.vars else None
+            names = self._sayable() if args.vars or self.vars else None
             steps = script.steps(cell, first=2, whole=args.whole, comments=args.comments or self.comments, names=names)
             expected = [script.expected(text) for text in args.expect]
             if not steps:
@@ -101,7 +101,7 @@ class Chat(Magics):
             if args.repeat > 1:
                 run: Any = Repeat(args.repeat, steps, sessions, shown=form is not None, **how)
             else:
-                run = Cell(steps, sessions, place=partial(Row, form) if form else Nowhere, **how)
+                run = Cell(steps, sessions, place=self._place(form), **how)
             self._drop_pills(sessions)
             if args.output:
                 self._names[args.output] = run.turns
@@ -127,6 +127,9 @@ class Chat(Magics):
         if self.buttons and form == "html" and len(sessions) == 1 and isinstance(run, Cell) and run.turns:
             self._show_pills(sessions[0], run)
 
+    def _place(self, form: str | None) -> Callable[[str], Place]:
+        return (lambda title: Row(form, self._hub.mask(title))) if form else Nowhere
+
     def _arguments(self, line: str) -> Any:
         """Return the arguments; `name <<`, as in other tools, is `-o name`.
 
@@ -147,6 +150,13 @@ class Chat(Magics):
             raise SettingsError(f"--repeat is a number from 1 up, not {args.repeat}")
         check_timeout(args.timeout)
         return args
+
+    def _sayable(self) -> dict[str, Any]:
+        """Return the notebook's names; what is known as a credential as such, which is not said."""
+        return {
+            name: Secret(value) if isinstance(value, str) and self._hub.mask(value) != value else value
+            for name, value in self._names.items()
+        }
 
     def _sessions(self, args: Any) -> list[Session]:
         if args.to and args.name:
@@ -181,6 +191,18 @@ class Chat(Magics):
             return [f"%chat help {found[1]}\n"]
         return lines
 
+    @contextmanager
+    def _one_line(self, interrupted: str = "interrupted") -> Iterator[None]:
+        """Turn what went wrong into one line without a traceback, nor a credential that was mistyped into it."""
+        try:
+            yield
+        except ExpectationFailed:
+            raise  # an error for those who run notebooks, and it shows itself
+        except (SocketnbError, UsageError) as error:
+            raise UsageError(self._hub.mask(str(error))) from None
+        except KeyboardInterrupt:
+            raise UsageError(interrupted) from None
+
     def close(self) -> None:
         """Let go of what is shown."""
         self._drop_pills(self._hub.sessions())
@@ -211,16 +233,3 @@ def unload(shell: Any) -> None:
             shell.Completer.custom_matchers.remove(chat.completer.match)
         for kind in ("line", "cell"):
             shell.magics_manager.magics[kind].pop("chat", None)
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """Turn what went wrong into one line without a traceback."""
-    try:
-        yield
-    except ExpectationFailed:
-        raise  # an error for those who run notebooks, and it shows itself
-    except SocketnbError as error:
-        raise UsageError(str(error)) from None
-    except KeyboardInterrupt:
-        raise UsageError("interrupted: the turn was cancelled, the session stays usable") from None

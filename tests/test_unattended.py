@@ -1,0 +1,121 @@
+"""Notebooks that a program runs: what was expected in vain fails them, and no credential is left anywhere."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from socketnb.hub import Hub
+
+pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("default")]  # the kernel client's own warnings
+KEY = "planted-key-0123456789"
+CONNECT = "%load_ext socketnb\n%chat connect voiceflow --simulate --name bot"
+
+
+def notebook(*cells: str) -> Any:
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return made
+
+
+def written(path: Path, *cells: str) -> Path:
+    nbformat.write(notebook(*cells), path)
+    return path
+
+
+FAILS = [CONNECT, "%%chat bot\nhours\n?? Saturday\n?? Sunday", "print('never')"]
+
+
+def test_nbclient_stops_at_what_was_expected_in_vain() -> None:
+    run = notebook(*FAILS)
+    with pytest.raises(CellExecutionError) as caught:
+        NotebookClient(run, timeout=60).execute()
+    assert caught.value.ename == "ExpectationFailed"
+    assert caught.value.evalue.startswith("line 4: expected 'Sunday', got: We are here:")
+    (shown,) = [output for output in run.cells[1].outputs if output.output_type == "error"]
+    assert "  expected  Sunday" in shown.traceback
+    assert not any("socketnb/" in line for line in shown.traceback)
+    assert run.cells[2].outputs == []
+
+
+def test_nbclient_stops_at_a_turn_that_fails_and_at_a_mistake() -> None:
+    for cell in ("%%chat bot\n/press Nothing", "%chat connect nowhere", "%%chat bot\nhi\n/lunch"):
+        run = notebook(CONNECT, cell, "print('never')")
+        with pytest.raises(CellExecutionError):
+            NotebookClient(run, timeout=60).execute()
+        assert run.cells[2].outputs == []
+
+
+def test_papermill_stops_there_too(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", written(tmp_path / "a.ipynb", *FAILS), tmp_path / "out.ipynb"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert "ExpectationFailed: line 4\n  expected  Sunday\n  got       We are here:" in done.stderr
+    assert "never" not in (tmp_path / "out.ipynb").read_text().replace("print('never')", "")
+
+
+def test_nbmake_fails_the_notebook_and_passes_one_that_is_as_expected(tmp_path: Path) -> None:
+    written(tmp_path / "fails.ipynb", *FAILS)
+    written(tmp_path / "passes.ipynb", CONNECT, "%%chat bot\nhours\n?? Saturday")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbmake", "-p", "no:cacheprovider", "-q", "."],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "ExpectationFailed" in done.stdout
+
+
+def test_a_planted_key_is_in_no_output_history_traceback_or_saved_notebook(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = hub.simulate("eusate", token=KEY)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("PLANTED", KEY)
+    profiles = tmp_path / "profiles.toml"
+    profiles.write_text(
+        f'[help]\nplatform = "eusate"\nurl = "{simulator.url}"\napi_key = "{KEY}"\n'
+        f'[env]\nplatform = "eusate"\nurl = "{simulator.url}"\napi_key = {{env = "PLANTED"}}\n'
+    )
+    profiles.chmod(0o600)
+    cells = [
+        "%load_ext socketnb\n%xmode Verbose\nimport os, socketnb as snb\n%chat connect help",
+        "%%chat help -o turns --df traces\nhours\n/review 5 nice",
+        "%%chat help --raw\nhours",
+        "%%chat help -f json\nhours",
+        "%chat connect env --name second\nsnb.session('second')",
+        "%chat profiles",
+        "%chat df",
+        "%chat panel help",
+        "key = os.environ['PLANTED']\nsnb.connect('eusate', name='third', url=snb.profiles().value[0], api_key=key)",
+        "snb.connect('eusate', api_key=key, timeout='soon')",
+        "%chat connect eusate --set api_key={key} --set nonsense=1",
+        f"snb.connect('eusate', url='{simulator.url}', api_key=key + 'x')",
+        "%%chat help --vars\n/review rating={{key}}",
+        "%chat connect help --set {key}",
+        "%chat use {key}\n",
+        "turns, traces, snb.sessions(), vars(turns[0]), snb.session('help')._settings",
+    ]
+    run = notebook(*cells)
+    how = {"ipython_hist_file": str(tmp_path / "history.sqlite"), "resources": {"metadata": {"path": str(tmp_path)}}}
+    NotebookClient(run, timeout=60, allow_errors=True, **how).execute()
+    nbformat.write(run, tmp_path / "saved.ipynb")
+    assert sum(output.output_type == "error" for cell in run.cells for output in cell.outputs) >= 2
+    assert "Saturday" in json.dumps(run)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]  # the recordings are there too
+    assert {"history.sqlite", "saved.ipynb"} < {path.name for path in files}
+    assert any(path.suffix == ".parquet" for path in files)
+    assert [path for path in files if KEY.encode() in path.read_bytes()] == [profiles]
