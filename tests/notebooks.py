@@ -24,13 +24,18 @@ def static(notebook: Any) -> Any:
     """Leave of each output what reads anywhere, and nothing of the machine or the moment."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        if "outputs" in cell:  # beside a panel stands its transcript
-            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+        if "outputs" in cell:  # beside a panel stands its transcript, above a cell's buttons what they are called
+            cell.outputs = [output for output in cell.outputs if not _is_of_a_page(output.get("data", {}))]
     notebook.metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
         "language_info": {"name": "python"},
     }
     return notebook
+
+
+def _is_of_a_page(data: Any) -> bool:
+    """Tell whether an output is a widget, or the place where one was."""
+    return WIDGET in data or data == {"text/plain": ""}
 
 
 def main() -> None:

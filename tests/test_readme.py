@@ -11,6 +11,9 @@ from IPython.utils.capture import capture_output
 
 from socketnb import dialects
 from socketnb.dialects import PLATFORMS
+from socketnb.faces import cli
+from socketnb.faces.commands import COMMANDS
+from socketnb.faces.magic import Chat
 from socketnb.hub import hub
 
 ROOT = Path(__file__).parent.parent
@@ -75,3 +78,15 @@ def test_every_verb_is_named(platform: str) -> None:
     start = README.index("Beside `say`", README.index(f"| setting of {platform.capitalize()}"))
     section = README[start : README.index("\n\n", start)]
     assert set(dialects.get(platform).VERBS) - {"text"} <= set(re.findall(r"`(\w+)", section))
+
+
+def test_every_option_of_a_cell_and_every_command_is_named() -> None:
+    section = README[README.index("## Cells") : README.index("## Your own project")]
+    options = {option for action in Chat.talk.parser._actions for option in action.option_strings}
+    assert options <= set(re.findall(r"--?[a-z-]+", section))
+    assert set(COMMANDS) <= set(re.findall(r"`(\w+)`", section))
+    assert {f"Chat.{name}" for name in Chat.class_own_traits(config=True)} <= set(re.findall(r"Chat\.\w+", section))
+
+
+def test_every_command_of_the_command_line_is_named() -> None:
+    assert set(cli.commands.commands) <= set(re.findall(r"socketnb (\w+)", README)) | {"demo", "lab"}
