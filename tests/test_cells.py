@@ -114,7 +114,7 @@ def test_names_are_filled_in_from_the_notebook_when_asked_for(cells: Cells, ears
     [
         ("-f text", "text/plain", "You said hi"),
         ("-f markdown", "text/markdown", "**bot:** You said hi"),
-        ("-f html", "text/html", "<p>You said hi</p>"),
+        ("-f html", "text/html", ">You said hi</p>"),
         ("--raw", "text/plain", "action.trace  text  {"),
     ],
 )
