@@ -10,6 +10,17 @@ import socketnb as snb
 sim = snb.simulate("voiceflow", ping_interval=1, ping_timeout=1)
 bot = snb.connect("voiceflow", name="bot", **sim.settings)"""
 
+COUNTS = """%load_ext socketnb
+import asyncio
+import socketnb as snb
+flow = snb.Flow("counts")
+@flow.otherwise
+async def count(turn):
+    for n in range(5):
+        turn.say(f"word {n}")
+        await asyncio.sleep(0.5)
+bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow)"""
+
 
 class Kernel:
     """A kernel and what its cells print and show."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from conftest import Eventually
 from hostile import HOSTILE
+from kernels import COUNTS
 from lab import CHROMIUM, Lab, jupyter, notebook, violations
 from provide import browser
 
@@ -821,24 +822,15 @@ def test_the_buttons_under_a_cell_go_on_with_the_conversation_there(lab: Any) ->
 
 
 def test_a_cell_grows_as_the_answer_comes_and_one_behind_fills_its_own_place(lab: Any) -> None:
-    slow = """%load_ext socketnb
-import asyncio, socketnb as snb
-flow = snb.Flow("counts")
-@flow.otherwise
-async def count(turn):
-    for n in range(4):
-        turn.say(f"word {n}")
-        await asyncio.sleep(1)
-bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow)"""
-    page = lab(slow, "%%chat bot\ngo", "%%chat bot --bg\ngo", "import time; time.sleep(6); print('slept')")
+    page = lab(COUNTS, "%%chat bot\ngo", "%%chat bot --bg\ngo", "import time; time.sleep(6); print('slept')")
     page.run(0)
     page.run(1)
     page.output(1).get_by_text("word 0").wait_for()
-    assert page.output(1).get_by_text("word 3").count() == 0, "it was shown only when it was whole"
+    assert page.output(1).get_by_text("word 4").count() == 0, "it was shown only when it was whole"
     page.output(1).get_by_text("completed").wait_for()
     page.run(2)
     page.run(3)
-    page.output(2).get_by_text("word 3").wait_for()
+    page.output(2).get_by_text("word 4").wait_for()
     page.output(2).get_by_text("completed").wait_for()
     page.output(3).get_by_text("slept").wait_for()
     assert page.output(3).get_by_text("word").count() == 0

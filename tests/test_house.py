@@ -31,6 +31,15 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert done.stdout == "set()\n"
 
 
+def test_the_command_line_loads_what_a_command_needs_and_nothing_for_its_help() -> None:
+    heavy = HEAVY.replace("}", ", 'prompt_toolkit', 'rich', 'keyring'}")
+    code = "import sys\nfrom socketnb.faces import cli\nsys.argv = ['socketnb', '--help']\ntry: cli.main()\n"
+    code += f"finally: print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n")
+    assert "simulate" in done.stdout
+
+
 def test_importing_the_package_starts_no_thread() -> None:
     code = "import socketnb, threading; print(threading.active_count())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -3,19 +3,9 @@
 from typing import Any
 
 import pytest
-from kernels import CONNECT, Kernel
+from kernels import CONNECT, COUNTS, Kernel
 
 pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("default")]  # the kernel client's own warnings
-COUNTS = """%load_ext socketnb
-import asyncio
-import socketnb as snb
-flow = snb.Flow("counts")
-@flow.otherwise
-async def count(turn):
-    for n in range(5):
-        turn.say(f"word {n}")
-        await asyncio.sleep(0.3)
-bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow)"""
 ENDED = """import threading, time
 for _ in range(100):
     if "socketnb-cell" not in [thread.name for thread in threading.enumerate()]: break

@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,13 +122,24 @@ def test_a_wrong_key_is_told_as_such(tmp_path: Path) -> None:
     assert "f" * 64 not in done.stdout
 
 
-def test_a_person_talks_in_a_terminal_with_completion_and_history(home: Path) -> None:
+@contextmanager
+def terminal(folder: Path, *words: str) -> Iterator[Any]:
+    """Talk in a real terminal; at the end Ctrl-D ends it, and well."""
     import pexpect
 
+    command = [*SOCKETNB, "chat", *words, "--simulate"]
     env = {**os.environ, "TERM": "xterm-256color"}
-    command = [*SOCKETNB, "chat", "voiceflow", "--simulate"]
-    with pexpect.spawn(command[0], command[1:], env=env, encoding="utf-8", timeout=30, dimensions=(40, 100)) as shell:
+    how: Any = {"cwd": str(folder), "env": env, "encoding": "utf-8", "timeout": 30, "dimensions": (40, 100)}
+    with pexpect.spawn(command[0], command[1:], **how) as shell:
         shell.expect("Ctrl-D ends")
+        yield shell
+        shell.sendeof()
+        shell.expect(pexpect.EOF)
+    assert shell.exitstatus == 0
+
+
+def test_a_person_talks_in_a_terminal_with_completion_and_history(home: Path, tmp_path: Path) -> None:
+    with terminal(tmp_path, "voiceflow") as shell:
         shell.send("/launch\r")
         shell.expect("completed")
         shell.send("/press Tra\t")
@@ -136,31 +150,21 @@ def test_a_person_talks_in_a_terminal_with_completion_and_history(home: Path) ->
         shell.expect("/wait seconds")
         shell.send("/lunch\r")
         shell.expect("did you mean 'launch'")
-        shell.sendeof()
-        shell.expect(pexpect.EOF)
-    assert shell.exitstatus == 0
     history = home / "chat_history"
     assert "+/press Track order" in history.read_text()
     assert history.stat().st_mode & 0o077 == 0
 
 
 def test_ctrl_c_stops_waiting_and_the_conversation_goes_on(tmp_path: Path) -> None:
-    import pexpect
-
     (tmp_path / "bots.py").write_text(
         "import asyncio, socketnb as snb\nmine = snb.Flow('m')\n"
         "@mine.on('wait')\nasync def wait(turn):\n    turn.say('one moment')\n    await asyncio.sleep(60)\n"
         "@mine.otherwise\ndef other(turn): turn.say('here again')\n"
     )
-    command = [*SOCKETNB, "chat", "cognigy", "--simulate", "--flow", "bots:mine"]
-    with pexpect.spawn(command[0], command[1:], cwd=str(tmp_path), encoding="utf-8", timeout=30) as shell:
-        shell.expect("Ctrl-D ends")
+    with terminal(tmp_path, "cognigy", "--flow", "bots:mine") as shell:
         shell.send("wait\r")
         shell.expect("one moment")
         shell.sendintr()
         shell.expect("stopped")
         shell.send("/help\r")
         shell.expect("/wait seconds")
-        shell.sendeof()
-        shell.expect(pexpect.EOF)
-    assert shell.exitstatus == 0
