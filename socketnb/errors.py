@@ -21,6 +21,7 @@ Each error is one sentence, without credentials, that says what happened and nam
 from __future__ import annotations
 
 import difflib
+import re
 import traceback
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-SHORT = 200
-"""Characters of a reply that a sentence quotes."""
+SHORT, LINES = 200, 20
+"""Characters of a reply that a sentence quotes, and lines of it that are shown."""
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+"""What a terminal would obey, line ends among it."""
 
 
 class SocketnbError(Exception):
@@ -38,6 +41,10 @@ class SocketnbError(Exception):
 
     A notebook shows where in the user's own code it was raised, and nothing of ours.
     """
+
+    def __str__(self) -> str:
+        """Return the sentence, on one line: what it quotes may be a bot's."""
+        return CONTROLS.sub(" ", super().__str__())
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows in the place of a traceback."""
@@ -113,7 +120,8 @@ class ExpectationFailed(SocketnbError, AssertionError):
         self.where, self.expected, self.got, self.turn = where, expected, got, turn
 
     def _render_traceback_(self) -> list[str]:
-        got = list(filter(str.strip, self.got.splitlines())) or ["nothing"]
+        lines = [CONTROLS.sub(" ", line)[:SHORT] for line in filter(str.strip, self.got.splitlines())] or ["nothing"]
+        got = lines[:LINES] + ([f"… {len(lines) - LINES:,} more lines"] if len(lines) > LINES else [])
         return [
             f"{type(self).__name__}: {self.where}",
             f"  expected  {self.expected}",

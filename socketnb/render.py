@@ -30,6 +30,8 @@ TAGS = frozenset(
 )
 PLAIN = re.compile(r"[^\W\d_](?:[^\W_]++|[ .,;:?'\u2019()/@€$%=-]++)*+(?<! )")
 """Words without a sign that means anything in Markdown or HTML: the most that bots say, and shown as it is."""
+ELSEWHERE = re.compile(r"\](\((?!\s*(?:https?|mailto|tel):)|:|\[)", re.IGNORECASE)
+"""Where a Markdown link goes, if not to the web."""
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 LONGEST = 20_000
 """Characters of one message that are shown; the recording has them all."""
@@ -274,11 +276,20 @@ def transcript_text(traces: Iterable[Trace]) -> str:
 
 
 def transcript_markdown(traces: Iterable[Trace]) -> str:
-    """Return a conversation as Markdown: who speaks in bold, what a bot says as it says it, notices in italics."""
+    """Return a conversation as Markdown: who speaks in bold, what a bot says as it says it, notices in italics.
+
+    Without HTML in it and with links to the web alone: not all that show Markdown see to that.
+    """
     return "\n\n".join(
-        f"**{trace.sender}:** {message_text(shown)}" if shown else f"*{said}*"
+        f"**{trace.sender}:** {_harmless(message_text(shown))}" if shown else f"*{_harmless(said)}*"
         for trace, shown, said in _told(traces, MU_LAW)
     )
+
+
+def _harmless(text: str) -> str:
+    """Return Markdown in which nothing can run: no tag, no definition of a link, no link but to these schemes."""
+    text = printable(text).replace("<", "&lt;")
+    return ELSEWHERE.sub(r"]\\\1", text)
 
 
 def transcript_html(traces: Iterable[Trace], encoding: str = MU_LAW) -> str:

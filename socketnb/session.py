@@ -170,7 +170,7 @@ class Session:
             SessionError: the session is closed.
         """
         if verb == "press" and "choice" in fields:
-            fields = {**fields, "choice": self._button(fields["choice"])}
+            fields = {**fields, "choice": self.button(fields["choice"])}
         return self._start(Action(verb, self._checked(verb, fields), conversation=self._into(conversation)))
 
     def later(self, seconds: float, do: Callable[[], None]) -> bool:
@@ -507,7 +507,12 @@ class Session:
             raise ActionError(f"{choice.label!r} has a credential that is no longer known: press a newer button")
         return choice
 
-    def _button(self, choice: str | int | Choice) -> Choice:
+    def button(self, choice: str | int | Choice) -> Choice:
+        """Return a button by its label, its position from 1, or itself, of the last message that has any.
+
+        Raises:
+            ActionError: there is no such button.
+        """
         if isinstance(choice, Choice):
             if choice.request is None:
                 raise ActionError(f"the button {choice.label!r} has nothing to send; press one that the bot offered")

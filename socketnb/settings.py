@@ -20,10 +20,14 @@ from socketnb.errors import SettingsError, unknown
 from socketnb.records import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from socketnb.dialects import Dialect
     from socketnb.records import Setting
+
+
+OPTIONS = "self platform profile name simulate flow resume record turn_timeout".split()
+"""What `connect` itself takes, whatever the platform."""
 
 
 def path_of(given: object, wanted: str) -> Path:
@@ -51,6 +55,23 @@ def home() -> Path:
     import platformdirs
 
     return platformdirs.user_data_path("socketnb", appauthor=False)
+
+
+def pairs(typed: Iterable[str]) -> dict[str, Any]:
+    """Return settings that were typed as KEY=VALUE.
+
+    Raises:
+        SettingsError: one is not, or is no setting of a platform.
+    """
+    found: dict[str, Any] = {}
+    for text in typed:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise SettingsError("--set takes KEY=VALUE")  # what was given instead may be a credential
+        if key in OPTIONS or not key.isidentifier():
+            raise SettingsError(f"--set takes a platform's setting, and {key!r} is none")
+        found[key] = value
+    return found
 
 
 def memory_rows() -> int:

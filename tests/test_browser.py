@@ -190,7 +190,7 @@ def test_the_panel_answers_while_another_cell_blocks(lab: Any) -> None:
     say(panel, "hours")
     panel.get_by_text("Saturday, 10 to 14").wait_for(timeout=15_000)
     assert page.output(1).get_by_text("slept").count() == 0, "the answer came only after the cell"
-    page.output(1).get_by_text("slept").wait_for()
+    page.output(1).get_by_text("slept").wait_for(timeout=60_000)
 
 
 def test_a_second_view_and_a_reloaded_page_show_the_whole_conversation(

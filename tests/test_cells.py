@@ -1,6 +1,7 @@
 """`%%chat` cells in a real IPython shell: what they send, keep, check and refuse."""
 
 import json
+import threading
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
-from socketnb.errors import ExpectationFailed
+from socketnb.errors import CONTROLS, ExpectationFailed
 from socketnb.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 from socketnb.session import Session
@@ -66,11 +67,7 @@ def test_a_wait_shows_what_comes_meanwhile_and_its_reply_can_be_expected(cells: 
     hub.connect("cognigy", name="desk", simulate=True)
     cells.run("%%chat\nTalk to a person")
     simulator = sim(hub)
-    hub.session().listen(lambda trace: None)
-    cells.shell.user_ns["speak"] = lambda: simulator.agent_says("Ada here")
-    import threading
-
-    threading.Timer(0.2, cells.shell.user_ns["speak"]).start()
+    threading.Timer(0.2, lambda: simulator.agent_says("Ada here")).start()
     cells.run("%%chat\n/wait 0.8\n?? Ada here")
     assert "Ada here" in cells.text
     assert "waited 0.8 s" in cells.text
@@ -88,7 +85,7 @@ def test_a_whole_body_arrives_byte_for_byte(cells: Cells, ears: list[str], body:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(line=st.text(alphabet="{}$%'\"\\😀 a>.?!", min_size=1).filter(str.strip))
 def test_a_line_arrives_byte_for_byte(cells: Cells, ears: list[str], line: str) -> None:
-    if line.strip() == '"""' or line.startswith("?? "):
+    if line.strip() == '"""' or (line.startswith("??") and not line.startswith("???")):
         return
     ears.clear()
     cells.run(f"%%chat bot -q\n{line}")
@@ -179,7 +176,10 @@ def test_a_cell_stops_at_the_first_failed_turn_and_says_where(cells: Cells, bot:
 
 def test_a_button_that_is_not_there_is_told_with_its_line(cells: Cells, bot: Session, hub: Hub) -> None:
     line = failed(cells, "%%chat bot -o turns\n/launch\n/press Trak\nnever")
-    assert line == "line 3: there is no button 'Trak'; did you mean 'Track'? there is: Order, Track; nothing was sent"
+    assert (
+        line
+        == "line 3: there is no button 'Trak'; did you mean 'Track'? there is: Order, Track; this line was not sent"
+    )
     assert len(cells.shell.user_ns["turns"]) == 1
     assert cells.run("%%chat bot --continue-on-error\n/press Trak\nhi").success
     assert "✗ line 2: there is no button" in cells.text
@@ -273,10 +273,13 @@ def test_settings_are_configured(cells: Cells, bot: Session, hub: Hub) -> None:
         ("%%chat --repeat 0\nhi", "--repeat is a number from 1 up, not 0"),
         ("%%chat -o 1x\nhi", "'1x' is no name for what is kept: letters, digits and _, as in Python"),
         ("%%chat -o class\nhi", "'class' is no name for what is kept: letters, digits and _, as in Python"),
-        ("%%chat << bot\nhi", "unrecognized arguments: bot"),
+        ("%%chat << bot\nhi", "'' is no name for what is kept"),
+        ("%%chat -o T --df T\nhi", "the Turns and the traces cannot both be 'T': give them two names"),
+        ("%%chat --to ,\nhi", "--to takes names of sessions, as in --to a,b"),
+        ("%%chat --expect ''\nhi", "--expect takes what the reply must have"),
         ("%%chat --nonsense\nhi", "unrecognized arguments: --nonsense"),
         ("%%chat 'bot\nhi", "a quote is opened and not closed"),
-        ("%%chat --expect /(/\nhi", "/(/ is no regular expression"),
+        ("%%chat --expect /(/\nhi", "--expect: /(/ is no regular expression"),
         ("%%chat\nhi\n/lunch", "line 3: there is no verb 'lunch'; did you mean 'launch'?"),
         ("%%chat\nhi\n/event", "line 3: event needs name: /event name; nothing was sent"),
         ("%%chat\nhi\n/wait x", "line 3: /wait takes seconds, as in /wait 2, not 'x'; nothing was sent"),
@@ -287,3 +290,97 @@ def test_settings_are_configured(cells: Cells, bot: Session, hub: Hub) -> None:
 def test_a_mistake_is_one_line_and_nothing_was_sent(cells: Cells, hub: Hub, bot: Session, cell: str, line: str) -> None:
     assert failed(cells, cell).startswith(line)
     assert said(hub) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "error"),
+    [
+        ("%%chat a --continue-on-error\n/press Nope\n?? anything", "line 3: expected 'anything', got: nothing"),
+        ("%%chat a --expect foo\n/wait 0.01", "--expect: expected 'foo', got: nothing"),
+        ("%%chat --to a,b --continue-on-error\n/press Order\n?? size", "line 3, a: expected 'size', got: nothing"),
+    ],
+)
+def test_one_that_was_not_asked_has_replied_nothing(cells: Cells, hub: Hub, flow: Flow, cell: str, error: str) -> None:
+    hub.connect("voiceflow", name="a", simulate=True, flow=flow).launch()
+    hub.connect("voiceflow", name="b", simulate=True, flow=flow)
+    assert str(cells.run(cell).error_in_exec) == error
+    assert list(hub.turns_df()["action"]) == ["launch"], "where one has no such button none is pressed"
+
+
+def test_a_turn_that_was_rejected_ends_the_cell(cells: Cells, bot: Session, hub: Hub) -> None:
+    sim(hub).fault("reject")
+    assert failed(cells, "%%chat\nfirst\nsecond").startswith("bot: turn 1 was rejected")
+    assert said(hub) == ["first"]
+
+
+def test_so_does_a_session_that_closes_meanwhile(cells: Cells, bot: Session, hub: Hub) -> None:
+    for cell, line in {
+        "%%chat bot\nhi\nnever": "bot: turn 1 was cancelled",
+        "%%chat bot\n/wait 30\nnever": "line 2: session 'bot' was closed meanwhile",
+    }.items():
+        if bot.state == "closed":
+            bot = hub.connect("voiceflow", name="bot", simulate=True)
+        sim(hub).fault("silent")
+        timer = threading.Timer(0.3, bot.close)
+        timer.start()
+        assert failed(cells, cell).startswith(line)
+        timer.join()
+
+
+def test_what_a_bot_says_does_nothing_in_any_form(cells: Cells, hub: Hub) -> None:
+    flow = Flow("hostile")
+
+    @flow.otherwise
+    def attack(turn: FlowTurn) -> None:
+        turn.say("\x1b[2J\x9b0m <img src=x onerror=alert(1)> [a](javascript:alert(2)) [b]: javascript:alert(3)")
+        turn.say("[ok](https://example.org)")
+        turn.choices("one\n/reset", "two\x1b[31m")
+
+    hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
+    for form in ("-f markdown", "-f html", "-f text", "-f json", "--raw"):
+        cells.run(f"%%chat bot {form}\nhi\n?? ok")
+        for output in cells.outputs:
+            for mime, shown in output.data.items():
+                harmless = mime in ("application/json", "text/html") or not CONTROLS.search(shown.replace("\n", ""))
+                assert harmless, (form, mime)
+    cells.run("%%chat bot -f markdown\nhi")
+    markdown = cells.outputs[0].data["text/markdown"]
+    assert "<img" not in markdown
+    assert "](javascript" not in markdown
+    assert "]: javascript" not in markdown
+    assert "[ok](https://example.org)" in markdown
+    assert failed(cells, "%%chat bot\n/press nothing").count("/reset") == 1
+    error = cells.run("%%chat bot -q\nhi\n?? never").error_in_exec
+    assert "\x1b" not in cells.text + str(error)
+
+
+def test_a_long_turn_is_shown_by_its_end(cells: Cells, hub: Hub) -> None:
+    flow = Flow("long")
+
+    @flow.otherwise
+    def talk(turn: FlowTurn) -> None:
+        for n in range(1_000):
+            turn.say(f"word {n} " + "x" * 100)
+
+    hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
+    cells.run("%%chat bot -o turns\ngo\n?? /word 0 /")
+    assert len(cells.shell.user_ns["turns"][0].messages) == 1_000
+    assert "word 999" in cells.text
+    assert len(cells.html[0]) < 200_000
+    assert "earlier events, in the frames" in cells.html[0]
+
+
+def test_a_cell_after_empty_lines_arrives_byte_for_byte(cells: Cells, ears: list[str]) -> None:
+    cells.run("\n\n%%chat bot -q\n>>> hi\n... x")
+    assert ears == [">>> hi", "... x"]
+
+
+def test_what_came_while_a_cell_waited_is_in_its_traces(cells: Cells, hub: Hub) -> None:
+    hub.connect("cognigy", name="desk", simulate=True)
+    cells.run("%%chat -q\nTalk to a person")
+    simulator = sim(hub)
+    timer = threading.Timer(0.1, lambda: simulator.agent_says("Ada here"))
+    timer.start()
+    cells.run("%%chat -q --df traces\n/wait 0.6")
+    timer.join()
+    assert "Ada here" in cells.shell.user_ns["traces"].chat.transcript()

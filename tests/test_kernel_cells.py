@@ -59,6 +59,42 @@ def test_what_goes_wrong_in_the_background_is_told_in_its_place(kernel: Kernel) 
     assert kernel.run("print(len(turns))") == "1\n"
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("-q", "✗ nothing"),
+        ("", "… never\n✗ not done"),
+        ("--repeat 3", "✗ after 1 turns: line 3: expected 'nothing', got: Gladly."),
+        ("-q --repeat 3", "✗ after 1 turns: line 3: expected 'nothing'"),
+    ],
+)
+def test_what_fails_in_the_background_is_told_in_its_cell_however_it_is_shown(
+    kernel: Kernel, options: str, told: str
+) -> None:
+    kernel.run(CONNECT)
+    first = kernel.messages(kernel.client.execute(f"%%chat bot --bg {options}\ntrack\n?? nothing\nnever"))
+    second = kernel.messages(kernel.client.execute(f"%%capture mine\n{ENDED}"))
+    updates = [m for m in kernel.spare + first + second if m["msg_type"] == "update_display_data"]
+    assert {place(m) for m in updates} <= {place(m) for m in first if m["msg_type"] == "display_data"}
+    assert any(told in m["content"]["data"]["text/plain"] for m in updates)
+    assert kernel.run("print(len(mine.outputs))") == "0\n"
+
+
+def test_fifty_runs_leave_no_widget_thread_or_listener_behind(kernel: Kernel) -> None:
+    kernel.run(CONNECT)
+    count = (
+        "from ipywidgets import Widget; from ipywidgets.widgets.widget import _instances; import threading\n"
+        "print(len(_instances), threading.active_count(), len(bot._listeners))"
+    )
+    kernel.run("%%chat bot\nhours")
+    before = kernel.run(count)
+    for _ in range(50):
+        kernel.run("%%chat bot\nhours")
+    assert kernel.run(count) == before
+    kernel.run("bot.close()")
+    assert kernel.run(count).split()[0] == "0"
+
+
 def test_a_cell_in_the_background_ends_with_its_session(kernel: Kernel) -> None:
     kernel.run(CONNECT)
     kernel.run("%%chat bot --bg\n/wait 100\nhi")

@@ -57,17 +57,27 @@ def test_a_line_is_said_unchanged(line: str) -> None:
 
 
 def test_verbs_waits_expectations_and_literal_slashes_are_told_apart() -> None:
-    body = "/launch\n/press Track order\n/wait 0.5\n//launch\n??\n???\n?? Saturday\n?? /Mon.ay/"
+    body = "/launch\n/press Track order\n/wait 0.5\n//launch\n???\n?? Saturday\n??Sunday\n?? /Mon.ay/"
     assert script.steps(body) == [
         Act(1, "", "launch"),
         Act(2, "Track order", "press"),
         Wait(3, "0.5"),
         Say(4, "/launch"),
-        Say(5, "??"),
-        Say(6, "???"),
-        Expect(7, "Saturday"),
+        Say(5, "???"),
+        Expect(6, "Saturday"),
+        Expect(7, "Sunday"),
         Expect(8, "/Mon.ay/"),
     ]
+
+
+def test_a_line_may_end_as_on_windows() -> None:
+    assert script.steps("one \\\r\ntwo\r\n/launch\r\n") == [Say(1, "one two"), Act(3, "", "launch")]
+
+
+def test_a_regular_expression_that_takes_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "PATIENCE", 0.05)
+    with pytest.raises(ActionError, match="takes more than 0.05 s to look for"):
+        Expect(1, "/^(a|aa)+$/").met("a" * 80 + "b")
 
 
 def test_comments_are_left_out_only_when_asked_for() -> None:
@@ -95,13 +105,18 @@ def test_what_is_filled_in_is_never_read_as_a_verb_or_as_more_lines() -> None:
         ("/wait", "line 1: /wait takes seconds, as in /wait 2, not ''"),
         ("/wait nan", "line 1: /wait takes seconds, as in /wait 2, not 'nan'"),
         ("/wait 1e9", "line 1: /wait takes seconds"),
-        ("hi {{key}}", "line 1: 'key' is a Secret, which is not said; nothing was sent"),
+        ("hi {{key}}", "line 1: 'key' has a credential in it, which is not said; nothing was sent"),
+        ("hi {{config}}", "line 1: 'config' has a credential in it, which is not said; nothing was sent"),
+        ("hi {{key.reveal()}}", "line 1: {{key.reveal()}} is no name: give what it stands for one; nothing was sent"),
+        ("hi\n?? ", "line 2: ?? is followed by what is expected"),
+        ("hi\n?? /a{99999999999999999999}/", "line 2: /a{99999999999999999999}/ is no regular expression"),
         ("hi\n{{nobody}}", "line 2: the notebook has no 'nobody' for {{nobody}}; nothing was sent"),
     ],
 )
 def test_what_cannot_be_read_is_one_sentence_with_its_line(body: str, said: str) -> None:
+    names = {"key": Secret("hush-hush"), "config": {"key": "hush-hush"}}
     with pytest.raises(ActionError) as caught:
-        script.steps(body, names={"key": Secret("hush-hush")})
+        script.steps(body, names=names, secret=lambda said: "hush" in said)
     assert str(caught.value).startswith(said)
     assert "hush" not in str(caught.value)
 
@@ -113,6 +128,7 @@ def test_what_cannot_be_read_is_one_sentence_with_its_line(body: str, said: str)
         ("saturday", "Monday to Saturday", False),
         ("/^Mon.*day$/", "Monday to Saturday", True),
         ("/saturday/i", "Monday to Saturday", True),
+        ("/^bye$/", "hello\nbye", True),
         ("/", "1/2", True),
         ("//", "a // b", True),
         ("a.c", "abc", False),
@@ -176,6 +192,7 @@ def test_any_json_is_read_whole_and_what_follows_it_is_the_next_field(data: dict
         ("review", "review=nice", "review needs rating: /review rating [review]"),
         ("data", "{'a': 1}", "data: data is JSON, and this is not: Expecting property name"),
         ("data", "hello", "data: data is JSON, and this is not"),
+        ("data", '{"a": NaN}', "data: data is JSON, and this is not: NaN is no JSON"),
         ("typing", "perhaps", "typing: on is True or False, not 'perhaps'"),
         ("typing", "yes on=no", "typing: on is True or False, not 'yes on=no'"),
     ],

@@ -16,6 +16,7 @@ import click
 
 from socketnb.dialects import PLATFORMS
 from socketnb.errors import SettingsError, SocketnbError, unknown
+from socketnb.settings import pairs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -104,7 +105,7 @@ def _flow(where: str | None) -> Any:
 
 WHO = click.argument("bot", metavar="PROFILE|PLATFORM")
 SIMULATE = click.option("--simulate", is_flag=True, help="talk to a simulator of its own")
-SET = click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="any setting")
+SET = click.option("--set", "typed", multiple=True, metavar="KEY=VALUE", help="any setting")
 
 
 @commands.command()
@@ -113,14 +114,14 @@ SET = click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="a
 @SET
 @click.option("--flow", metavar="MODULE:FLOW", help="a Flow of yours, for the simulator")
 @click.option("--timeout", type=float, metavar="S", help="seconds that each turn is waited for")
-def chat(bot: str, pairs: tuple[str, ...], flow: str | None, timeout: float | None, *, simulate: bool) -> None:
+def chat(bot: str, typed: tuple[str, ...], flow: str | None, timeout: float | None, *, simulate: bool) -> None:
     """Talk to a bot here, a line a turn. From a pipe: do its lines, as those of a %%chat cell."""
     from socketnb.faces.terminal import converse
     from socketnb.hub import hub
     from socketnb.turn import check_timeout
 
     check_timeout(timeout)
-    with hub.connect(bot, simulate=simulate, flow=_flow(flow), **_settings(pairs)) as session:
+    with hub.connect(bot, simulate=simulate, flow=_flow(flow), **pairs(typed)) as session:
         status = converse(session, timeout)
     sys.exit(status)
 
@@ -130,18 +131,12 @@ def chat(bot: str, pairs: tuple[str, ...], flow: str | None, timeout: float | No
 @SIMULATE
 @SET
 @click.option("--say", metavar="TEXT", help="say this, and measure the reply (default: nothing is said)")
-def check(bot: str, pairs: tuple[str, ...], say: str | None, *, simulate: bool) -> None:
+def check(bot: str, typed: tuple[str, ...], say: str | None, *, simulate: bool) -> None:
     """Tell whether a bot can be reached, and how fast it is. Exit status 1: it cannot."""
     from socketnb.faces.checks import checked
     from socketnb.hub import hub
 
-    sys.exit(checked(hub, bot, say, simulate=simulate, **_settings(pairs)))
-
-
-def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
-    if any(not pair.partition("=")[1] or pair.startswith("=") for pair in pairs):
-        raise click.UsageError("--set takes KEY=VALUE")  # what was given instead may be a credential
-    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+    sys.exit(checked(hub, bot, say, simulate=simulate, **pairs(typed)))
 
 
 @commands.command()

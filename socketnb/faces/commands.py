@@ -14,6 +14,7 @@ from socketnb.errors import SessionError, SettingsError, unknown
 from socketnb.faces import script
 from socketnb.flow import Flow
 from socketnb.hub import Hub
+from socketnb.settings import pairs
 
 THE_NAME = "the session's name (default: the one that was used last)"
 NOT_TYPED = ("launch", "press", "text")
@@ -51,10 +52,11 @@ class Commands:
             SettingsError: there is no such command.
         """
         command, *rest = words(line) or ["list"]
+        command = "help" if command in ("?", "-h", "--help") else command
         if command not in COMMANDS:
             raise SettingsError(unknown("command of %chat", command, COMMANDS))
         what: Any = getattr(self, COMMANDS[command].__name__)
-        if rest and rest[-1] in ("?", "-h", "--help"):
+        if {"?", "-h", "--help"} & set(rest):
             rest, what = [command], self.help
         return what(what.parser.parse_args(rest))
 
@@ -73,7 +75,7 @@ class Commands:
         """
         if not args.which and not args.profile:
             raise SettingsError(f"connect to which platform? %chat connect {PLATFORMS[0]} --simulate")
-        settings: dict[str, Any] = dict(_pair(text) for text in args.set)
+        settings: dict[str, Any] = pairs(args.set)
         if args.url:
             settings["url"] = args.url
         flow = self._flow(args.flow)
@@ -211,10 +213,3 @@ def overview() -> str:
 
 def _doc(command: Callable[..., Any]) -> str:
     return (command.__doc__ or "").removeprefix("::").strip("\n")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise SettingsError("--set takes KEY=VALUE")  # what was given instead may be a credential
-    return key, value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import traitlets
@@ -13,20 +14,19 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from socketnb.errors import ExpectationFailed, SettingsError, SocketnbError
+from socketnb.errors import CONTROLS, ExpectationFailed, SettingsError, SocketnbError
 from socketnb.faces import script
-from socketnb.faces.cell import Cell
+from socketnb.faces.cell import Cell, Meanwhile, behind
 from socketnb.faces.cell.place import Nowhere, Place
 from socketnb.faces.cell.repeat import Repeat
-from socketnb.faces.cell.row import FORMATS, Row
+from socketnb.faces.cell.row import FORMATS, Row, Troubles
 from socketnb.faces.commands import Commands, overview, words
 from socketnb.faces.complete import Completer
 from socketnb.hub import hub
-from socketnb.records import Secret
 from socketnb.session import Session
 from socketnb.turn import check_timeout
 
-HELP = re.compile(r"\s*%chat\s+(\w+)\s*\?{1,2}\s*")
+HELP = re.compile(r"\s*%chat\s+(\w*).*?\?{1,2}\s*")
 BODY = re.compile(r"%%chat(?![\w?])(.*)")
 
 
@@ -91,18 +91,26 @@ class Chat(Magics):
         with self._one_line("interrupted: the turn was cancelled, the session stays usable"):
             args = self._arguments(line)
             sessions = self._sessions(args)
-            names = self._sayable() if args.vars or self.vars else None
-            steps = script.steps(cell, first=2, whole=args.whole, comments=args.comments or self.comments, names=names)
+            names = self._names if args.vars or self.vars else None
+            how: dict[str, Any] = {"whole": args.whole, "comments": args.comments or self.comments, "names": names}
+            steps = script.steps(cell, first=2, secret=lambda said: self._hub.mask(said) != said, **how)
             expected = [script.expected(text) for text in args.expect]
             if not steps:
                 raise SettingsError("the cell is empty: each of its lines is said")
             form = None if args.quiet else "raw" if args.raw else args.format or self.format
-            how: dict[str, Any] = {"timeout": args.timeout or self.timeout, "keep_on": args.continue_on_error}
+            how = {
+                "timeout": self.timeout if args.timeout is None else args.timeout,
+                "keep_on": args.continue_on_error,
+                "mask": self._hub.mask,
+            }
+            check_timeout(how["timeout"])
             if args.repeat > 1:
                 run: Any = Repeat(args.repeat, steps, sessions, shown=form is not None, **how)
             else:
-                run = Cell(steps, sessions, place=self._place(form), **how)
-            self._drop_pills(sessions)
+                run = Cell(steps, sessions, place=self._place(form, behind=args.bg), **how)
+            if len(sessions) == 1:
+                self._hub.use(sessions[0].name)
+            self._drop_pills(session.name for session in sessions)
             if args.output:
                 self._names[args.output] = run.turns
             self._run(run, args, expected, sessions, form)
@@ -112,14 +120,14 @@ class Chat(Magics):
 
         def done() -> None:
             if args.df:
-                fresh = self._hub.traces_df(since=cursor)
-                mine = [(turn.session, turn.number) for turn in run.turns]
-                of = list(zip(fresh["session"], fresh["turn"], strict=True))
-                self._names[args.df] = fresh[[each in set(mine) for each in of]].reset_index(drop=True)
+                self._names[args.df] = self._traces(run, cursor)
 
         if args.bg:
-            run.run_behind(expected, done)
+            run.lay_out()
+            behind(lambda: run.run(expected), run.trouble, done)
             return
+        if isinstance(run, Repeat) and form:
+            run.lay_out()
         try:
             run.run(expected)
         finally:
@@ -127,8 +135,19 @@ class Chat(Magics):
         if self.buttons and form == "html" and len(sessions) == 1 and isinstance(run, Cell) and run.turns:
             self._show_pills(sessions[0], run)
 
-    def _place(self, form: str | None) -> Callable[[str], Place]:
-        return (lambda title: Row(form, self._hub.mask(title))) if form else Nowhere
+    def _traces(self, run: Cell | Repeat, cursor: Any) -> Any:
+        """Return what was recorded of a cell's turns, and of what came while it waited."""
+        fresh = self._hub.traces_df(since=cursor)
+        turns = {(turn.session, turn.number) for turn in run.turns}
+        waited = {
+            (part.session, trace.seq) for part in run.parts if isinstance(part, Meanwhile) for trace in part.traces
+        }
+        rows = zip(fresh["session"], fresh["turn"], fresh["seq"], strict=True)
+        mine = [(name, turn) in turns or (name, seq) in waited for name, turn, seq in rows]
+        return fresh[mine].reset_index(drop=True)
+
+    def _place(self, form: str | None, *, behind: bool) -> Callable[[str], Place]:
+        return partial(Row, form) if form else Troubles if behind else Nowhere
 
     def _arguments(self, line: str) -> Any:
         """Return the arguments; `name <<`, as in other tools, is `-o name`.
@@ -136,39 +155,36 @@ class Chat(Magics):
         Raises:
             SettingsError: one is wrong.
         """
-        found = words(line.replace("<<", " << ") if re.search(r"\w<<|<<\w", line) else line)
-        kept = None
-        if "<<" in found and (at := found.index("<<")):
-            kept = found[at - 1]
-            del found[at - 1 : at + 1]
+        found, kept = words(line), None
+        for at, word in enumerate(found):
+            if word.endswith("<<") and found[max(at - 1, 0)] != "--expect":
+                kept = word.removesuffix("<<") or (found[at - 1] if at else "")
+                del found[at if word != "<<" or not at else at - 1 : at + 1]
+                break
         args: Any = self.talk.parser.parse_args(found)
-        args.output = args.output or kept
-        for name in filter(None, (args.output, args.df)):
+        args.output = args.output if kept is None else kept
+        for name in (name for name in (args.output, args.df) if name is not None):
             if not name.isidentifier() or keyword.iskeyword(name):
                 raise SettingsError(f"{name!r} is no name for what is kept: letters, digits and _, as in Python")
         if args.repeat < 1:
             raise SettingsError(f"--repeat is a number from 1 up, not {args.repeat}")
-        check_timeout(args.timeout)
+        if args.output and args.output == args.df:
+            raise SettingsError(f"the Turns and the traces cannot both be {args.df!r}: give them two names")
         return args
 
-    def _sayable(self) -> dict[str, Any]:
-        """Return the notebook's names; what is known as a credential as such, which is not said."""
-        return {
-            name: Secret(value) if isinstance(value, str) and self._hub.mask(value) != value else value
-            for name, value in self._names.items()
-        }
-
     def _sessions(self, args: Any) -> list[Session]:
-        if args.to and args.name:
+        if args.to is None:
+            return [self._hub.session(args.name)]
+        if args.name:
             raise SettingsError("name a session, or several with --to: one of them")
-        if not args.to:
-            return [self._hub.use(args.name)]
-        names = list(dict.fromkeys(filter(None, args.to.split(","))))
+        names = list(dict.fromkeys(filter(None, map(str.strip, args.to.split(",")))))
+        if not names:
+            raise SettingsError("--to takes names of sessions, as in --to a,b")
         return [self._hub.session(name) for name in names]
 
-    def _drop_pills(self, sessions: list[Session]) -> None:
-        for session in sessions:
-            if old := self._pills.pop(session.name, None):
+    def _drop_pills(self, names: Iterable[str]) -> None:
+        for name in list(names):
+            if old := self._pills.pop(name, None):
                 old.close()
 
     def _show_pills(self, session: Session, run: Cell) -> None:
@@ -185,7 +201,9 @@ class Chat(Magics):
         It would strip what looks like a prompt (`>>> `, `... `) from a body's lines, and look for a variable that is
         called as the command.
         """
-        if lines and (found := BODY.fullmatch(lines[0].rstrip("\n"))):
+        while lines and not lines[0].strip():
+            lines = lines[1:]
+        if lines and (found := BODY.fullmatch(lines[0].rstrip())):
             return [f"get_ipython().run_cell_magic('chat', {found[1].strip()!r}, {''.join(lines[1:])!r})\n"]
         if len(lines) == 1 and (found := HELP.fullmatch(lines[0])):
             return [f"%chat help {found[1]}\n"]
@@ -199,13 +217,13 @@ class Chat(Magics):
         except ExpectationFailed:
             raise  # an error for those who run notebooks, and it shows itself
         except (SocketnbError, UsageError) as error:
-            raise UsageError(self._hub.mask(str(error))) from None
+            raise UsageError(CONTROLS.sub(" ", self._hub.mask(str(error)))) from None
         except KeyboardInterrupt:
             raise UsageError(interrupted) from None
 
     def close(self) -> None:
         """Let go of what is shown."""
-        self._drop_pills(self._hub.sessions())
+        self._drop_pills(self._pills)
 
 
 Chat.manage.__doc__ = f"{Chat.manage.__doc__}\n\n{overview()}\n"  # type: ignore[assignment]  # see above

@@ -6,7 +6,7 @@ r'''What people type in a `%%chat` cell, or a line at a time in a terminal, as s
     /press Track order         does something the platform knows: a verb and its fields, in order or as key=value
     /wait 2                    waits so many seconds, nothing is sent
     //press                    is said, with one slash
-    ?? Saturday                the reply before must have these words; /…/ is a regular expression
+    ?? Saturday                the reply before must have these words; /…/ is a regular expression, /…/i in any case
     # what this is for         is left out, if comments are asked for
 
 All else is sent byte for byte.
@@ -24,17 +24,26 @@ from socketnb.records import Choice, Secret
 from socketnb.settings import CONVERT, A
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from socketnb.records import Field, Verb
 
 FENCE = '"""'
 WAIT = "wait"
 LONGEST_WAIT = 86_400.0
-NAME = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+PATIENCE = 2.0
+"""Seconds that a regular expression is looked for: a bot may say what takes one for ever."""
+NAME = re.compile(r"\{\{(.*?)\}\}")
 VERB = re.compile(r"/(\w+)(?:\s+(.*))?", re.DOTALL)
 PATTERN = re.compile(r"/(.+)/(i?)", re.DOTALL)
 KEY = re.compile(r"(\w+)=\s*")
+
+
+def _no_json(sign: str) -> Any:
+    raise ValueError(f"{sign} is no JSON")
+
+
+JSON = json.JSONDecoder(parse_constant=_no_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +96,25 @@ class Expect(Step):
         found = PATTERN.fullmatch(self.text)
         if not found:
             return self.text in reply
+        import regex
+
         try:
-            return bool(re.search(found[1], reply, re.IGNORECASE if found[2] else 0))
-        except re.error as error:
+            flags = regex.MULTILINE | (regex.IGNORECASE if found[2] else 0)
+            return bool(regex.search(found[1], reply, flags, timeout=PATIENCE))
+        except TimeoutError:
+            raise ActionError(f"{self.text} takes more than {PATIENCE:g} s to look for: make it simpler") from None
+        except (regex.error, OverflowError, RecursionError) as error:
             raise ActionError(f"{self.text} is no regular expression ({error})") from None
 
 
 def steps(
-    body: str, *, first: int = 1, whole: bool = False, comments: bool = False, names: Mapping[str, Any] | None = None
+    body: str,
+    *,
+    first: int = 1,
+    whole: bool = False,
+    comments: bool = False,
+    names: Mapping[str, Any] | None = None,
+    secret: Callable[[str], bool] = lambda _: False,
 ) -> list[Step]:
     """Return what a cell's body asks for, in order.
 
@@ -104,13 +124,18 @@ def steps(
         whole: the body is one message, whatever is in it.
         comments: leave lines that begin with # out.
         names: put these in the place of `{{name}}`.
+        secret: tells whether a value has a credential in it; such a one is not said.
 
     Raises:
         ActionError: a line cannot be read, or a name is missing; the sentence names the line.
     """
     body = body.removesuffix("\n")
-    found = [Say(first, body)] if whole else list(_read(body.split("\n"), first, comments))
-    filled = [step if names is None else _filled(step, names) for step in found]
+    found = (
+        [Say(first, body)]
+        if whole
+        else list(_read([line.removesuffix("\r") for line in body.split("\n")], first, comments))
+    )
+    filled = [step if names is None else _filled(step, names, secret) for step in found]
     for step, before in zip(filled, [None, *filled], strict=False):
         with_line(step, _check, step, before)
     return filled
@@ -139,8 +164,12 @@ def _read(lines: list[str], first: int, comments: bool) -> Iterator[Step]:  # no
 def _step(number: int, line: str) -> Step:
     if line.startswith("//"):
         return Say(number, line[1:])
-    if line.startswith("?? ") and line[3:].strip():
-        return Expect(number, line[3:].strip())
+    if line.startswith("??") and not line.startswith("???"):
+        if not line[2:].strip():
+            raise ActionError(
+                f"line {number}: ?? is followed by what is expected; {FENCE} around it says it; nothing was sent"
+            )
+        return Expect(number, line[2:].strip())
     if not line.startswith("/"):
         return Say(number, line)
     found = VERB.fullmatch(line)
@@ -152,13 +181,17 @@ def _step(number: int, line: str) -> Step:
     return Wait(number, rest) if verb == WAIT else Act(number, rest, verb)
 
 
-def _filled(step: Step, names: Mapping[str, Any]) -> Step:
+def _filled(step: Step, names: Mapping[str, Any], secret: Callable[[str], bool]) -> Step:
     def value(found: re.Match[str]) -> str:
-        if found[1] not in names:
-            raise ActionError(f"line {step.line}: the notebook has no {found[1]!r} for {found[0]}; nothing was sent")
-        if isinstance(names[found[1]], Secret):
-            raise ActionError(f"line {step.line}: {found[1]!r} is a Secret, which is not said; nothing was sent")
-        return str(names[found[1]])
+        name = found[1].strip()
+        if not name.isidentifier():
+            raise ActionError(f"line {step.line}: {found[0]} is no name: give what it stands for one; nothing was sent")
+        if name not in names:
+            raise ActionError(f"line {step.line}: the notebook has no {name!r} for {found[0]}; nothing was sent")
+        said = str(names[name])
+        if isinstance(names[name], Secret) or secret(said):
+            raise ActionError(f"line {step.line}: {name!r} has a credential in it, which is not said; nothing was sent")
+        return said
 
     return replace(step, text=NAME.sub(value, step.text))
 
@@ -169,8 +202,10 @@ def expected(text: str) -> Expect:
     Raises:
         ActionError: the regular expression is none.
     """
+    if not text.strip():
+        raise ActionError("--expect takes what the reply must have")
     step = Expect(0, text)
-    step.met("")
+    with_line(step, step.met, "")
     return step
 
 
@@ -184,7 +219,7 @@ def _check(step: Step, before: Step | None) -> None:
             step.met("")
 
 
-def with_line(step: Step, do: Any, *args: Any) -> Any:
+def with_line(step: Step, do: Any, *args: Any, left: str = "nothing was sent") -> Any:
     """Call a function; what a user has done wrong is told with its line.
 
     Raises:
@@ -193,8 +228,9 @@ def with_line(step: Step, do: Any, *args: Any) -> Any:
     try:
         return do(*args)
     except ActionError as error:
-        said = str(error).removesuffix("; nothing was sent")
-        raise ActionError(f"line {step.line}: {said}; nothing was sent") from None
+        said = str(error).replace("; nothing was sent", "")
+        where = f"line {step.line}" if step.line else "--expect"
+        raise ActionError(f"{where}: {said}; {left}") from None
 
 
 def fields(verb: str, verbs: Mapping[str, Verb], text: str) -> dict[str, Any]:
@@ -216,7 +252,8 @@ def fields(verb: str, verbs: Mapping[str, Verb], text: str) -> dict[str, Any]:
             if field is None:
                 known = [field.name for field in verbs[verb].fields]
                 twice = f"{verb}: {key[1]} is given twice"
-                raise ActionError(twice if key[1] in values else unknown(f"field of {verb!r}", key[1], known))
+                wrong = f"{unknown(f'field of {verb!r}', key[1], known)} (a text with = in it stands in quotes)"
+                raise ActionError(twice if key[1] in values else wrong)
             text = text[key.end() :]
         elif left:
             field = left[0]
@@ -249,7 +286,7 @@ def _taken(verb: str, field: Field, text: str, left: list[Field]) -> tuple[Any, 
         return text, ""
     if field.type in (dict, list, object) and (text.startswith(("{", "[")) or field.type is not list):
         try:
-            value, end = json.JSONDecoder().raw_decode(text)
+            value, end = JSON.raw_decode(text)
         except (ValueError, RecursionError) as error:
             raise ActionError(f"{verb}: {field.name} is JSON, and this is not: {error}") from None
         return value, text[end:]

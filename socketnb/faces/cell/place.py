@@ -25,6 +25,10 @@ class Part(Protocol):
         """What came, so far."""
 
     @property
+    def status(self) -> str:
+        """Whether it runs, or how it ended."""
+
+    @property
     def summary(self) -> str:
         """How it ended, and how long it took."""
 

@@ -1,4 +1,4 @@
-"""Where what one step brought is shown: an output of the cell, brought up to date in its place, from any thread."""
+"""Where what one step brought is shown in a notebook, and in which form."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import html
 import json
 import threading
 import time
-import uuid
 from typing import TYPE_CHECKING, Any
-
-from IPython.core.getipython import get_ipython
 
 from socketnb import render
 from socketnb.dialects import messages
+from socketnb.faces.cell.output import OFTEN, Output
+from socketnb.faces.cell.place import Nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from socketnb.faces.cell.place import Part
+    from socketnb.records import Trace
 
 FORMATS = ("html", "text", "markdown", "json")
-OFTEN = 0.1
-"""Seconds between two updates of what still grows."""
+LATEST = 400
+"""Traces of a turn that are shown: the latest."""
 MARKS = {
     True: '<span style="color:var(--jp-success-color1,#2e7d32)">✓</span>',
     False: '<span style="color:var(--jp-error-color1,#b00020)">✗</span>',
@@ -30,7 +30,7 @@ SIDE = "flex:1 1 0;min-width:0"
 
 
 class Row:
-    """One output of a cell.
+    """The place of one step in a notebook.
 
     Args:
         form: one of `FORMATS`, or `raw`.
@@ -42,40 +42,59 @@ class Row:
         self.title = f"… {title}"
         self.columns: dict[str, list[Part]] = {}
         self.notes: list[tuple[bool, str]] = []  # whether good, and the words
-        self._id = f"socketnb-{uuid.uuid4().hex[:12]}"
-        self._lock = threading.Lock()
-        shell = get_ipython()
-        self._publish = shell.display_pub.publish if shell else None  # this cell's: another may be captured meanwhile
-        self._live = bool(getattr(shell, "kernel", None))  # a terminal would print an update anew
-        self._there = False
+        self._lock = threading.RLock()  # a cell's thread and those of its buttons
+        self._output = Output()
         self._shown: object = None
-        self._at = 0.0
+        self._next = 0.0  # when it may be brought up to date again
 
     def add(self, parts: Sequence[Part]) -> None:
         """Show more, each below what its session has here, the sessions side by side."""
-        for part in parts:
-            self.columns.setdefault(part.session, []).append(part)
+        with self._lock:
+            for part in parts:
+                self.columns.setdefault(part.session, []).append(part)
         self.refresh()
 
     def note(self, said: str, *, good: bool = False) -> None:
         """Add a line; where what is shown cannot be brought up to date, it comes after it."""
-        self.notes.append((good, said))
-        if self._publish and not self._live and self._shown is not None:
-            self._publish(data={"text/plain": _marked(said, good=good)}, metadata={})
-            self._shown = self._state()
+        with self._lock:
+            self.notes.append((good, said))
+            if not self._output.live and self._shown is not None:
+                self._output.show({"text/plain": _marked(said, good=good)})
+                self._shown = self._state()
 
     def refresh(self, *, end: bool = False) -> None:
-        """Bring the output up to date, if there is something new; where it cannot be, it is shown at its end."""
+        """Bring the output up to date, if there is something new; where it cannot be, it is shown at its end.
+
+        What is long takes its time to be shown, and is shown less often.
+        """
         with self._lock:
-            now, state = time.monotonic(), self._state()
-            if not self._publish or state == self._shown or not (end or (self._live and now - self._at >= OFTEN)):
+            began, state = time.monotonic(), self._state()
+            if state == self._shown or not (end or (self._output.live and began >= self._next)):
                 return
-            self._shown, self._at = state, now
-            self._publish(data=self._form(self), metadata={}, transient={"display_id": self._id}, update=self._there)
-            self._there = self._live
+            self._output.show(self._form(self))
+            now = time.monotonic()
+            self._shown, self._next = state, now + max(OFTEN, 10 * (now - began))
 
     def _state(self) -> object:
-        return [(len(p.traces), p.summary) for c in self.columns.values() for p in c], len(self.notes)
+        return [(len(p.traces), p.status) for column in self.columns.values() for p in column], len(self.notes)
+
+
+class Troubles(Nowhere):
+    """The place of a step that is to show nothing, and that nobody waits for: what goes wrong is told all the same."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
+        self._output = Output()
+        self._told: list[str] = []
+
+    def note(self, said: str, *, good: bool = False) -> None:
+        """Tell what went wrong."""
+        self._told += [] if good else [_marked(said, good=good)]
+
+    def refresh(self, *, end: bool = False) -> None:
+        """Show that, or nothing: the place is that of the cell that runs when this is called first."""
+        if end:
+            self._output.show({"text/plain": "\n".join(self._told)})
 
 
 # The forms
@@ -83,8 +102,13 @@ class Row:
 
 def _text(row: Row) -> dict[str, Any]:
     many = len(row.columns) > 1
-    parts = ["\n".join([*([f"{name}:"] if many else []), *map(_plain, column)]) for name, column in row.columns.items()]
+    parts = ["\n".join([*([f"{name}:"] if many else []), *map(_plain, column)]) for name, column in _seen(row).items()]
     return {"text/plain": "\n".join([*(parts or [row.title]), *_notes(row)])}
+
+
+def _seen(row: Row) -> dict[str, list[Part]]:
+    """Return the columns once there is something in them."""
+    return row.columns if any(part.traces for column in row.columns.values() for part in column) else {}
 
 
 def _notes(row: Row) -> list[str]:
@@ -92,19 +116,24 @@ def _notes(row: Row) -> list[str]:
 
 
 def _marked(said: str, *, good: bool) -> str:
-    return f"{'✓' if good else '✗'} {said}"
+    return f"{'✓' if good else '✗'} {render.printable(render.cut(said))}"
 
 
 def _plain(part: Part) -> str:
-    return f"{render.transcript_text(part.traces)}\n{'':<6} ({part.summary})"
+    return f"{render.transcript_text(_last(part))}\n{'':<6} ({part.summary})"
+
+
+def _last(part: Part) -> list[Trace]:
+    """Return as many of the traces as a page can hold; the frames have them all."""
+    return part.traces[-LATEST:]
 
 
 def _html(row: Row) -> dict[str, Any]:
     many = len(row.columns) > 1
     columns = []
-    for name, parts in row.columns.items():
+    for name, parts in _seen(row).items():
         head = f"<strong>{html.escape(name)}</strong>" if many else ""
-        body = "".join(f"{render.transcript_html(part.traces)}{_small(part.summary)}" for part in parts)
+        body = "".join(f"{_above(part)}{render.transcript_html(_last(part))}{_small(part.summary)}" for part in parts)
         columns.append(f'<div style="{SIDE}">{head}{body}</div>' if many else body)
     notes = "".join(f"<div>{MARKS[good]} {html.escape(render.cut(said))}</div>" for good, said in row.notes)
     body = "".join(columns) or _small(row.title)
@@ -113,22 +142,27 @@ def _html(row: Row) -> dict[str, Any]:
     return {"text/html": body + notes, **_text(row)}
 
 
+def _above(part: Part) -> str:
+    left = len(part.traces) - LATEST
+    return _small(f"… {left:,} earlier events, in the frames") if left > 0 else ""
+
+
 def _small(words: str) -> str:
     return f'<small style="opacity:.65">{html.escape(render.cut(words))}</small>'
 
 
 def _markdown(row: Row) -> dict[str, Any]:
     parts = []
-    for name, column in row.columns.items():
+    for name, column in _seen(row).items():
         parts += [f"**{name}**"] if len(row.columns) > 1 else []
-        parts += [f"{render.transcript_markdown(part.traces)}\n\n*{part.summary}*" for part in column]
+        parts += [f"{render.transcript_markdown(_last(part))}\n\n*{part.summary}*" for part in column]
     return {"text/markdown": "\n\n".join([*(parts or [row.title]), *_notes(row)]), **_text(row)}
 
 
 def _json(row: Row) -> dict[str, Any]:
     said = [_facts(part) for column in row.columns.values() for part in column]
     shown = said[0] if len(said) == 1 else said
-    return {"application/json": shown, "text/plain": json.dumps(shown, ensure_ascii=False, indent=1)}
+    return {"application/json": shown, "text/plain": render.printable(json.dumps(shown, ensure_ascii=False, indent=1))}
 
 
 def _facts(part: Any) -> Mapping[str, Any]:
@@ -140,7 +174,7 @@ def _facts(part: Any) -> Mapping[str, Any]:
         "status": getattr(part, "status", None),
         "messages": [
             {"sender": shown.trace.sender, "kind": shown.trace.kind, "text": render.message_text(shown)}
-            for shown in messages(part.traces)
+            for shown in messages(_last(part))
         ],
         "choices": [choice.label for choice in getattr(part, "choices", [])],
         **{name: None if ms is None or ms != ms else round(ms, 1) for name, ms in times.items()},  # noqa: PLR0124
@@ -152,9 +186,9 @@ def _raw(row: Row) -> dict[str, Any]:
         f"{render.milliseconds(t.elapsed_ms):>7} {t.direction:<5} {t.event}  {t.kind}  {render.cut(t.payload)}"
         for column in row.columns.values()
         for part in column
-        for t in part.traces
+        for t in _last(part)
     ]
-    return {"text/plain": "\n".join(lines or [row.title])}
+    return {"text/plain": render.printable("\n".join(lines or [row.title]))}
 
 
 FORMS = {"html": _html, "text": _text, "markdown": _markdown, "json": _json, "raw": _raw}
