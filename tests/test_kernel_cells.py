@@ -136,7 +136,9 @@ def test_the_buttons_of_a_cell_go_with_the_next_one(kernel: Kernel) -> None:
     second = kernel.messages(kernel.client.execute("%%chat bot\ntrack"))
     gone = [m for m in second if m["msg_type"] == "update_display_data" and m["content"]["data"] == {"text/plain": ""}]
     assert [m["content"]["transient"] for m in gone] == [pills["content"]["transient"]]
-    assert [m["msg_type"] for m in second if m["msg_type"] == "comm_close"] == ["comm_close"]
+    assert [m["msg_type"] for m in second if m["msg_type"] == "comm_close"] == ["comm_close"] * 2, (
+        "the widget, and its layout"
+    )
 
 
 def test_a_setting_that_is_nowhere_is_asked_for_and_neither_shown_nor_kept(kernel: Kernel) -> None:

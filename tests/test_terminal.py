@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,24 +133,32 @@ def terminal(folder: Path, *words: str) -> Iterator[Any]:
     how: Any = {"cwd": str(folder), "env": env, "encoding": "utf-8", "timeout": 30, "dimensions": (40, 100)}
     with pexpect.spawn(command[0], command[1:], **how) as shell:
         shell.expect("Ctrl-D ends")
-        yield shell
+        yield partial(_type, shell)
+        shell.expect(">")
         shell.sendeof()
         shell.expect(pexpect.EOF)
     assert shell.exitstatus == 0
 
 
+def _type(shell: Any, keys: str, *seen: str) -> None:
+    """Type at the prompt, and wait until each of these is seen."""
+    shell.expect(">")  # what is typed before would be lost
+    shell.send(keys)
+    for words in seen:
+        if words == "^C":
+            shell.sendintr()
+        elif words == "Enter":
+            shell.send("\r")
+        else:
+            shell.expect(words)
+
+
 def test_a_person_talks_in_a_terminal_with_completion_and_history(home: Path, tmp_path: Path) -> None:
-    with terminal(tmp_path, "voiceflow") as shell:
-        shell.send("/launch\r")
-        shell.expect("completed")
-        shell.send("/press Tra\t")
-        shell.expect("ck order")
-        shell.send("\r")
-        shell.expect("your order number")
-        shell.send("/help\r")
-        shell.expect("/wait seconds")
-        shell.send("/lunch\r")
-        shell.expect("did you mean 'launch'")
+    with terminal(tmp_path, "voiceflow") as type_:
+        type_("/launch\r", "completed")
+        type_("/press Tra\t", "ck order", "Enter", "your order number", "completed")
+        type_("/help\r", "/wait seconds")
+        type_("/lunch\r", "did you mean 'launch'")
     history = home / "chat_history"
     assert "+/press Track order" in history.read_text()
     assert history.stat().st_mode & 0o077 == 0
@@ -161,10 +170,6 @@ def test_ctrl_c_stops_waiting_and_the_conversation_goes_on(tmp_path: Path) -> No
         "@mine.on('wait')\nasync def wait(turn):\n    turn.say('one moment')\n    await asyncio.sleep(60)\n"
         "@mine.otherwise\ndef other(turn): turn.say('here again')\n"
     )
-    with terminal(tmp_path, "cognigy", "--flow", "bots:mine") as shell:
-        shell.send("wait\r")
-        shell.expect("one moment")
-        shell.sendintr()
-        shell.expect("stopped")
-        shell.send("/help\r")
-        shell.expect("/wait seconds")
+    with terminal(tmp_path, "cognigy", "--flow", "bots:mine") as type_:
+        type_("wait\r", "one moment", "^C", "stopped")
+        type_("/help\r", "/wait seconds")

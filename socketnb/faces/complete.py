@@ -15,6 +15,7 @@ from IPython.core.completer import (
 from socketnb import dialects
 from socketnb.dialects import PLATFORMS
 from socketnb.errors import SettingsError, SocketnbError
+from socketnb.faces.cell.row import FORMATS
 from socketnb.faces.commands import COMMANDS
 from socketnb.faces.script import WAIT
 from socketnb.flow import Flow
@@ -48,62 +49,63 @@ class Completer:
 
     def line(self, before: str) -> tuple[str, list[str]]:
         """Return what is typed of the last word of a `%chat` line, and what it may be."""
-        *done, word = before.split(" ")
-        done = [each for each in done if each]
-        if not done:
-            return word, list(COMMANDS)
-        command, *rest = done
+        command, space, rest = before.partition(" ")
+        if not space:
+            return command, list(COMMANDS)
         if command not in COMMANDS:
-            return word, []
-        options = _options(COMMANDS[command])
-        if word.startswith("-"):
-            return word, [option for option in options if option not in rest]
-        return word, self._values(command, rest)
+            return "", []
+        typed = Typed(rest, COMMANDS[command])
+        if typed.word.startswith("-"):
+            return typed.word, typed.options
+        return typed.word, self._values(command, typed)
 
-    def _values(self, command: str, rest: list[str]) -> list[str]:
-        last = rest[-1] if rest else ""
-        match command, last:
-            case ("connect" | "simulate", "--flow"):
-                return [name for name, value in self._names.items() if isinstance(value, Flow)]
+    def _values(self, command: str, typed: Typed) -> list[str]:
+        match command, typed.option:
+            case (("connect" | "simulate"), "--flow"):
+                return [name for name, value in self._names.items() if isinstance(value, Flow) and name[0] != "_"]
             case "connect", "--profile":
                 return self._profiles()
             case "connect", "--set":
-                platform = rest[0]
+                platform = next(iter(typed.words), "")
                 return [f"{name}=" for name in dialects.get(platform).SETTINGS] if platform in PLATFORMS else []
-            case "connect", "":
-                return [*PLATFORMS, *self._profiles()]
-            case "simulate", "":
-                return list(PLATFORMS)
-            case "help", "":
-                return list(COMMANDS)
-            case "record", "":
-                return ["on", "off"]
             case (("close" | "df" | "panel" | "reset" | "transcript" | "use" | "verbs"), _):
-                return [name for name in self._sessions() if name not in rest]
+                several = command == "panel"
+                return [name for name in self._sessions() if several or not typed.words if name not in typed.words]
+            case _, None if not typed.words:
+                return {
+                    "connect": [*PLATFORMS, *(self._profiles() if command == "connect" else [])],
+                    "simulate": list(PLATFORMS),
+                    "help": list(COMMANDS),
+                    "record": ["on", "off"],
+                }.get(command, [])
             case _:
                 return []
 
     def head(self, before: str) -> tuple[str, list[str]]:
         """Return the same of the first line of a `%%chat` cell."""
-        from socketnb.faces.cell.row import FORMATS
         from socketnb.faces.magic import Chat
 
-        *done, word = before.split(" ")
-        last = next((each for each in reversed(done) if each), "")
-        if word.startswith("-"):
-            return word, _options(Chat.talk)
-        if last in ("-f", "--format"):
-            return word, list(FORMATS)
-        if last == "--to":
-            *others, word = word.split(",")
-            return word, [name for name in self._sessions() if name not in others]
-        return word, self._sessions() if not last or not last.startswith("-") else []
+        typed = Typed(before, Chat.talk)
+        match typed.option:
+            case None if typed.word.startswith("-"):
+                return typed.word, typed.options
+            case None:
+                return typed.word, self._sessions() if not typed.words else []
+            case "-f" | "--format":
+                return typed.word, list(FORMATS)
+            case "--to":
+                *others, word = typed.word.split(",")
+                return word, [name for name in self._sessions() if name not in others]
+            case _:
+                return typed.word, []
 
     def body(self, head: str, before: str) -> tuple[str, list[str]]:
         """Return the same of a line of a cell's body: a verb, its fields, a button's label."""
         if not before.startswith("/") or before.startswith("//"):
             return "", []
-        named = [word for word in head.split() if word in self._sessions()]
+        from socketnb.faces.magic import Chat
+
+        named = Typed(f"{head} ", Chat.talk).words
         session = self._hub.session(named[0] if named else None)
         verb, space, rest = before[1:].partition(" ")
         if not space:
@@ -112,7 +114,10 @@ class Completer:
             return "", []
         fields = session.verbs[verb].fields
         if fields and fields[0].type is Choice:
-            return rest, [choice.label for choice in session.choices if choice.request is not None]
+            typed = rest.removeprefix(f"{fields[0].name}=")
+            return typed, [_pressed(n, choice) for n, choice in enumerate(session.choices, 1)]
+                _pressed(n, each) for n, each in enumerate(session.choices, 1)
+            ]
         word = rest.rpartition(" ")[2]
         return word, [f"{field.name}=" for field in fields if f"{field.name}=" not in rest]
 
@@ -126,8 +131,37 @@ class Completer:
             return []
 
 
-def _options(magic: Any) -> list[str]:
-    return [option for action in magic.parser._actions for option in action.option_strings]  # noqa: SLF001
+def _pressed(n: int, choice: Choice) -> str:
+    """Return what presses a button: its label, or its place where that would be more than a line of words."""
+    return choice.label if choice.label.isprintable() else str(n)
+
+
+class Typed:
+    """What is typed of a line's arguments, up to the cursor.
+
+    Attributes:
+        word: the last word, so far.
+        option: the option whose value it is, if it is one's.
+        words: the arguments before it that are no option's.
+        options: the options that there are.
+    """
+
+    def __init__(self, before: str, magic: Any) -> None:
+        takes = {name: action.nargs != 0 for action in magic.parser._actions for name in action.option_strings}  # noqa: SLF001
+        *done, self.word = before.split(" ")
+        self.option: str | None = None
+        self.words: list[str] = []
+        self.options = [name for name in takes if name not in done or name in ("--set", "--expect")]
+        for word in filter(None, done):
+            if self.option is None and word.startswith("-"):
+                self.option = word if takes.get(word) else None
+            elif self.option is None:
+                self.words.append(word)
+            else:
+                self.option = None
+        name, equals, value = self.word.partition("=")
+        if self.option is None and equals and takes.get(name):
+            self.option, self.word = name, value
 
 
 def _result(typed: str, words: list[str]) -> SimpleMatcherResult:
