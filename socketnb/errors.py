@@ -48,12 +48,13 @@ class SocketnbError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows in the place of a traceback."""
-        frames = [frame for frame in traceback.extract_tb(self.__traceback__) if not _ours(frame)]
+        frames = []
+        for frame in traceback.extract_tb(self.__traceback__):
+            if PurePath(__file__).parent in PurePath(frame.filename).parents:
+                break
+            if "IPython" not in PurePath(frame.filename).parts:
+                frames.append(frame)
         return [line.rstrip() for line in traceback.format_list(frames)] + [f"{type(self).__name__}: {self}"]
-
-
-def _ours(frame: traceback.FrameSummary) -> bool:
-    return any(part in ("socketnb", "IPython") for part in PurePath(frame.filename).parts)
 
 
 class SettingsError(SocketnbError, ValueError):

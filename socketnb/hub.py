@@ -15,7 +15,6 @@ import re
 import sys
 import threading
 import uuid
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +24,12 @@ from socketnb.dialects import PLATFORMS
 from socketnb.engine.driver import Driver
 from socketnb.engine.loop import Loop
 from socketnb.errors import SessionError, SettingsError, unknown
-from socketnb.profiles import Profile, files, profiles, shown
+from socketnb.profiles import Profile, files, names, read, shown
 from socketnb.recording.masks import Secrets
 from socketnb.recording.recorder import Recorder
 from socketnb.records import Secret
 from socketnb.session import Session
-from socketnb.settings import Kept, convert, home, memory_rows, path_of, resolve, variable
+from socketnb.settings import Kept, convert, home, memory_rows, path_of, resolve, variable, warn
 from socketnb.simulator.server import Simulator
 
 log = logging.getLogger(__name__)
@@ -100,7 +99,11 @@ class Hub:
             SettingsError: a setting is unknown, missing or of the wrong form.
             ConnectError: the platform cannot be reached, refuses, or does not get ready within its `timeout`.
         """
+        settings = _veiled(settings)  # first of all: what is raised from here on may show what this function knows
         dialect, known = self._which(platform, profile)
+        for name_of, value in settings.items():
+            if isinstance(value, Secret):
+                self._warn_if_typed(dialect, name_of, value)
         own = [name for name, how in dialect.SETTINGS.items() if name == "url" or how.required or how.secret]
         if simulate and (both := [name for name in own if settings.get(name) is not None]):
             raise SettingsError(f"simulate=True has its own {', '.join(both)}: leave that out, or leave simulate out")
@@ -116,6 +119,8 @@ class Hub:
         try:
             given = {name: value for name, value in settings.items() if value is not None}
             given = {**(simulator.settings if simulator else {}), **given}
+            if simulator and known:
+                known = known.without(own)
             environment = {} if simulator else os.environ
             resolved = resolve(dialect, given, environment, known, _ask)  # without the lock: it may ask the user
             with self._lock:
@@ -186,34 +191,38 @@ class Hub:
 
     def _which(self, platform: str | None, profile: str | None) -> tuple[Dialect, Profile | None]:
         """Return what is meant: a platform, a profile's, or a profile by its name in the platform's place."""
+        for what, given in {"platform": platform, "profile": profile}.items():
+            if not isinstance(given, str | None):
+                raise SettingsError(unknown(what, given, PLATFORMS if what == "platform" else names()))
         if profile is None and platform in PLATFORMS:
             return dialects.get(platform), None
-        there = profiles()
+        there = names()
         if profile is None and platform not in there:
             if platform is None:
                 raise SettingsError(f"connect to which platform? There is: {', '.join([*PLATFORMS, *there])}")
             raise SettingsError(unknown("platform or profile" if there else "platform", platform, [*PLATFORMS, *there]))
-        if (name := profile or str(platform)) not in there:
+        name = str(platform) if profile is None else profile
+        if name not in there:
             raise SettingsError(f"{unknown('profile', name, there)} (in {' or '.join(map(str, files()))})")
-        if profile is not None and platform not in (None, there[name].platform):
-            raise SettingsError(f"profile {name!r} is of {there[name].platform}, not of {platform}: leave one out")
-        return dialects.get(there[name].platform), there[name]
+        found = read(name)
+        if profile is not None and platform not in (None, found.platform):
+            raise SettingsError(f"profile {name!r} is of {found.platform}, not of {platform}: leave one out")
+        return dialects.get(found.platform), found
 
     def _warn_if_typed(self, dialect: Dialect, setting: str, secret: Secret) -> None:
         """Warn, once, of a credential that stands in a cell, where it is saved with the notebook."""
         if secret in self._typed or not _in_a_cell(secret.reveal()):
             return
         self._typed.add(secret)
-        said = (
-            f"{setting} stands in the cell, and is saved with the notebook. Better places: the environment "
+        warn(
+            f"{setting} {secret} stands in a cell, and is saved with the notebook. Better places: the environment "
             f"({variable(dialect.NAME, setting)}), a profile (profiles.toml, with {{env = …}} or {{keyring = …}}), "
             "or getpass.getpass()"
         )
-        warnings.warn(said, UserWarning, stacklevel=1)  # further up stands the line with the credential
 
     def profile_names(self) -> list[str]:
         """Return the names of the profiles that can be connected to."""
-        return list(profiles())
+        return list(names())
 
     def profiles(self) -> pd.DataFrame:
         """Return where the settings of each profile come from: a row a setting, credentials masked.
@@ -226,7 +235,7 @@ class Hub:
         """
         import pandas as pd
 
-        rows = [row for profile in profiles().values() for row in shown(profile, os.environ)]
+        rows = [row for name in names() for row in shown(read(name), os.environ)]
         return pd.DataFrame(rows, columns=["profile", "platform", "setting", "value", "source"], dtype="string")
 
     def simulate(
@@ -458,12 +467,22 @@ class Hub:
         return there
 
 
+def _veiled(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with what is a credential on any platform as such, as far as it can be one."""
+    secret = {name for platform in PLATFORMS for name, how in dialects.get(platform).SETTINGS.items() if how.secret}
+    held = [name for name, value in settings.items() if name in secret and isinstance(value, str) and value.strip()]
+    return {**settings, **{name: Secret(settings[name].strip()) for name in held if type(settings[name]) is str}}
+
+
 def _in_a_cell(text: str) -> bool:
-    """Tell whether a text stands in the notebook's cell that is running."""
+    """Tell whether a text stands, as a word of its own, in a cell of the notebook that is running."""
     frame = inspect.currentframe()
     while frame:
-        if "get_ipython" in frame.f_globals and text in "".join(linecache.getlines(frame.f_code.co_filename)):
-            return True
+        notebook = frame.f_globals
+        if notebook.get("__name__") == "__main__" and "get_ipython" in notebook:
+            cells = [*linecache.getlines(frame.f_code.co_filename), *map(str, notebook.get("In", ()))]
+            word = re.compile(rf"(?<![\w.-]){re.escape(text)}(?![\w.-])")
+            return any(word.search(cell) for cell in cells)
         frame = frame.f_back
     return False
 

@@ -16,8 +16,7 @@ import os
 import re
 import stat
 import tomllib
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +24,10 @@ from socketnb import dialects
 from socketnb.dialects import PLATFORMS, as_dict
 from socketnb.errors import SettingsError, unknown
 from socketnb.records import Secret
-from socketnb.settings import convert, found, path_of, variable
+from socketnb.settings import convert, found, path_of, variable, warn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from socketnb.dialects import Dialect
 
@@ -44,6 +43,8 @@ class Profile:
         name: what it is called.
         platform: its platform.
         file: where it stands.
+        values: its settings, as they stand there.
+        lines: the line of each.
     """
 
     name: str
@@ -56,17 +57,25 @@ class Profile:
         """Return file and line of a setting."""
         return f"{self.file}, line {self.lines.get(setting, 1)}"
 
-    def get(self, setting: str, environment: Mapping[str, str]) -> Any:
-        """Return a setting's value, looked up where it says so; None if it is not there.
+    def without(self, settings: Iterable[str]) -> Profile:
+        """Return the same without some settings."""
+        return replace(self, values={name: value for name, value in self.values.items() if name not in settings})
+
+    def get(self, setting: str) -> Any:
+        """Return a setting's value, looked up where it says so; None if the profile does not have it.
 
         Raises:
-            SettingsError: the keyring cannot be asked.
+            SettingsError: it is not where it is looked up.
         """
         match self.values.get(setting):
             case {"env": name}:
-                return environment.get(name) or None
+                if not (value := os.environ.get(name)):
+                    raise SettingsError(f"{self.where(setting)}: the environment has no {name}")
+                return value
             case {"keyring": place}:
-                return self._from_keyring(setting, place)
+                if not (value := self._from_keyring(setting, place)):
+                    raise SettingsError(f"{self.where(setting)}: the keyring has no {place}")
+                return value
             case value:
                 return value
 
@@ -80,7 +89,7 @@ class Profile:
         service, _, user = place.rpartition("/")
         try:
             return keyring.get_password(service, user)
-        except keyring.errors.KeyringError as error:
+        except (keyring.errors.KeyringError, OSError, RuntimeError) as error:
             raise SettingsError(f"{self.where(setting)}: the keyring did not tell ({type(error).__name__})") from None
 
 
@@ -93,21 +102,24 @@ def shown(profile: Profile, environment: Mapping[str, str]) -> list[tuple[str, s
         if "keyring" in as_dict(profile.values.get(name)) and not environment.get(variable(profile.name, name)):
             value, source = f"in the keyring as {profile.values[name]['keyring']}", profile.where(name)
         else:
-            value, source = found(dialect, name, {}, environment, profile)
-            if value and (how.secret or _has_token(dialect, name, value)):
-                value = Secret(value)
-        if value is not None or how.required:
-            rows.append((profile.name, profile.platform, name, "" if value is None else str(value), source))
+            try:
+                value, source = found(dialect, name, {}, environment, profile)
+            except SettingsError as error:
+                value, source = None, str(error)
+            if value and (how.secret or (name == "url" and not _is_plain(dialect, value))):
+                value = Secret(str(value))
+        if value is not None or source or how.required:
+            text = "" if value is None else str(value).encode(errors="replace").decode()
+            rows.append((profile.name, profile.platform, name, text, source))
     return rows
 
 
-def _has_token(dialect: Dialect, name: str, value: Any) -> bool:
-    """Tell whether a url has a credential in it."""
-    if name != "url":
-        return False
+def _is_plain(dialect: Dialect, url: Any) -> bool:
+    """Tell whether a url has no credential in it: one that cannot be read may have one."""
     try:
+        url = convert(dialect.NAME, "url", dialect.SETTINGS["url"], url)
         settings = {key: how.default for key, how in dialect.SETTINGS.items()}
-        return bool(dialect.settled({**settings, "url": value})["url"] != value)
+        return bool(dialect.settled({**settings, "url": url, "token": Secret("-")})["url"] == url.rstrip("/"))
     except SettingsError:
         return False
 
@@ -120,45 +132,53 @@ def files() -> list[Path]:
         import platformdirs
 
         user = platformdirs.user_config_path("socketnb", appauthor=False)
-    return list(dict.fromkeys([Path.cwd() / FILE, user / FILE]))
+    try:
+        return list(dict.fromkeys([Path.cwd() / FILE, user / FILE]))
+    except FileNotFoundError:  # the folder in which this runs is gone
+        return [user / FILE]
 
 
-def profiles() -> dict[str, Profile]:
-    """Return all profiles by name.
+def names() -> dict[str, Path]:
+    """Return the names of all profiles, and where the nearest of each name stands.
 
     Raises:
-        SettingsError: a file is no TOML, or something in it has no meaning; file and line are named.
+        SettingsError: a file is no TOML; file and line are named.
     """
-    found: dict[str, Profile] = {}
-    for file in files():
-        for name, profile in _read(file).items():
-            found.setdefault(name, profile)
-    return found
+    return {name: file for file in reversed(files()) for name in _tables(file)[1]}
 
 
-def _read(file: Path) -> dict[str, Profile]:
+def read(name: str) -> Profile:
+    """Return a profile that there is.
+
+    Raises:
+        SettingsError: something in it has no meaning; file and line are named.
+    """
+    file = names()[name]
+    text, tables = _tables(file)
+    profile = _profile(file, text, name, tables[name])
+    open_to_others = os.name == "posix" and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    if open_to_others and _has_credentials(profile):
+        warn(f"{file} has credentials in it, and others can read it: chmod 600 {file}")
+    return profile
+
+
+def _tables(file: Path) -> tuple[str, dict[str, Any]]:
+    """Return a file's text, and what it has under each name."""
     try:
-        text = file.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
-    except FileNotFoundError:
-        return {}
+        text = file.read_text(encoding="utf-8-sig") if file.is_file() else ""
+        return text, tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{file} is no TOML: {error}") from None
-    found = {name: _profile(file, text, name, table) for name, table in tables.items()}
-    open_to_others = os.name == "posix" and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-    if open_to_others and any(_has_credentials(profile) for profile in found.values()):
-        said = f"{file} has credentials in it, and others can read it: chmod 600 {file}"
-        warnings.warn(said, UserWarning, stacklevel=1)  # further up stands a line of the user's
-    return found
 
 
 def _profile(file: Path, text: str, name: str, table: Any) -> Profile:
     """Return a profile, checked as far as it can be without what is looked up."""
     at = f"{file}, line {_line(text, name, None)}"
     if not isinstance(table, dict):
-        raise SettingsError(f"{at}: {name} stands in no profile: a line [shop] above it begins one")
+        what = "a profile begins with [shop], once" if isinstance(table, list) else "a line [shop] above it begins one"
+        raise SettingsError(f"{at}: {name} stands in no profile: {what}")
     if name in PLATFORMS or not re.fullmatch(r"\w[\w.@+:-]*", name):
         raise SettingsError(f"{at}: a profile is called by one word that is no platform, not {name!r}")
     if "platform" not in table:
@@ -184,10 +204,10 @@ def _profile(file: Path, text: str, name: str, table: Any) -> Profile:
 
 
 def _check_lookup(profile: Profile, key: str, value: Mapping[str, Any]) -> None:
-    how = next(iter(value), "")
+    how = next((name for name in value if name not in LOOKUPS), next(iter(value), ""))
     if len(value) != 1 or how not in LOOKUPS:
         near = difflib.get_close_matches(how, LOOKUPS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = f"did you mean {near[0]!r}? " if near and near[0] != how else ""
         what = f'{hint}{key} is a value, {{env = "NAME"}} or {{keyring = "service/user"}}'
         raise SettingsError(f"{profile.where(key)}: {what}")
     place = value[how]
@@ -197,8 +217,10 @@ def _check_lookup(profile: Profile, key: str, value: Mapping[str, Any]) -> None:
 
 
 def _has_credentials(profile: Profile) -> bool:
-    known = dialects.get(profile.platform).SETTINGS
-    return any(isinstance(v, str) and (known[name].secret or name == "url") for name, v in profile.values.items())
+    dialect = dialects.get(profile.platform)
+    known = dialect.SETTINGS
+    texts = {name: value for name, value in profile.values.items() if isinstance(value, str)}
+    return any(known[name].secret or (name == "url" and not _is_plain(dialect, text)) for name, text in texts.items())
 
 
 def _line(text: str, profile: str, key: str | None) -> int:

@@ -57,6 +57,11 @@ def home() -> Path:
     return platformdirs.user_data_path("socketnb", appauthor=False)
 
 
+def warn(said: str) -> None:
+    """Warn the user, without a line of code beside it: that would be ours, or one with the credential."""
+    warnings.warn_explicit(said, UserWarning, "socketnb", 0)
+
+
 def pairs(typed: Iterable[str]) -> dict[str, Any]:
     """Return settings that were typed as KEY=VALUE.
 
@@ -148,8 +153,8 @@ class Values(Protocol):
     def name(self) -> str:
         """The profile's name."""
 
-    def get(self, setting: str, environment: Mapping[str, str]) -> Any:
-        """Return a setting's value, or None."""
+    def get(self, setting: str) -> Any:
+        """Return a setting's value, looked up where it says so, or None."""
 
     def where(self, setting: str) -> str:
         """Return file and line of a setting."""
@@ -164,7 +169,7 @@ def found(
     if profile:
         if value := environment.get(variable(profile.name, name)):
             return value, variable(profile.name, name)
-        if (value := profile.get(name, environment)) is not None:
+        if (value := profile.get(name)) is not None:
             return value, profile.where(name)
     if value := environment.get(variable(dialect.NAME, name)):
         return value, variable(dialect.NAME, name)

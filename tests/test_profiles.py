@@ -104,13 +104,14 @@ def test_a_value_may_be_in_the_environment_or_in_a_keyring(
         (row,) = hub.profiles().query("setting == 'api_key'").to_dict("records")
         assert row["value"] == "in the keyring as eusate/team/me"
         write(f'[help]\nplatform = "eusate"\nurl = "{desk.url}"\napi_key = {{keyring = "eusate/nobody"}}\n')
-        with pytest.raises(SettingsError, match="eusate needs api_key"):
+        with pytest.raises(SettingsError, match="profiles.toml, line 4: the keyring has no eusate/nobody"):
             hub.connect("help")
     finally:
         keyring.set_keyring(before)
     write(f'[help]\nplatform = "eusate"\nurl = "{desk.url}"\napi_key = {{env = "HELP_KEY"}}\n')
-    with pytest.raises(SettingsError, match="eusate needs api_key"):
+    with pytest.raises(SettingsError, match="profiles.toml, line 4: the environment has no HELP_KEY"):
         hub.connect("help")
+    assert "the environment has no HELP_KEY" in hub.profiles().to_string()
     monkeypatch.setenv("HELP_KEY", KEY)
     assert hub.connect("help").state == "ready"
 
@@ -162,7 +163,8 @@ def test_a_mistake_in_a_profile_is_told_with_file_and_line(
     hub: Hub, write: Write, text: str, line: int, said: str
 ) -> None:
     file = write(text)
-    for use in (hub.profiles, lambda: hub.connect("a")):
+    uses = [hub.profiles, *([lambda: hub.connect("a")] if "[a]" in text else [])]
+    for use in uses:
         with pytest.raises(SettingsError) as caught:
             use()
         assert str(caught.value).startswith(f"{file}, line {line}: {said}")
@@ -204,7 +206,7 @@ def test_a_key_that_stands_in_a_cell_draws_one_warning_that_names_better_places(
     cells: Cells, hub: Hub, desk: Simulator
 ) -> None:
     cells.shell.user_ns |= {"hub": hub, "url": desk.url, "key": KEY}
-    with pytest.warns(UserWarning, match="stands in the cell") as caught:
+    with pytest.warns(UserWarning, match="stands in a cell") as caught:
         cells.run(f"a = hub.connect('eusate', name='a', url=url, api_key='{KEY}')")
         cells.run(f"b = hub.connect('eusate', name='b', url=url, api_key='{KEY}')")
     (said,) = [str(warning.message) for warning in caught]
@@ -214,7 +216,7 @@ def test_a_key_that_stands_in_a_cell_draws_one_warning_that_names_better_places(
 
 
 def test_so_does_one_in_a_magic(cells: Cells, hub: Hub, desk: Simulator) -> None:
-    with pytest.warns(UserWarning, match="api_key stands in the cell"):
+    with pytest.warns(UserWarning, match="stands in a cell"):
         cells.run(f"%chat connect eusate --url {desk.url} --set api_key={KEY}")
     assert hub.session().state == "ready"
 
@@ -226,3 +228,74 @@ def test_one_that_comes_from_a_variable_draws_none(cells: Cells, hub: Hub, desk:
         assert cells.run("a = hub.connect('eusate', name='a', url=url, api_key=key)").success
         assert cells.run("%chat connect eusate --name b --url {url} --set api_key={key}").success
     assert [session.state for session in hub.sessions()] == ["ready", "ready"]
+
+
+def test_each_key_that_stands_in_a_cell_is_told_of_and_none_that_only_looks_so(cells: Cells, hub: Hub) -> None:
+    cells.shell.user_ns |= {"hub": hub}
+    desks = [hub.simulate("eusate", token=key) for key in (KEY, "another-planted-key", "test")]
+    cells.shell.user_ns |= {"urls": [desk.url for desk in desks], "short": "test"}
+    with pytest.warns(UserWarning, match="stands in a cell") as caught:
+        cells.run(f"hub.connect('eusate', name='a', url=urls[0], api_key='{KEY}', timeout='soon')")
+        cells.run("hub.connect('eusate', name='b', url=urls[1], api_key='another-planted-key')")
+        cells.run("hub.connect('eusate', name='testing', url=urls[2], api_key=short)")
+    assert len(caught) == 2
+    assert all(warning.filename == "socketnb" for warning in caught), "no line of code stands below it"
+    assert [session.name for session in hub.sessions()] == ["b", "testing"]
+
+
+def test_the_nearest_profile_counts_even_if_a_farther_one_of_its_name_is_wrong(
+    hub: Hub, write: Write, home: Path
+) -> None:
+    write('[a]\nplatform = "nope"\n', home)
+    write('[a]\nplatform = "voiceflow"\nproject_id = "x"\n[b]\nplatform = "nope"\n')
+    assert hub.connect("a", simulate=True).platform == "voiceflow"
+
+
+def test_on_a_simulator_a_profiles_credentials_are_not_looked_up_and_the_rest_is(
+    hub: Hub, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ME", "me")
+    write('[a]\nplatform = "voiceflow"\nsession_key = {keyring = "none/none"}\nuser_id = {env = "ME"}\n')
+    assert hub.connect("a", simulate=True).ids["user_id"] == "me"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b'\xef\xbb\xbf[a]\r\nplatform = "voiceflow"\r\n', ""),
+        (b"[a]\nplatform = " + b"[" * 3000, "is no TOML"),
+        (b"[a]\ntimeout = " + b"9" * 5000, "is no TOML"),
+        (b"\xff\xfe[\x00", "cannot be read"),
+        (b'[[a]]\nplatform = "voiceflow"\n', "a profile begins with [shop], once"),
+    ],
+)
+def test_any_file_is_read_or_told_of(hub: Hub, write: Write, data: bytes, said: str) -> None:
+    write("").write_bytes(data)
+    if said:
+        with pytest.raises(SettingsError) as caught:
+            hub.profiles()
+        assert said in str(caught.value)
+    else:
+        assert list(hub.profiles()["profile"].unique()) == ["a"]
+
+
+def test_a_url_that_may_have_a_credential_in_it_is_masked_wherever_it_comes_from(
+    hub: Hub, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write('[a]\nplatform = "cognigy"\n[b]\nplatform = "voiceflow"\nurl = "https://plain.example"\n')
+    monkeypatch.setenv("SOCKETNB_A_URL", f"h.example/{'ab' * 32}")
+    table = hub.profiles().to_string()
+    assert "ab" * 8 not in table
+    assert "https://plain.example" in table
+
+
+def test_a_key_is_in_no_verbose_traceback_of_ours(cells: Cells, hub: Hub) -> None:
+    cells.shell.user_ns |= {"hub": hub, "key": KEY}
+    cells.run("%xmode Verbose")
+    for cell in (
+        "hub.connect('eusate', profile=['a'], api_key=key)",
+        "try: hub.connect('eusate', api_key=key, nonsense=1)\nexcept Exception as error: raise RuntimeError from error",
+        "hub.connect('eusate', url='http://127.0.0.1:9', api_key=key, turn_timeout=object())",
+    ):
+        assert not cells.run(cell).success
+        assert KEY not in (cells.text + cells.errors).replace(f"key = {KEY!r}", "")  # that one is the user's own line

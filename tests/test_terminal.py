@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from socketnb.errors import CONTROLS
+from socketnb.hub import Hub
+from socketnb.simulator.server import Simulator
+
 SOCKETNB = [sys.executable, "-m", "socketnb"]
 FLOW = """
 import asyncio
@@ -112,8 +116,6 @@ def test_a_bot_is_checked_in_words() -> None:
 
 
 def test_a_wrong_key_is_told_as_such(tmp_path: Path) -> None:
-    from socketnb.hub import Hub
-
     hub = Hub()
     simulator = hub.simulate("cognigy", token="0123456789abcdef" * 4)
     done = piped("", "check", "cognigy", "--set", f"url={simulator.url}", "--set", f"token={'f' * 64}")
@@ -124,11 +126,11 @@ def test_a_wrong_key_is_told_as_such(tmp_path: Path) -> None:
 
 
 @contextmanager
-def terminal(folder: Path, *words: str) -> Iterator[Any]:
+def terminal(folder: Path, *words: str, simulate: bool = True) -> Iterator[Any]:
     """Talk in a real terminal; at the end Ctrl-D ends it, and well."""
     import pexpect
 
-    command = [*SOCKETNB, "chat", *words, "--simulate"]
+    command = [*SOCKETNB, "chat", *words, *(["--simulate"] if simulate else [])]
     env = {**os.environ, "TERM": "xterm-256color"}
     how: Any = {"cwd": str(folder), "env": env, "encoding": "utf-8", "timeout": 30, "dimensions": (40, 100)}
     with pexpect.spawn(command[0], command[1:], **how) as shell:
@@ -138,6 +140,10 @@ def terminal(folder: Path, *words: str) -> Iterator[Any]:
         shell.sendeof()
         shell.expect(pexpect.EOF)
     assert shell.exitstatus == 0
+
+
+def settings(simulator: Simulator) -> list[str]:
+    return [word for name, value in simulator.revealed().items() for word in ("--set", f"{name}={value}")]
 
 
 def _type(shell: Any, keys: str, *seen: str) -> None:
@@ -173,3 +179,92 @@ def test_ctrl_c_stops_waiting_and_the_conversation_goes_on(tmp_path: Path) -> No
     with terminal(tmp_path, "cognigy", "--flow", "bots:mine") as type_:
         type_("wait\r", "one moment", "^C", "stopped")
         type_("/help\r", "/wait seconds")
+
+
+def test_a_server_that_refuses_cannot_steer_the_terminal_either(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    import asyncio
+    import threading
+
+    import socketio
+    from aiohttp import web
+
+    server = socketio.AsyncServer(async_mode="aiohttp")
+    app = web.Application()
+    server.attach(app)
+
+    @server.event
+    def connect(sid: str, environ: Any, auth: Any = None) -> None:
+        raise socketio.exceptions.ConnectionRefusedError("\x1b]0;pwn\x07\x1b[2J no")
+
+    ready, ports = threading.Event(), []
+    loop = asyncio.new_event_loop()
+
+    async def start() -> web.AppRunner:
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        ports.append(runner.addresses[0][1])
+        return runner
+
+    def serve() -> None:
+        runner = loop.run_until_complete(start())
+        ready.set()
+        loop.run_forever()
+        loop.run_until_complete(runner.cleanup())
+        loop.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    ready.wait(10)
+    try:
+        for command in ("chat", "check"):
+            done = piped("", command, "cognigy", "--set", "token=x", "--set", f"url=http://127.0.0.1:{ports[0]}")
+            assert done.returncode
+            assert "pwn" in done.stdout + done.stderr
+            assert not CONTROLS.search((done.stdout + done.stderr).replace("\n", ""))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+
+def test_nothing_that_a_bot_says_is_lost_in_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "bots.py").write_text(
+        "import socketnb as snb\nmine = snb.Flow('m')\n"
+        "@mine.otherwise\ndef other(turn): turn.say('Type <your-name>\\n<div>\\nin a block</div>\\n[1]: http://x.example')\n"
+    )
+    with terminal(tmp_path, "cognigy", "--flow", "bots:mine") as type_:
+        type_("hi\r", "Type <your-name>", "in a block", "http://x.example", "completed")
+
+
+def test_the_history_of_a_terminal_has_no_credential(home: Path, tmp_path: Path, hub: Hub) -> None:
+    simulator = hub.simulate("eusate", token="planted-key-0123456789")
+    with terminal(tmp_path, "eusate", *settings(simulator), simulate=False) as type_:
+        type_("my key is planted-key-0123456789\r", "completed")
+    assert "my key is" in (home / "chat_history").read_text()
+    assert [path for path in home.rglob("*") if path.is_file() and b"planted-key" in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("module", ["import sys; sys.exit(0)", "raise GeneratorExit", "raise ValueError('x')"])
+def test_a_module_that_ends_the_program_is_a_mistake(tmp_path: Path, module: str) -> None:
+    (tmp_path / "ends.py").write_text(module)
+    done = piped("", "chat", "voiceflow", "--simulate", "--flow", "ends:mine", cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_terminal_that_has_no_such_signs_shows_others() -> None:
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [*SOCKETNB, "check", "voiceflow", "--simulate", "--say", "hours"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "? answers" in done.stdout
+
+
+@pytest.mark.parametrize("pair", ["name=x", "simulate=true", "self=1", "record=off", "a b=1"])
+def test_what_is_no_setting_of_a_platform_is_told(pair: str) -> None:
+    for command in ("chat", "check"):
+        done = piped("", command, "voiceflow", "--simulate", "--set", pair)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert "--set takes a platform's setting" in done.stderr

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from socketnb.hub import Hub
 
-STEPS = {Unreachable: "reachable", Refused: "let in", ConnectTimeout: "ready in time"}
+STEPS = {Unreachable: "reachable", Refused: "let in", ConnectTimeout: "in time"}
 
 
 def checked(hub: Hub, bot: str, say: str | None, **how: Any) -> int:
@@ -33,12 +33,10 @@ def checked(hub: Hub, bot: str, say: str | None, **how: Any) -> int:
     try:
         session = hub.connect(bot, record=False, **how)
     except ConnectError as error:
-        for kind, step in STEPS.items():
-            tell(not isinstance(error, kind), step, str(error) if isinstance(error, kind) else "")
-            if isinstance(error, kind):
-                break
-        else:
-            tell(False, "connected", str(error))  # noqa: FBT003 (good or not)
+        step = next((step for kind, step in STEPS.items() if isinstance(error, kind)), "connected")
+        if isinstance(error, Refused):
+            tell(True, "reachable", "a server answered")  # noqa: FBT003 (good or not)
+        tell(False, step, str(error))  # noqa: FBT003
         return 1
     with session:
         whole = (time.perf_counter() - began) * 1000

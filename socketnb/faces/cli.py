@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import pkgutil
@@ -74,10 +75,11 @@ def simulate(
     """Serve a bot as PLATFORM on this machine until Ctrl-C."""
     from socketnb.hub import hub
 
+    served = _flow(flow)  # first: what a module does when it is imported can be stopped
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with hub.simulate(platform, _flow(flow), port=port, token=token) as simulator:
+    with hub.simulate(platform, served, port=port, token=token) as simulator:
         for fault in faults:
             simulator.fault(fault)
         settings = simulator.revealed()
@@ -94,18 +96,19 @@ def _flow(where: str | None) -> Any:
     """Return the flow that `module:name` means, also of a module in this folder."""
     if where is None:
         return None
-    sys.path.insert(0, str(Path.cwd()))
+    sys.path.append(str(Path.cwd()))
     try:
         return pkgutil.resolve_name(where)
     except (ImportError, AttributeError, ValueError) as error:
         raise click.UsageError(f"--flow is MODULE:FLOW, and {where!r} is none: {error}") from None
-    except Exception as error:  # noqa: BLE001 (whatever the user's module raises)
+    except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001 (whatever the user's module raises)
         raise click.UsageError(f"--flow {where}: the module fails with {type(error).__name__}: {error}") from None
 
 
 WHO = click.argument("bot", metavar="PROFILE|PLATFORM")
 SIMULATE = click.option("--simulate", is_flag=True, help="talk to a simulator of its own")
-SET = click.option("--set", "typed", multiple=True, metavar="KEY=VALUE", help="any setting")
+SET_HELP = "any setting; a credential is safer in a profile or the environment, others can see this line"
+SET = click.option("--set", "typed", multiple=True, metavar="KEY=VALUE", help=SET_HELP)
 
 
 @commands.command()
@@ -122,7 +125,7 @@ def chat(bot: str, typed: tuple[str, ...], flow: str | None, timeout: float | No
 
     check_timeout(timeout)
     with hub.connect(bot, simulate=simulate, flow=_flow(flow), **pairs(typed)) as session:
-        status = converse(session, timeout)
+        status = converse(session, timeout, hub.mask)
     sys.exit(status)
 
 
@@ -196,6 +199,9 @@ def export(recording: str, file: Path, session: str | None) -> None:
 
 def main() -> None:
     """Run a command; a user's mistake is one line on stderr and exit status 2."""
+    for stream in filter(None, (sys.stdin, sys.stdout, sys.stderr)):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no ✓ shows a ? in its place
     try:
         sys.exit(commands.main(standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -207,5 +213,11 @@ def main() -> None:
     except SocketnbError as error:
         click.echo(f"socketnb: {error}", err=True)
         sys.exit(2)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except BrokenPipeError:  # whoever read this has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except OSError as error:
+        click.echo(f"socketnb: {error.strerror or error}", err=True)
+        sys.exit(1)

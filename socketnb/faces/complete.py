@@ -17,7 +17,7 @@ from socketnb.dialects import PLATFORMS
 from socketnb.errors import SettingsError, SocketnbError
 from socketnb.faces.cell.row import FORMATS
 from socketnb.faces.commands import COMMANDS
-from socketnb.faces.script import WAIT
+from socketnb.faces.script import WAIT, pressed
 from socketnb.flow import Flow
 from socketnb.hub import Hub
 from socketnb.records import Choice
@@ -115,9 +115,7 @@ class Completer:
         fields = session.verbs[verb].fields
         if fields and fields[0].type is Choice:
             typed = rest.removeprefix(f"{fields[0].name}=")
-            return typed, [_pressed(n, choice) for n, choice in enumerate(session.choices, 1)]
-                _pressed(n, each) for n, each in enumerate(session.choices, 1)
-            ]
+            return typed, pressed(session.choices)
         word = rest.rpartition(" ")[2]
         return word, [f"{field.name}=" for field in fields if f"{field.name}=" not in rest]
 
@@ -129,11 +127,6 @@ class Completer:
             return self._hub.profile_names()
         except SettingsError:  # a file that cannot be read: connecting says so
             return []
-
-
-def _pressed(n: int, choice: Choice) -> str:
-    """Return what presses a button: its label, or its place where that would be more than a line of words."""
-    return choice.label if choice.label.isprintable() else str(n)
 
 
 class Typed:

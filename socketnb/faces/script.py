@@ -24,7 +24,7 @@ from socketnb.records import Choice, Secret
 from socketnb.settings import CONVERT, A
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from socketnb.records import Field, Verb
 
@@ -270,6 +270,11 @@ def fields(verb: str, verbs: Mapping[str, Verb], text: str) -> dict[str, Any]:
 def usage(verb: str, how: Verb) -> str:
     """Return how a verb is typed: `review rating [review]`."""
     return " ".join([verb, *(f.name if f.required else f"[{f.name}]" for f in how.fields)])
+
+
+def pressed(choices: Sequence[Choice]) -> list[str]:
+    """Return what presses each of these: its label, or its place where that is more than a line of words."""
+    return [c.label if c.label.isprintable() and c.label.strip() else str(n) for n, c in enumerate(choices, 1)]
 
 
 def verbs(known: Mapping[str, Verb]) -> str:

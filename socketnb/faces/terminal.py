@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.text import Text as Line
 
 from socketnb import render
@@ -14,11 +14,11 @@ from socketnb.dialects import message
 from socketnb.errors import ExpectationFailed, SocketnbError
 from socketnb.faces import script
 from socketnb.faces.cell import Cell
-from socketnb.records import Choice, Delta, Text
+from socketnb.records import Choice, Delta
 from socketnb.settings import home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
@@ -36,7 +36,7 @@ STYLES = {"agent": "magenta", "bot": "cyan", "system": "dim"}
 class Printed:
     """Prints what a step brings, as it comes."""
 
-    def __init__(self, console: Console, _: str = "") -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
         self._parts: list[Part] = []
         self._seen: list[int] = []
@@ -78,11 +78,7 @@ class Printed:
     def _say(self, shown: Message) -> None:
         self._newline()
         words = render.printable(render.cut(render.message_text(shown)))
-        plain = not self._console.is_terminal or not isinstance(shown.content, Text) or len(words) > render.FORMATTED
-        style = STYLES.get(shown.trace.sender, "")
-        self._console.print(
-            Line(words, style) if plain else Markdown(words, style=style, hyperlinks=False), soft_wrap=plain
-        )
+        self._console.print(Line(words, STYLES.get(shown.trace.sender, "")), soft_wrap=True)
 
     def _line(self, said: str, style: str) -> None:
         self._newline()
@@ -94,16 +90,16 @@ class Printed:
             self._inside = False
 
 
-def converse(session: Session, timeout: float | None) -> int:
+def converse(session: Session, timeout: float | None, mask: Callable[[str], str]) -> int:
     """Talk until the user ends it; from a pipe, do what it has, as a `%%chat` cell. Returns the exit status.
 
     1: a turn did not end well, or a reply is not as expected.
     """
     console = Console(highlight=False)
-    if not sys.stdin.isatty():
-        return _do(session, sys.stdin.read(), console, timeout)
+    if sys.stdin is None or not sys.stdin.isatty():
+        return _do(session, sys.stdin.read() if sys.stdin else "", console, timeout)
     console.print(Line(f"{session.name}: {session.platform}. /help tells more, Ctrl-D ends.", "dim"))
-    for line in _lines(session):
+    for line in _lines(session, mask):
         if line.strip() == "/help":
             console.print(Line(f"{HELP}\n{script.verbs(session.verbs)}", "dim"))
         else:
@@ -114,7 +110,7 @@ def converse(session: Session, timeout: float | None) -> int:
 def _do(session: Session, typed: str, console: Console, timeout: float | None) -> int:
     try:
         steps = script.steps(typed)
-        Cell(steps, [session], timeout=timeout, place=lambda title: Printed(console, title)).run()
+        Cell(steps, [session], timeout=timeout, place=lambda _: Printed(console)).run()
     except KeyboardInterrupt:
         console.print(Line("stopped", "yellow"))
         return 130
@@ -128,11 +124,11 @@ def _do(session: Session, typed: str, console: Console, timeout: float | None) -
     return 0
 
 
-def _lines(session: Session) -> Iterator[str]:
-    """Yield what the user types, with a history that outlives the terminal."""
+def _lines(session: Session, mask: Callable[[str], str]) -> Iterator[str]:
+    """Yield what the user types, with a history that outlives the terminal, without credentials."""
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import Completer, Completion
-    from prompt_toolkit.history import FileHistory
+    from prompt_toolkit.history import FileHistory, History, InMemoryHistory
     from prompt_toolkit.shortcuts import CompleteStyle
 
     class Words(Completer):
@@ -144,16 +140,25 @@ def _lines(session: Session) -> Iterator[str]:
             how = session.verbs.get(verb) if space else None
             words = [] if space else [*session.verbs, script.WAIT, "help"]
             if how and how.fields and how.fields[0].type is Choice:
-                words = [choice.label for choice in session.choices]
+                words = script.pressed(session.choices)
             for word in words:
                 if word.casefold().startswith((rest if space else verb).casefold()):
                     yield Completion(word, start_position=-len(rest if space else verb))
 
+    class Masked(FileHistory):
+        def store_string(self, string: str) -> None:
+            super().store_string(mask(string))
+
     file = home() / "chat_history"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
+    history: History = InMemoryHistory()
+    with contextlib.suppress(OSError):  # what cannot be kept is not kept
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.chmod(0o600)
+        with file.open("a"):
+            history = Masked(str(file))
     how: dict[str, Any] = {"complete_style": CompleteStyle.READLINE_LIKE, "complete_while_typing": False}
-    prompt: PromptSession[Any] = PromptSession(history=FileHistory(str(file)), completer=Words(), **how)
+    prompt: PromptSession[Any] = PromptSession(history=history, completer=Words(), **how)
     while session.state != "closed":
         try:
             if line := str(prompt.prompt("> ")).strip("\n"):
