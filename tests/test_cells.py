@@ -384,3 +384,5 @@ def test_what_came_while_a_cell_waited_is_in_its_traces(cells: Cells, hub: Hub) 
     cells.run("%%chat -q --df traces\n/wait 0.6")
     timer.join()
     assert "Ada here" in cells.shell.user_ns["traces"].chat.transcript()
+    cells.run("%%chat\n/wait 0.01")
+    assert cells.text.strip() == "(waited 0.0 s)"

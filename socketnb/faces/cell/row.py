@@ -107,8 +107,9 @@ def _text(row: Row) -> dict[str, Any]:
 
 
 def _seen(row: Row) -> dict[str, list[Part]]:
-    """Return the columns once there is something in them."""
-    return row.columns if any(part.traces for column in row.columns.values() for part in column) else {}
+    """Return the columns once there is something in them, or nothing more will come."""
+    parts = [part for column in row.columns.values() for part in column]
+    return row.columns if any(part.traces or part.status not in ("running", "waiting") for part in parts) else {}
 
 
 def _notes(row: Row) -> list[str]:
@@ -120,7 +121,7 @@ def _marked(said: str, *, good: bool) -> str:
 
 
 def _plain(part: Part) -> str:
-    return f"{render.transcript_text(_last(part))}\n{'':<6} ({part.summary})"
+    return "\n".join(filter(None, [render.transcript_text(_last(part)), f"{'':<6} ({part.summary})"]))
 
 
 def _last(part: Part) -> list[Trace]:
