@@ -317,8 +317,7 @@ def _blocks(traces: Iterable[Trace], encoding: str) -> list[str]:
             colour = "#1f6feb" if trace.sender == "user" else "#8884"
             who = f'<small style="opacity:.65">{html.escape(trace.sender)}</small>'
             style = f"margin:4px 0;padding:2px 10px;border-left:3px solid {colour}"
-            words = message_html(shown).replace("<p>", '<p style="margin:2px 0">')  # notebooks leave a line between
-            rows.append(f'<div style="{style}">{who} {words}</div>')
+            rows.append(f'<div style="{style}">{who} {message_html(shown)}</div>')
         else:
             icon = ICONS.get(trace.kind, "·")
             rows.append(f'<div style="margin:4px 0;opacity:.65">{icon} {html.escape(cut(said))}</div>')

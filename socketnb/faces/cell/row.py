@@ -140,6 +140,7 @@ def _html(row: Row) -> dict[str, Any]:
     body = "".join(columns) or _small(row.title)
     if many:
         body = f'<div style="display:flex;gap:16px;align-items:flex-start">{body}</div>'
+    body = body.replace("<p>", '<p style="margin:2px 0">')  # notebooks leave a line between paragraphs
     return {"text/html": body + notes, **_text(row)}
 
 
