@@ -120,7 +120,7 @@ class Hub:
             given = {name: value for name, value in settings.items() if value is not None}
             given = {**(simulator.settings if simulator else {}), **given}
             if simulator and known:
-                known = known.without(own)
+                known = known.offline(own)
             environment = {} if simulator else os.environ
             resolved = resolve(dialect, given, environment, known, _ask)  # without the lock: it may ask the user
             with self._lock:

@@ -57,9 +57,10 @@ class Profile:
         """Return file and line of a setting."""
         return f"{self.file}, line {self.lines.get(setting, 1)}"
 
-    def without(self, settings: Iterable[str]) -> Profile:
-        """Return the same without some settings."""
-        return replace(self, values={name: value for name, value in self.values.items() if name not in settings})
+    def offline(self, own: Iterable[str]) -> Profile:
+        """Return what counts on a simulator, which has some settings of its own, and needs no keyring or variable."""
+        gone = {n for n, v in self.values.items() if isinstance(v, dict) and not os.environ.get(str(v.get("env")))}
+        return replace(self, values={n: v for n, v in self.values.items() if n not in {*own, *gone}})
 
     def get(self, setting: str) -> Any:
         """Return a setting's value, looked up where it says so; None if the profile does not have it.
@@ -119,7 +120,8 @@ def _is_plain(dialect: Dialect, url: Any) -> bool:
     try:
         url = convert(dialect.NAME, "url", dialect.SETTINGS["url"], url)
         settings = {key: how.default for key, how in dialect.SETTINGS.items()}
-        return bool(dialect.settled({**settings, "url": url, "token": Secret("-")})["url"] == url.rstrip("/"))
+        settled = dialect.settled({**settings, "url": url, "token": Secret("-")})["url"]
+        return bool(settled.rstrip("/") == url.rstrip("/"))
     except SettingsError:
         return False
 

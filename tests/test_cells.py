@@ -273,7 +273,7 @@ def test_settings_are_configured(cells: Cells, bot: Session, hub: Hub) -> None:
         ("%%chat --repeat 0\nhi", "--repeat is a number from 1 up, not 0"),
         ("%%chat -o 1x\nhi", "'1x' is no name for what is kept: letters, digits and _, as in Python"),
         ("%%chat -o class\nhi", "'class' is no name for what is kept: letters, digits and _, as in Python"),
-        ("%%chat << bot\nhi", "'' is no name for what is kept"),
+        ("%%chat << bot\nhi", "'<<' is no name for what is kept"),
         ("%%chat -o T --df T\nhi", "the Turns and the traces cannot both be 'T': give them two names"),
         ("%%chat --to ,\nhi", "--to takes names of sessions, as in --to a,b"),
         ("%%chat --expect ''\nhi", "--expect takes what the reply must have"),
@@ -386,3 +386,53 @@ def test_what_came_while_a_cell_waited_is_in_its_traces(cells: Cells, hub: Hub) 
     assert "Ada here" in cells.shell.user_ns["traces"].chat.transcript()
     cells.run("%%chat\n/wait 0.01")
     assert cells.text.strip() == "(waited 0.0 s)"
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "   \n", "%%chat\n", "1 +", "%%chat bot\nhi\n"])
+def test_whether_a_cell_is_complete_is_told_as_without_us(cells: Cells, typed: str) -> None:
+    mine = cells.shell.input_transformer_manager.check_complete(typed)
+    cells.run("%unload_ext socketnb")
+    if not typed.startswith("%%"):
+        assert mine == cells.shell.input_transformer_manager.check_complete(typed)
+
+
+def test_where_one_of_several_sessions_closes_the_others_are_seen_to_their_end(
+    cells: Cells, hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = (hub.connect("voiceflow", name=name, simulate=True, flow=flow) for name in "ab")
+    send = b.send
+
+    def closing(text: str) -> Any:
+        b.close()
+        return send(text)
+
+    monkeypatch.setattr(b, "send", closing)
+    assert "session 'b' is closed" in failed(cells, "%%chat --to a,b -o turns\nhi")
+    assert [turn.status for turn in cells.shell.user_ns["turns"]] == ["completed"]
+    assert "You said hi" in cells.text
+    assert a.running == []
+
+
+def test_a_wait_goes_on_while_one_session_is_open_if_errors_do_not_end_the_cell(
+    cells: Cells, hub: Hub, flow: Flow
+) -> None:
+    _, b = (hub.connect("voiceflow", name=name, simulate=True, flow=flow) for name in "ab")
+    timer = threading.Timer(0.1, b.close)
+    timer.start()
+    assert cells.run("%%chat --to a,b --continue-on-error\n/wait 0.5").success
+    timer.join()
+    assert "waited 0.5 s" in cells.text
+    assert "✗ line 2: session 'b' was closed meanwhile" in cells.text
+
+
+def test_a_file_that_is_not_there_is_told_with_its_line(cells: Cells) -> None:
+    cells.run("%chat connect cognigy --simulate")
+    line = failed(cells, "%%chat\nhours\n/upload nofile.txt")
+    assert line == "line 3: upload needs the path of a file, and 'nofile.txt' is none; this line was not sent"
+
+
+@pytest.mark.parametrize(("head", "kept"), [("T<<bot", "T"), ("T <<bot", "T"), ("bot T <<", "T")])
+def test_however_it_is_spaced_turns_are_kept(cells: Cells, bot: Session, head: str, kept: str) -> None:
+    cells.run(f"%%chat {head} -q\nhi")
+    assert len(cells.shell.user_ns[kept]) == 1
+    cells.run('%%chat bot -q --expect "said x<<y"\nx<<y')

@@ -46,6 +46,8 @@ def sessions(hub: Hub, flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("%%chat --to shop,", ["%%chat --to shop,shop-test"]),
         ("%%chat shop --cont", ["%%chat shop --continue-on-error"]),
         ("%%chat shop -f ma", ["%%chat shop -f markdown"]),
+        ("%%chat turns << sho", ["%%chat turns << shop", "%%chat turns << shop-test"]),
+        ("%%chat turns << shop-test\n/press tr", ["%%chat turns << shop-test\n/press Track"]),
         ("%%chat -q --bg sho", ["%%chat -q --bg shop", "%%chat -q --bg shop-test"]),
         ("%%chat -o shop sho", ["%%chat -o shop shop", "%%chat -o shop shop-test"]),
         ("%%chat --to=shop,", ["%%chat --to=shop,shop-test"]),

@@ -80,6 +80,16 @@ def test_what_fails_in_the_background_is_told_in_its_cell_however_it_is_shown(
     assert kernel.run("print(len(mine.outputs))") == "0\n"
 
 
+def test_a_credential_is_in_no_sentence_of_what_fails_in_the_background(kernel: Kernel) -> None:
+    kernel.run(CONNECT)
+    key = kernel.run("print(sim.revealed()['api_key'])").strip()
+    for options in ("", "--repeat 2"):
+        kernel.run(f"%%chat bot --bg {options}\n/press {key}\n?? {key}")
+    kernel.run(ENDED)
+    texts = [text for _, text in shown([m for m in kernel.spare if m["msg_type"] == "update_display_data"])]
+    assert key not in "".join(texts)
+
+
 def test_fifty_runs_leave_no_widget_thread_or_listener_behind(kernel: Kernel) -> None:
     kernel.run(CONNECT)
     count = (

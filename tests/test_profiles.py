@@ -255,7 +255,10 @@ def test_on_a_simulator_a_profiles_credentials_are_not_looked_up_and_the_rest_is
     hub: Hub, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ME", "me")
-    write('[a]\nplatform = "voiceflow"\nsession_key = {keyring = "none/none"}\nuser_id = {env = "ME"}\n')
+    write(
+        '[a]\nplatform = "voiceflow"\nsession_key = {keyring = "none/none"}\nuser_id = {env = "ME"}\n'
+        'environment_id = {env = "NOT_HERE"}\n'
+    )
     assert hub.connect("a", simulate=True).ids["user_id"] == "me"
 
 
@@ -282,7 +285,7 @@ def test_any_file_is_read_or_told_of(hub: Hub, write: Write, data: bytes, said: 
 def test_a_url_that_may_have_a_credential_in_it_is_masked_wherever_it_comes_from(
     hub: Hub, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write('[a]\nplatform = "cognigy"\n[b]\nplatform = "voiceflow"\nurl = "https://plain.example"\n')
+    write('[a]\nplatform = "cognigy"\n[b]\nplatform = "voiceflow"\nurl = "https://plain.example/"\n')
     monkeypatch.setenv("SOCKETNB_A_URL", f"h.example/{'ab' * 32}")
     table = hub.profiles().to_string()
     assert "ab" * 8 not in table

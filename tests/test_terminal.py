@@ -246,6 +246,12 @@ def test_the_history_of_a_terminal_has_no_credential(home: Path, tmp_path: Path,
     assert [path for path in home.rglob("*") if path.is_file() and b"planted-key" in path.read_bytes()] == []
 
 
+def test_a_module_of_this_folder_comes_before_others_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "colorsys.py").write_text(FLOW)
+    done = piped("hi", "chat", "voiceflow", "--simulate", "--flow", "colorsys:mine", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("module", ["import sys; sys.exit(0)", "raise GeneratorExit", "raise ValueError('x')"])
 def test_a_module_that_ends_the_program_is_a_mistake(tmp_path: Path, module: str) -> None:
     (tmp_path / "ends.py").write_text(module)

@@ -96,13 +96,16 @@ def _flow(where: str | None) -> Any:
     """Return the flow that `module:name` means, also of a module in this folder."""
     if where is None:
         return None
-    sys.path.append(str(Path.cwd()))
+    sys.path.insert(0, folder := str(Path.cwd()))
     try:
         return pkgutil.resolve_name(where)
     except (ImportError, AttributeError, ValueError) as error:
         raise click.UsageError(f"--flow is MODULE:FLOW, and {where!r} is none: {error}") from None
     except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001 (whatever the user's module raises)
         raise click.UsageError(f"--flow {where}: the module fails with {type(error).__name__}: {error}") from None
+    finally:
+        sys.path.remove(folder)
+        sys.path.append(folder)  # what it imports later is found; what we do is not taken from there
 
 
 WHO = click.argument("bot", metavar="PROFILE|PLATFORM")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from IPython.core.completer import (
@@ -23,6 +24,8 @@ from socketnb.hub import Hub
 from socketnb.records import Choice
 
 log = logging.getLogger(__name__)
+KEPT = re.compile(r"(?:^|\s)\w+\s*<<\s*")
+"""`name <<`, which says under which name the turns are kept."""
 
 
 class Completer:
@@ -85,7 +88,7 @@ class Completer:
         """Return the same of the first line of a `%%chat` cell."""
         from socketnb.faces.magic import Chat
 
-        typed = Typed(before, Chat.talk)
+        typed = Typed(KEPT.sub(" ", before).removeprefix(" "), Chat.talk)
         match typed.option:
             case None if typed.word.startswith("-"):
                 return typed.word, typed.options
@@ -105,7 +108,7 @@ class Completer:
             return "", []
         from socketnb.faces.magic import Chat
 
-        named = Typed(f"{head} ", Chat.talk).words
+        named = Typed(f"{KEPT.sub(' ', head)} ", Chat.talk).words
         session = self._hub.session(named[0] if named else None)
         verb, space, rest = before[1:].partition(" ")
         if not space:

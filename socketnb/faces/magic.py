@@ -27,6 +27,7 @@ from socketnb.session import Session
 from socketnb.turn import check_timeout
 
 HELP = re.compile(r"\s*%chat\s+(\w*).*?\?{1,2}\s*")
+KEEP = re.compile(r"(\w*)<<(\w*)")
 BODY = re.compile(r"%%chat(?![\w?])(.*)")
 
 
@@ -157,9 +158,10 @@ class Chat(Magics):
         """
         found, kept = words(line), None
         for at, word in enumerate(found):
-            if word.endswith("<<") and found[max(at - 1, 0)] != "--expect":
-                kept = word.removesuffix("<<") or (found[at - 1] if at else "")
-                del found[at if word != "<<" or not at else at - 1 : at + 1]
+            if (name := KEEP.fullmatch(word)) and found[max(at - 1, 0)] != "--expect":
+                before = at - 1 if at and not name[1] else at
+                kept = name[1] or found[before]
+                found[before : at + 1] = [name[2]] if name[2] else []
                 break
         args: Any = self.talk.parser.parse_args(found)
         args.output = args.output if kept is None else kept
@@ -188,11 +190,11 @@ class Chat(Magics):
                 old.close()
 
     def _show_pills(self, session: Session, run: Cell) -> None:
-        choices, row = run.turns[-1].choices, run.rows[-1]
-        if choices and isinstance(row, Row) and getattr(self.shell, "kernel", None):
+        turn, row = run.turns[-1], run.rows[-1]
+        if turn.choices and isinstance(row, Row) and getattr(self.shell, "kernel", None):
             from socketnb.faces.cell.pills import Pills
 
-            self._pills[session.name] = Pills(session, row, choices)
+            self._pills[session.name] = Pills(session, row, turn)
             self._pills[session.name].show()
 
     def whole_cell(self, lines: list[str]) -> list[str]:
@@ -201,10 +203,9 @@ class Chat(Magics):
         It would strip what looks like a prompt (`>>> `, `... `) from a body's lines, and look for a variable that is
         called as the command.
         """
-        while lines and not lines[0].strip():
-            lines = lines[1:]
-        if lines and (found := BODY.fullmatch(lines[0].rstrip())):
-            return [f"get_ipython().run_cell_magic('chat', {found[1].strip()!r}, {''.join(lines[1:])!r})\n"]
+        first = next((n for n, line in enumerate(lines) if line.strip()), 0)
+        if lines and (found := BODY.fullmatch(lines[first].rstrip())):
+            return [f"get_ipython().run_cell_magic('chat', {found[1].strip()!r}, {''.join(lines[first + 1 :])!r})\n"]
         if len(lines) == 1 and (found := HELP.fullmatch(lines[0])):
             return [f"%chat help {found[1]}\n"]
         return lines

@@ -97,20 +97,20 @@ def converse(session: Session, timeout: float | None, mask: Callable[[str], str]
     """
     console = Console(highlight=False)
     if sys.stdin is None or not sys.stdin.isatty():
-        return _do(session, sys.stdin.read() if sys.stdin else "", console, timeout)
+        return _do(session, sys.stdin.read() if sys.stdin else "", console, timeout=timeout, mask=mask)
     console.print(Line(f"{session.name}: {session.platform}. /help tells more, Ctrl-D ends.", "dim"))
     for line in _lines(session, mask):
         if line.strip() == "/help":
             console.print(Line(f"{HELP}\n{script.verbs(session.verbs)}", "dim"))
         else:
-            _do(session, line, console, timeout)
+            _do(session, line, console, timeout=timeout, mask=mask)
     return 0
 
 
-def _do(session: Session, typed: str, console: Console, timeout: float | None) -> int:
+def _do(session: Session, typed: str, console: Console, **how: Any) -> int:
     try:
         steps = script.steps(typed)
-        Cell(steps, [session], timeout=timeout, place=lambda _: Printed(console)).run()
+        Cell(steps, [session], place=lambda _: Printed(console), **how).run()
     except KeyboardInterrupt:
         console.print(Line("stopped", "yellow"))
         return 130
@@ -119,7 +119,7 @@ def _do(session: Session, typed: str, console: Console, timeout: float | None) -
         return 1
     except SocketnbError as error:
         said = str(error) if "\n" in typed.strip() else str(error).removeprefix("line 1: ")
-        console.print(Line(render.printable(said), "red"), soft_wrap=True)
+        console.print(Line(render.printable(how["mask"](said)), "red"), soft_wrap=True)
         return 1
     return 0
 

@@ -175,22 +175,30 @@ class Cell:
         turns: list[Turn] = []
         self._last = []
         try:
-            left = "this line was not sent"
-            for start in [with_line(step, self._prepared, session, step, left=left) for session in self._sessions]:
-                turns.append(start())
-                self._keep(step, turns[-1])
-            row.add(turns)
-            self._follow(row, turns)
-        except (ActionError, SessionError) as error:
-            if not self.keep_on:
-                raise
-            self._tell(self._mask(str(error)))
+            trouble = self._start(row, step, turns)
+            self._follow(row, turns)  # what was begun is seen to its end, whatever came of the others
+            if trouble and not self.keep_on:
+                raise trouble
+            if trouble:
+                self._tell(self._mask(str(trouble)))
         except KeyboardInterrupt:
             for turn in turns:
                 turn.cancel()
             raise
         finally:
             row.refresh(end=True)
+
+    def _start(self, row: Place, step: Step, turns: list[Turn]) -> SocketnbError | None:
+        """Begin a turn in each session, and return what was wrong, if anything was."""
+        left = "this line was not sent"
+        try:
+            for start in [with_line(step, self._prepared, session, step, left=left) for session in self._sessions]:
+                turns.append(with_line(step, start, left=left))
+                self._keep(step, turns[-1])
+                row.add(turns[-1:])
+        except (ActionError, SessionError) as error:
+            return error
+        return None
 
     def _keep(self, step: Step, turn: Turn) -> None:
         self.turns.append(turn)
@@ -231,7 +239,8 @@ class Cell:
         row.add(parts)
         began = time.monotonic()
         try:
-            while (left := began + step.seconds - time.monotonic()) > 0 and all(_is_open(s) for s in self._sessions):
+            enough = any if self.keep_on else all
+            while (left := began + step.seconds - time.monotonic()) > 0 and enough(map(_is_open, self._sessions)):
                 time.sleep(min(TICK, left))
                 row.refresh()
         finally:
@@ -240,8 +249,11 @@ class Cell:
                 part.status = f"waited {time.monotonic() - began:.1f} s"
             row.refresh(end=True)
         for session in self._sessions:
-            if not _is_open(session) and not self.keep_on:
-                raise SessionError(f"line {step.line}: session {session.name!r} was closed meanwhile")
+            if not _is_open(session):
+                error = SessionError(f"line {step.line}: session {session.name!r} was closed meanwhile")
+                if not self.keep_on:
+                    raise error
+                self._tell(str(error))
 
     def _check(self, step: Expect, parts: Iterable[Part], where: str) -> None:
         """Check what each session replied; one that was not asked replied nothing."""
@@ -263,15 +275,14 @@ def behind(run: Callable[[], None], trouble: Callable[[Exception], None], done: 
     """Run a cell on a thread of its own; what goes wrong is told where it is shown."""
 
     def work() -> None:
-        try:
+        for do in (run, done):
             try:
-                run()
+                do()
             except SocketnbError as error:
                 trouble(error)
-            done()
-        except Exception as error:
-            log.exception("a cell in the background failed")
-            trouble(error)
+            except Exception as error:
+                log.exception("a cell in the background failed")
+                trouble(SocketnbError(f"{type(error).__name__}: {error}"))
 
     threading.Thread(target=work, name="socketnb-cell", daemon=True).start()
 

@@ -23,7 +23,7 @@ from socketnb.render import cut
 
 if TYPE_CHECKING:
     from socketnb.faces.cell.row import Row
-    from socketnb.records import Choice, Trace
+    from socketnb.records import Trace
     from socketnb.session import Session
     from socketnb.turn import Turn
 
@@ -43,14 +43,15 @@ class Pills(anywidget.AnyWidget):
     _esm = (HERE / "pills.js").read_text(encoding="utf-8")
     _css = (HERE / "pills.css").read_text(encoding="utf-8")
 
-    def __init__(self, session: Session, row: Row, choices: list[Choice]) -> None:
+    def __init__(self, session: Session, row: Row, turn: Turn) -> None:
         super().__init__()
         answer_at_once(self)
         self._session, self._row = session, row
         self._lock = threading.RLock()  # pages press on the main thread or a subshell's, news come on the background's
         self._offer = 0
-        self._choices = choices
+        self._turn, self._choices = turn.number, turn.choices
         self._pressed: int | None = None
+        self._passed = False  # somebody went on with the conversation elsewhere
         self._output = Output()
         self._stop = session.follow(self._heard)
         self.on_msg(self._hear)
@@ -63,7 +64,9 @@ class Pills(anywidget.AnyWidget):
     def close(self) -> None:
         """Remove them: newer ones stand elsewhere. A saved notebook has nothing left of them."""
         self._stop()
-        if self.comm is not None:
+        with self._lock:
+            if self.comm is None:
+                return
             self._output.show({"text/plain": ""})
             self.layout.close()
             super().close()
@@ -80,15 +83,19 @@ class Pills(anywidget.AnyWidget):
         """Follow the session: it closes, or somebody goes on with the conversation elsewhere."""
         if self._session.state == "closed":
             self.close()
-        elif any(trace.kind == "action" and trace.direction == "out" for trace in burst):
-            with self._lock:
+            return
+        with self._lock:
+            if any(trace.kind == "action" and trace.direction == "out" and trace.turn > self._turn for trace in burst):
+                self._passed = True
                 if self._pressed is None:
                     self._pressed = ELSEWHERE
                     self._tell()
 
     def _tell(self) -> None:
         labels = [cut(choice.label, LABEL) for choice in self._choices[:BUTTONS]]
-        if self.comm is not None:
+        with self._lock:
+            if self.comm is None:
+                return
             self.send({"offer": self._offer, "labels": labels, "pressed": self._pressed})
 
     def _press(self, n: int, offer: int) -> None:
@@ -98,6 +105,7 @@ class Pills(anywidget.AnyWidget):
             self._pressed = n
             try:
                 turn = self._session.start("press", choice=self._choices[n])
+                self._turn = turn.number
             except SocketnbError as error:
                 self._pressed = None
                 self.send({"problem": str(error)})
@@ -113,5 +121,5 @@ class Pills(anywidget.AnyWidget):
         self._row.refresh(end=True)
         with self._lock:
             self._offer += 1
-            self._choices, self._pressed = turn.choices, None
+            self._choices, self._pressed = turn.choices, ELSEWHERE if self._passed else None
             self._tell()

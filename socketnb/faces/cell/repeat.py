@@ -45,7 +45,7 @@ class Repeat:
         self.turns: list[Turn] = []
         self.parts: list[Part] = []
         self._facts: list[tuple[Any, ...]] = []
-        self._times, self._shown = times, shown
+        self._times, self._shown, self._mask = times, shown, how.get("mask", str)
         self._new: Callable[[], Cell] = lambda: Cell(steps, sessions, **how)
         self._new()  # says now what is wrong
         self._bar = ProgressBar(times)
@@ -83,7 +83,7 @@ class Repeat:
 
     def trouble(self, error: Exception) -> None:
         """Tell below the summary what ended it."""
-        self._end(f"✗ after {len(self._facts)} turns: {error}", shown=True)
+        self._end(self._mask(f"✗ after {len(self._facts)} turns: {error}"), shown=True)
 
     def _progress(self, n: int) -> None:
         if self._shown and self._output.live and time.monotonic() >= self._next:
