@@ -247,8 +247,8 @@ def test_the_history_of_a_terminal_has_no_credential(home: Path, tmp_path: Path,
 
 
 def test_a_module_of_this_folder_comes_before_others_of_its_name(tmp_path: Path) -> None:
-    (tmp_path / "colorsys.py").write_text(FLOW)
-    done = piped("hi", "chat", "voiceflow", "--simulate", "--flow", "colorsys:mine", cwd=tmp_path)
+    (tmp_path / "tabnanny.py").write_text(FLOW)
+    done = piped("hi", "chat", "voiceflow", "--simulate", "--flow", "tabnanny:mine", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 
