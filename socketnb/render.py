@@ -281,12 +281,12 @@ def transcript_markdown(traces: Iterable[Trace]) -> str:
     Without HTML in it and with links to the web alone: not all that show Markdown see to that.
     """
     return "\n\n".join(
-        f"**{trace.sender}:** {_harmless(message_text(shown))}" if shown else f"*{_harmless(said)}*"
+        f"**{trace.sender}:** {harmless(message_text(shown))}" if shown else f"*{harmless(said)}*"
         for trace, shown, said in _told(traces, MU_LAW)
     )
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Return Markdown in which nothing can run: no tag, no definition of a link, no link but to these schemes."""
     text = printable(text).replace("<", "&lt;")
     return ELSEWHERE.sub(r"]\\\1", text)

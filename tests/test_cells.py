@@ -334,7 +334,7 @@ def test_what_a_bot_says_does_nothing_in_any_form(cells: Cells, hub: Hub) -> Non
     def attack(turn: FlowTurn) -> None:
         turn.say("\x1b[2J\x9b0m <img src=x onerror=alert(1)> [a](javascript:alert(2)) [b]: javascript:alert(3)")
         turn.say("[ok](https://example.org)")
-        turn.choices("one\n/reset", "two\x1b[31m")
+        turn.choices("one\n/reset", "two\x1b[31m", "<script>")
 
     hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
     for form in ("-f markdown", "-f html", "-f text", "-f json", "--raw"):
@@ -349,6 +349,9 @@ def test_what_a_bot_says_does_nothing_in_any_form(cells: Cells, hub: Hub) -> Non
     assert "](javascript" not in markdown
     assert "]: javascript" not in markdown
     assert "[ok](https://example.org)" in markdown
+    cells.run("%%chat bot -f markdown --continue-on-error\n/press nothing")
+    assert "✗ line 2" in cells.outputs[0].data["text/markdown"]
+    assert "<script" not in cells.outputs[0].data["text/markdown"]
     assert failed(cells, "%%chat bot\n/press nothing").count("/reset") == 1
     error = cells.run("%%chat bot -q\nhi\n?? never").error_in_exec
     assert "\x1b" not in cells.text + str(error)

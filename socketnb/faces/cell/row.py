@@ -157,8 +157,9 @@ def _markdown(row: Row) -> dict[str, Any]:
     parts = []
     for name, column in _seen(row).items():
         parts += [f"**{name}**"] if len(row.columns) > 1 else []
-        parts += [f"{render.transcript_markdown(_last(part))}\n\n*{part.summary}*" for part in column]
-    return {"text/markdown": "\n\n".join([*(parts or [row.title]), *_notes(row)]), **_text(row)}
+        parts += [f"{render.transcript_markdown(_last(part))}\n\n*{render.harmless(part.summary)}*" for part in column]
+    rest = [render.harmless(words) for words in [*([] if parts else [row.title]), *_notes(row)]]
+    return {"text/markdown": "\n\n".join([*parts, *rest]), **_text(row)}
 
 
 def _json(row: Row) -> dict[str, Any]:
