@@ -77,7 +77,7 @@ class Turn:
     @property
     def first_ms(self) -> float:
         """Milliseconds from sending to the first message; NaN while there is none."""
-        return next((trace.elapsed_ms for trace in self.traces if trace.sender != "user" and _is_seen(trace)), NO_TIME)
+        return next((m.trace.elapsed_ms for m in self.messages), NO_TIME)
 
     @property
     def done_ms(self) -> float:
@@ -201,14 +201,6 @@ class Turn:
             "text/plain": repr(self),
             "text/html": render.transcript_html(self.traces, self._encoding) + foot,
         }
-
-
-def _is_seen(trace: Trace) -> bool:
-    """Tell whether a person sees something of a trace."""
-    shown = message(trace)
-    if shown is None:
-        return False
-    return not isinstance(shown.content, Delta) or bool(shown.text or shown.content.sound)
 
 
 def check_timeout(timeout: float | None) -> None:
