@@ -24,7 +24,7 @@ from socketnb.dialects import PLATFORMS
 from socketnb.engine.driver import Driver
 from socketnb.engine.loop import Loop
 from socketnb.errors import SessionError, SettingsError, unknown
-from socketnb.profiles import Profile, files, names, read, shown
+from socketnb.profiles import entries, shown, which
 from socketnb.recording.masks import Secrets
 from socketnb.recording.recorder import Recorder
 from socketnb.records import Secret
@@ -100,7 +100,7 @@ class Hub:
             ConnectError: the platform cannot be reached, refuses, or does not get ready within its `timeout`.
         """
         settings = _veiled(settings)  # first of all: what is raised from here on may show what this function knows
-        dialect, known = self._which(platform, profile)
+        dialect, known = which(platform, profile)
         for name_of, value in settings.items():
             if isinstance(value, Secret):
                 self._warn_if_typed(dialect, name_of, value)
@@ -189,26 +189,6 @@ class Hub:
         )
         return session
 
-    def _which(self, platform: str | None, profile: str | None) -> tuple[Dialect, Profile | None]:
-        """Return what is meant: a platform, a profile's, or a profile by its name in the platform's place."""
-        for what, given in {"platform": platform, "profile": profile}.items():
-            if not isinstance(given, str | None):
-                raise SettingsError(unknown(what, given, PLATFORMS if what == "platform" else names()))
-        if profile is None and platform in PLATFORMS:
-            return dialects.get(platform), None
-        there = names()
-        if profile is None and platform not in there:
-            if platform is None:
-                raise SettingsError(f"connect to which platform? There is: {', '.join([*PLATFORMS, *there])}")
-            raise SettingsError(unknown("platform or profile" if there else "platform", platform, [*PLATFORMS, *there]))
-        name = str(platform) if profile is None else profile
-        if name not in there:
-            raise SettingsError(f"{unknown('profile', name, there)} (in {' or '.join(map(str, files()))})")
-        found = read(name)
-        if profile is not None and platform not in (None, found.platform):
-            raise SettingsError(f"profile {name!r} is of {found.platform}, not of {platform}: leave one out")
-        return dialects.get(found.platform), found
-
     def _warn_if_typed(self, dialect: Dialect, setting: str, secret: Secret) -> None:
         """Warn, once, of a credential that stands in a cell, where it is saved with the notebook."""
         if secret in self._typed or not _in_a_cell(secret.reveal()):
@@ -222,7 +202,7 @@ class Hub:
 
     def profile_names(self) -> list[str]:
         """Return the names of the profiles that can be connected to."""
-        return list(names())
+        return list(entries())
 
     def profiles(self) -> pd.DataFrame:
         """Return where the settings of each profile come from: a row a setting, credentials masked.
@@ -235,7 +215,7 @@ class Hub:
         """
         import pandas as pd
 
-        rows = [row for name in names() for row in shown(read(name), os.environ)]
+        rows = [row for entry in entries().values() for row in shown(entry.read(), os.environ)]
         return pd.DataFrame(rows, columns=["profile", "platform", "setting", "value", "source"], dtype="string")
 
     def simulate(

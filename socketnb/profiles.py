@@ -140,28 +140,64 @@ def files() -> list[Path]:
         return [user / FILE]
 
 
-def names() -> dict[str, Path]:
-    """Return the names of all profiles, and where the nearest of each name stands.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What stands under a name in a file, unchecked: a mistake in one profile does not stop another."""
+
+    name: str
+    file: Path
+    text: str
+    table: Any
+
+    def read(self) -> Profile:
+        """Return the profile, checked as far as it can be without what is looked up.
+
+        Raises:
+            SettingsError: something in it has no meaning; file and line are named.
+        """
+        profile = _profile(self.file, self.text, self.name, self.table)
+        open_to_others = os.name == "posix" and self.file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        if open_to_others and _has_credentials(profile):
+            warn(f"{self.file} has credentials in it, and others can read it: chmod 600 {self.file}")
+        return profile
+
+
+def entries() -> dict[str, Entry]:
+    """Return all profiles by name, of each name the nearest.
 
     Raises:
         SettingsError: a file is no TOML; file and line are named.
     """
-    return {name: file for file in reversed(files()) for name in _tables(file)[1]}
+    there: dict[str, Entry] = {}
+    for file in reversed(files()):
+        text, tables = _tables(file)
+        there |= {name: Entry(name, file, text, table) for name, table in tables.items()}
+    return there
 
 
-def read(name: str) -> Profile:
-    """Return a profile that there is.
+def which(platform: str | None, profile: str | None) -> tuple[Dialect, Profile | None]:
+    """Return what is meant: a platform, or a profile and its platform; a profile may stand in the platform's place.
 
     Raises:
-        SettingsError: something in it has no meaning; file and line are named.
+        SettingsError: there is no such platform or profile, or the two do not fit.
     """
-    file = names()[name]
-    text, tables = _tables(file)
-    profile = _profile(file, text, name, tables[name])
-    open_to_others = os.name == "posix" and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-    if open_to_others and _has_credentials(profile):
-        warn(f"{file} has credentials in it, and others can read it: chmod 600 {file}")
-    return profile
+    if profile is None and isinstance(platform, str) and platform in PLATFORMS:
+        return dialects.get(platform), None
+    there = entries()
+    for what, given, known in (("platform", platform, PLATFORMS), ("profile", profile, there)):
+        if not isinstance(given, str | None):
+            raise SettingsError(unknown(what, given, known))
+    if platform is None and profile is None:
+        raise SettingsError(f"connect to which platform? There is: {', '.join([*PLATFORMS, *there])}")
+    if profile is None and platform not in there:
+        raise SettingsError(unknown("platform or profile" if there else "platform", platform, [*PLATFORMS, *there]))
+    name = str(platform) if profile is None else profile
+    if name not in there:
+        raise SettingsError(f"{unknown('profile', name, there)} (in {' or '.join(map(str, files()))})")
+    read = there[name].read()
+    if profile is not None and platform not in (None, read.platform):
+        raise SettingsError(f"profile {name!r} is of {read.platform}, not of {platform}: leave one out")
+    return dialects.get(read.platform), read
 
 
 def _tables(file: Path) -> tuple[str, dict[str, Any]]:
@@ -176,7 +212,6 @@ def _tables(file: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _profile(file: Path, text: str, name: str, table: Any) -> Profile:
-    """Return a profile, checked as far as it can be without what is looked up."""
     at = f"{file}, line {_line(text, name, None)}"
     if not isinstance(table, dict):
         what = "a profile begins with [shop], once" if isinstance(table, list) else "a line [shop] above it begins one"
@@ -231,10 +266,10 @@ def _line(text: str, profile: str, key: str | None) -> int:
     begins = re.compile(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[=.]")
     inside, began = header, 1
     for number, line in enumerate(text.splitlines(), 1):
-        if found := re.match(r"\s*\[\s*[\"']?(.+?)[\"']?\s*\]", line):
-            if found[1] == (profile if header else f"{profile}.{key}"):
+        if section := re.match(r"\s*\[\s*[\"']?(.+?)[\"']?\s*\]", line):
+            if section[1] == (profile if header else f"{profile}.{key}"):
                 return number
-            inside = found[1] == profile and not header
+            inside = section[1] == profile and not header
             began = number if inside else began
         elif inside and begins.match(line):
             return number

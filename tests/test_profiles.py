@@ -4,7 +4,6 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import Cells
@@ -49,12 +48,12 @@ def test_a_bot_is_opened_by_its_profiles_name(hub: Hub, write: Write, desk: Simu
     assert KEY not in hub.traces_df().to_string()
 
 
-def test_arguments_come_first_then_the_profiles_variable_the_profile_and_the_platforms_variable(
+def test_the_profiles_variable_comes_first_then_the_profile_then_the_platforms_variable(
     hub: Hub, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write('[my-bot]\nplatform = "voiceflow"\nproject_id = "of the profile"\n')
 
-    def used(**given: Any) -> str:
+    def used() -> str:
         table = hub.profiles().set_index("setting")
         return str(table.loc["project_id", "value"])
 
