@@ -6,6 +6,7 @@ after it. A credential becomes a `Secret` here and stays one.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
     from socketnb.dialects import Dialect
     from socketnb.records import Setting
-
-
-OPTIONS = "self platform profile name simulate flow resume record turn_timeout".split()
-"""What `connect` itself takes, whatever the platform."""
 
 
 def path_of(given: object, wanted: str) -> Path:
@@ -62,18 +59,19 @@ def warn(said: str) -> None:
     warnings.warn_explicit(said, UserWarning, "socketnb", 0)
 
 
-def pairs(typed: Iterable[str]) -> dict[str, Any]:
+def pairs(typed: Iterable[str], connect: Callable[..., Any]) -> dict[str, Any]:
     """Return settings that were typed as KEY=VALUE.
 
     Raises:
-        SettingsError: one is not, or is no setting of a platform.
+        SettingsError: one is not, or is no setting of a platform but what `connect` takes for all of them.
     """
+    taken = {"self", *inspect.signature(connect).parameters}
     found: dict[str, Any] = {}
     for text in typed:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise SettingsError("--set takes KEY=VALUE")  # what was given instead may be a credential
-        if key in OPTIONS or not key.isidentifier():
+        if key in taken or not key.isidentifier():
             raise SettingsError(f"--set takes a platform's setting, and {key!r} is none")
         found[key] = value
     return found

@@ -268,9 +268,17 @@ def test_a_terminal_that_has_no_such_signs_shows_others() -> None:
     assert "? answers" in done.stdout
 
 
-@pytest.mark.parametrize("pair", ["name=x", "simulate=true", "self=1", "record=off", "a b=1"])
+@pytest.mark.parametrize("pair", ["name=x", "simulate=true", "self=1", "record=off", "turn_timeout=5", "a b=1"])
 def test_what_is_no_setting_of_a_platform_is_told(pair: str) -> None:
     for command in ("chat", "check"):
         done = piped("", command, "voiceflow", "--simulate", "--set", pair)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
         assert "--set takes a platform's setting" in done.stderr
+
+
+@pytest.mark.parametrize("pair", ["say=x", "hub=x", "bot=x", "how=x", "typed=x"])
+def test_a_setting_that_is_called_as_something_of_ours_is_unknown_all_the_same(pair: str) -> None:
+    for command in ("chat", "check"):
+        done = piped("", command, "voiceflow", "--simulate", "--set", pair)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert "there is no voiceflow setting" in done.stderr

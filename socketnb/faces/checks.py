@@ -13,15 +13,21 @@ from socketnb.errors import ConnectError, ConnectTimeout, Refused, TurnError, Un
 from socketnb.render import milliseconds, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from socketnb.hub import Hub
 
 STEPS = {Unreachable: "reachable", Refused: "let in", ConnectTimeout: "in time"}
 
 
-def checked(hub: Hub, bot: str, say: str | None, **how: Any) -> int:
+def checked(hub: Hub, bot: str, say: str | None, how: Mapping[str, Any]) -> int:
     """Print how connecting to a bot goes, and a turn if something is to be said; return the exit status.
+
+    Args:
+        hub: what connects.
+        bot: a platform or a profile.
+        say: what is to be said.
+        how: what else `connect` is given.
 
     Raises:
         SettingsError: a setting is missing, unknown or of the wrong form.

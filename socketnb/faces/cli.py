@@ -127,7 +127,7 @@ def chat(bot: str, typed: tuple[str, ...], flow: str | None, timeout: float | No
     from socketnb.turn import check_timeout
 
     check_timeout(timeout)
-    with hub.connect(bot, simulate=simulate, flow=_flow(flow), **pairs(typed)) as session:
+    with hub.connect(bot, simulate=simulate, flow=_flow(flow), **pairs(typed, hub.connect)) as session:
         status = converse(session, timeout, hub.mask)
     sys.exit(status)
 
@@ -142,7 +142,7 @@ def check(bot: str, typed: tuple[str, ...], say: str | None, *, simulate: bool) 
     from socketnb.faces.checks import checked
     from socketnb.hub import hub
 
-    sys.exit(checked(hub, bot, say, simulate=simulate, **pairs(typed)))
+    sys.exit(checked(hub, bot, say, {"simulate": simulate, **pairs(typed, hub.connect)}))
 
 
 @commands.command()

@@ -17,7 +17,6 @@ from socketnb.hub import Hub
 from socketnb.settings import pairs
 
 THE_NAME = "the session's name (default: the one that was used last)"
-NOT_TYPED = ("launch", "press", "text")
 
 
 def words(line: str) -> list[str]:
@@ -75,7 +74,7 @@ class Commands:
         """
         if not args.which and not args.profile:
             raise SettingsError(f"connect to which platform? %chat connect {PLATFORMS[0]} --simulate")
-        settings: dict[str, Any] = pairs(args.set)
+        settings: dict[str, Any] = pairs(args.set, self._hub.connect)
         if args.url:
             settings["url"] = args.url
         flow = self._flow(args.flow)

@@ -18,10 +18,9 @@ from socketnb.dialects import PLATFORMS
 from socketnb.errors import SettingsError, SocketnbError
 from socketnb.faces.cell.row import FORMATS
 from socketnb.faces.commands import COMMANDS
-from socketnb.faces.script import WAIT, pressed
+from socketnb.faces.script import completed
 from socketnb.flow import Flow
 from socketnb.hub import Hub
-from socketnb.records import Choice
 
 log = logging.getLogger(__name__)
 KEPT = re.compile(r"(?:^|\s)\w+\s*<<\s*")
@@ -104,23 +103,11 @@ class Completer:
 
     def body(self, head: str, before: str) -> tuple[str, list[str]]:
         """Return the same of a line of a cell's body: a verb, its fields, a button's label."""
-        if not before.startswith("/") or before.startswith("//"):
-            return "", []
         from socketnb.faces.magic import Chat
 
         named = Typed(f"{KEPT.sub(' ', head)} ", Chat.talk).words
         session = self._hub.session(named[0] if named else None)
-        verb, space, rest = before[1:].partition(" ")
-        if not space:
-            return verb, [*(name for name in session.verbs if name != "text"), WAIT]
-        if verb not in session.verbs:
-            return "", []
-        fields = session.verbs[verb].fields
-        if fields and fields[0].type is Choice:
-            typed = rest.removeprefix(f"{fields[0].name}=")
-            return typed, pressed(session.choices)
-        word = rest.rpartition(" ")[2]
-        return word, [f"{field.name}=" for field in fields if f"{field.name}=" not in rest]
+        return completed(before, session.verbs, session.choices)
 
     def _sessions(self) -> list[str]:
         return [session.name for session in self._hub.sessions()]

@@ -242,9 +242,7 @@ def load(shell: Any) -> None:
 
 def unload(shell: Any) -> None:
     """Take them away again; sessions stay open."""
-    for chat in [
-        each for each in shell.configurables if type(each).__name__ == Chat.__name__ and hasattr(each, "whole_cell")
-    ]:
+    for chat in [each for each in shell.configurables if isinstance(each, Chat)]:
         chat.close()
         shell.configurables.remove(chat)
         shell.input_transformers_cleanup.remove(chat.whole_cell)

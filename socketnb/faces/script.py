@@ -272,7 +272,20 @@ def usage(verb: str, how: Verb) -> str:
     return " ".join([verb, *(f.name if f.required else f"[{f.name}]" for f in how.fields)])
 
 
-def pressed(choices: Sequence[Choice]) -> list[str]:
+def completed(typed: str, known: Mapping[str, Verb], choices: Sequence[Choice]) -> tuple[str, list[str]]:
+    """Return what of a line is typed of its last word, and what that may become: a verb, a button, a field."""
+    if not typed.startswith("/") or typed.startswith("//"):
+        return "", []
+    verb, space, rest = typed[1:].partition(" ")
+    if not space:
+        return verb, [*(name for name in known if name != "text"), WAIT]
+    fields = known[verb].fields if verb in known else ()
+    if fields and fields[0].type is Choice:
+        return rest.removeprefix(f"{fields[0].name}="), _pressed(choices)
+    return rest.rpartition(" ")[2], [f"{field.name}=" for field in fields if f"{field.name}=" not in rest]
+
+
+def _pressed(choices: Sequence[Choice]) -> list[str]:
     """Return what presses each of these: its label, or its place where that is more than a line of words."""
     return [c.label if c.label.isprintable() and c.label.strip() else str(n) for n, c in enumerate(choices, 1)]
 

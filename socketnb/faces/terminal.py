@@ -14,7 +14,7 @@ from socketnb.dialects import message
 from socketnb.errors import ExpectationFailed, SocketnbError
 from socketnb.faces import script
 from socketnb.faces.cell import Cell
-from socketnb.records import Choice, Delta
+from socketnb.records import Delta
 from socketnb.settings import home
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _do(session: Session, typed: str, console: Console, **how: Any) -> int:
         console.print(Line("stopped", "yellow"))
         return 130
     except ExpectationFailed as error:
-        console.print(Line(f"line {error.where.removeprefix('line ')}: expected {error.expected!r}", "red"))
+        console.print(Line(f"{error.where}: expected {error.expected!r}", "red"))
         return 1
     except SocketnbError as error:
         said = str(error) if "\n" in typed.strip() else str(error).removeprefix("line 1: ")
@@ -133,17 +133,11 @@ def _lines(session: Session, mask: Callable[[str], str]) -> Iterator[str]:
 
     class Words(Completer):
         def get_completions(self, document: Document, _: CompleteEvent) -> Iterator[Completion]:
-            typed = document.text_before_cursor
-            verb, space, rest = typed.removeprefix("/").partition(" ")
-            if not typed.startswith("/"):
-                return
-            how = session.verbs.get(verb) if space else None
-            words = [] if space else [*session.verbs, script.WAIT, "help"]
-            if how and how.fields and how.fields[0].type is Choice:
-                words = script.pressed(session.choices)
+            typed, words = script.completed(document.text_before_cursor, session.verbs, session.choices)
+            words += ["help"] if document.text_before_cursor == f"/{typed}" else []
             for word in words:
-                if word.casefold().startswith((rest if space else verb).casefold()):
-                    yield Completion(word, start_position=-len(rest if space else verb))
+                if word.casefold().startswith(typed.casefold()):
+                    yield Completion(word, start_position=-len(typed))
 
     class Masked(FileHistory):
         def store_string(self, string: str) -> None:
