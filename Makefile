@@ -24,7 +24,7 @@ check: .venv/.dev  ## format, lint, types, and the contracts between the layers
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 format: .venv/.dev  ## bring the code into form
 	$(BIN)/ruff format

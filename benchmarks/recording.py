@@ -22,10 +22,10 @@ import pyarrow.parquet as pq
 
 from socketnb import frames
 from socketnb.archive import open_recording
-from socketnb.frames.files import frame_of
+from socketnb.frames.table import frame_of
 from socketnb.hub import Hub
+from socketnb.model.effects import Record
 from socketnb.recording.recorder import Log, Recorder
-from socketnb.records import Record
 
 ROWS = 1_000_000
 BURST = 64  # what one pass through a session's inbox may bring
@@ -99,7 +99,7 @@ def write(log: Log, numbers: range) -> tuple[float, float, float, float]:
 def peer_lines(folder: Path) -> tuple[float, float]:
     """Write the same payloads as plain JSON lines, one write a trace: durable alike, and nothing else is done."""
     file = os.open(folder / "peer.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    rows = [{"session": "bot", "seq": n, "at": AT, "payload": event(n)} for n in range(SAMPLE)]
+    rows = [{"session": "bot", "seq": n, "observed_at": AT, "payload": event(n)} for n in range(SAMPLE)]
     before, cpu = time.perf_counter(), time.process_time()
     for row in rows:
         os.write(file, orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))

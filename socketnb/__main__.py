@@ -1,5 +1,5 @@
 """`python -m socketnb` is `socketnb`."""
 
-from socketnb.faces.cli import main
+from socketnb.ui.cli import main
 
 main()

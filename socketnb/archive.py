@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from socketnb import frames
 from socketnb.errors import RecordingError, SettingsError, unknown
+from socketnb.frames import query
 from socketnb.recording.folder import Folder
 from socketnb.settings import home, path_of
 
@@ -60,19 +60,19 @@ class Recording:
         Raises:
             RecordingError: a file is damaged, or of a newer version.
         """
-        return frames.traces_df([self._folder], **options)
+        return query.traces_df([self._folder], **options)
 
     def messages_df(self, **options: Any) -> pd.DataFrame:
         """Return one row per message that a person sees; options and errors as `traces_df`."""
-        return frames.messages_df([self._folder], **options)
+        return query.messages_df([self._folder], **options)
 
     def turns_df(self, **options: Any) -> pd.DataFrame:
         """Return one row per turn; options and errors as `traces_df`."""
-        return frames.turns_df([self._folder], **options)
+        return query.turns_df([self._folder], **options)
 
     def sessions_df(self, **options: Any) -> pd.DataFrame:
         """Return one row per session; options and errors as `traces_df`."""
-        return frames.sessions_df([self._folder], **options)
+        return query.sessions_df([self._folder], **options)
 
     def delete(self) -> None:
         """Remove it from the disk, and its folder if nothing else lies there.
@@ -95,14 +95,14 @@ class Recording:
         facts: dict[str, Any] = {"recording": self.name, "platforms": "", "sessions": 0, "rows": 0, "bytes": 0}
         try:
             facts["bytes"] = sum(file.stat().st_size for file in self._folder.files())
-            traces = self.traces_df(columns=["recording", "platform", "session", "at"])
+            traces = self.traces_df(columns=["recording", "platform", "session", "observed_at"])
         except (RecordingError, OSError) as error:
             return {**facts, "state": str(error)}
         torn = f", {self._folder.torn} torn" if self._folder.torn else ""
         unsealed = any(piece.part and not piece.part.exists() for piece in self._folder.pieces())
         return {
             **facts,
-            "when": traces["at"].min(),
+            "when": traces["observed_at"].min(),
             "platforms": ", ".join(sorted(traces["platform"].unique())),
             "sessions": len(traces[["recording", "session"]].drop_duplicates()),
             "rows": len(traces),

@@ -12,34 +12,35 @@ import linecache
 import logging
 import os
 import re
-import sys
 import threading
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from socketnb import dialects, frames
-from socketnb.demo_flow import demo_flow
-from socketnb.dialects import PLATFORMS
+from socketnb._profiles import entries, shown, which
+from socketnb.conversation.session import Session, View
+from socketnb.dialects import registry
+from socketnb.dialects.registry import PLATFORMS
 from socketnb.engine.driver import Driver
 from socketnb.engine.loop import Loop
 from socketnb.errors import SessionError, SettingsError, unknown
-from socketnb.profiles import entries, shown, which
+from socketnb.flows.demo import demo_flow
+from socketnb.frames import query
+from socketnb.model.secret import Secret
 from socketnb.recording.masks import Secrets
 from socketnb.recording.recorder import Recorder
-from socketnb.records import Secret
-from socketnb.session import Session
-from socketnb.settings import Kept, convert, home, memory_rows, path_of, resolve, variable, warn
+from socketnb.settings import SavedSession, convert, home, memory_rows, path_of, resolve, variable, warn
 from socketnb.simulator.server import Simulator
 
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
-    from socketnb.dialects import Dialect
-    from socketnb.faces.panel import Panel
-    from socketnb.flow import Flow
+    from socketnb.dialects.base import Dialect
+    from socketnb.flows.flow import Flow
     from socketnb.recording.columns import Columns
 
 TURN_TIMEOUT = 30.0
@@ -49,9 +50,16 @@ NAME = re.compile(r"\w[\w.@+:-]*")
 
 
 class Hub:
-    """Everything that one kernel has open."""
+    """Everything that one kernel has open.
+
+    Attributes:
+        make_panel: Makes the panel of some sessions. The package root sets it, so that no lower layer imports the ui.
+        ask: Asks the user for a setting in a notebook, or returns None. The package root sets it too.
+    """
 
     def __init__(self) -> None:
+        self.make_panel: Callable[..., View] = _no_panel
+        self.ask: Callable[[str], str | None] = lambda _: None
         self._begin()
 
     def _begin(self) -> None:
@@ -66,7 +74,7 @@ class Hub:
         self._record: bool | Path = True
         self._used: str | None = None  # the name of the session that was opened or chosen last
         self._simulators: list[Simulator] = []
-        self._panels: dict[tuple[str, ...], Any] = {}  # ui and names of sessions → the panel that shows them
+        self._panels: dict[tuple[str, ...], View] = {}  # ui and names of sessions → the panel that shows them
 
     def connect(
         self,
@@ -104,7 +112,7 @@ class Hub:
         for name_of, value in settings.items():
             if isinstance(value, Secret):
                 self._warn_if_typed(dialect, name_of, value)
-        own = [name for name, how in dialect.SETTINGS.items() if name == "url" or how.required or how.secret]
+        own = [name for name, how in dialect.settings.items() if name == "url" or how.required or how.secret]
         if simulate and (both := [name for name in own if settings.get(name) is not None]):
             raise SettingsError(f"simulate=True has its own {', '.join(both)}: leave that out, or leave simulate out")
         if flow is not None and not simulate:
@@ -115,24 +123,24 @@ class Hub:
             or not 0 < turn_timeout < LONGEST
         ):
             raise SettingsError(f"turn_timeout is a number of seconds above 0, not {turn_timeout!r}")
-        simulator = self.simulate(dialect.NAME, flow) if simulate else None
+        simulator = self.simulate(dialect.name, flow) if simulate else None
         try:
             given = {name: value for name, value in settings.items() if value is not None}
             given = {**(simulator.settings if simulator else {}), **given}
             if simulator and known:
                 known = known.offline(own)
             environment = {} if simulator else os.environ
-            resolved = resolve(dialect, given, environment, known, _ask)  # without the lock: it may ask the user
+            resolved = resolve(dialect, given, environment, known, self.ask)  # without the lock: it may ask the user
             with self._lock:
-                name = self._name(known.name if known else dialect.NAME, name)
+                name = self._name(known.name if known else dialect.name, name)
                 if name in self._sessions:
                     self._sessions[name].close()
-                kept = Kept(dialect, name) if resume else None
+                kept = SavedSession(dialect, name) if resume else None
                 if kept:
                     there = {key: value for key, value in kept.read(resolved).items() if key not in given}
-                    resolved |= {k: convert(dialect.NAME, k, dialect.SETTINGS[k], v) for k, v in there.items()}
+                    resolved |= {k: convert(dialect.name, k, dialect.settings[k], v) for k, v in there.items()}
                 for made_up in ("user", "session"):
-                    if f"{made_up}_id" in dialect.SETTINGS and not resolved[f"{made_up}_id"]:
+                    if f"{made_up}_id" in dialect.settings and not resolved[f"{made_up}_id"]:
                         resolved[f"{made_up}_id"] = f"{made_up}-{_new_id()}"
                 if kept:
                     kept.begin(resolved)
@@ -166,11 +174,11 @@ class Hub:
         *,
         recorder: Recorder,
         turn_timeout: float,
-        kept: Kept | None,
+        kept: SavedSession | None,
         simulator: Simulator | None,
     ) -> Session:
-        log = recorder.log(dialect.NAME, name, dialect.SECRET_FIELDS)
-        for setting, how in dialect.SETTINGS.items():
+        log = recorder.log(dialect.name, name, dialect.secret_fields)
+        for setting, how in dialect.settings.items():
             if how.secret and settings[setting]:
                 self._secrets.add(settings[setting].reveal())
                 self._warn_if_typed(dialect, setting, settings[setting])
@@ -196,7 +204,7 @@ class Hub:
         self._typed.add(secret)
         warn(
             f"{setting} {secret} stands in a cell, and is saved with the notebook. Better places: the environment "
-            f"({variable(dialect.NAME, setting)}), a profile (profiles.toml, with {{env = …}} or {{keyring = …}}), "
+            f"({variable(dialect.name, setting)}), a profile (profiles.toml, with {{env = …}} or {{keyring = …}}), "
             "or getpass.getpass()"
         )
 
@@ -243,12 +251,12 @@ class Hub:
         Raises:
             SettingsError: no such platform or option, or the port cannot be used.
         """
-        dialect = dialects.get(platform)
+        dialect = registry.get(platform)
         for option in options:
-            if option not in dialect.OPTIONS:
-                raise SettingsError(unknown(f"option of the {platform} simulator", option, dialect.OPTIONS))
-        given = {o: how.default if options.get(o) is None else options[o] for o, how in dialect.OPTIONS.items()}
-        chosen = {o: None if v is None else convert(platform, o, dialect.OPTIONS[o], v) for o, v in given.items()}
+            if option not in dialect.options:
+                raise SettingsError(unknown(f"option of the {platform} simulator", option, dialect.options))
+        given = {o: how.default if options.get(o) is None else options[o] for o, how in dialect.options.items()}
+        chosen = {o: None if v is None else convert(platform, o, dialect.options[o], v) for o, v in given.items()}
         simulator = Simulator(
             dialect,
             flow or demo_flow(),
@@ -301,7 +309,7 @@ class Hub:
         with self._lock:
             return list(self._sessions.values())
 
-    def panels(self, *sessions: Session | str) -> Panel:
+    def panels(self, *sessions: Session | str) -> View:
         """Return one panel that shows several sessions side by side, with one input that goes to all of them.
 
         Args:
@@ -315,17 +323,16 @@ class Hub:
             raise SessionError("panels shows sessions, or names of sessions: snb.panels(a, b)")
         if len({each.name for each in shown}) < len(shown):
             raise SessionError(f"each session once: {', '.join(each.name for each in shown)}")
-        panel: Panel = self._panel("rich", *shown)
-        return panel
+        return self._panel("rich", *shown)
 
-    def _panel(self, ui: str, *sessions: Session) -> Any:
+    def _panel(self, ui: str, *sessions: Session) -> View:
         """Return the panel of these sessions: there is one, however often it is shown."""
         if ui not in UIS:
             raise SettingsError(unknown("ui", ui, UIS))
         key = (ui, *(session.name for session in sessions))
         there = self._panels.get(key)
         if there is None or there.comm is None:
-            made = self._make_panel(ui, *sessions)  # without the lock: a long conversation takes its time
+            made = self.make_panel(ui, *sessions)  # without the lock: a long conversation takes its time
             with self._lock:
                 there = self._panels.get(key)
                 if there is None or there.comm is None:
@@ -336,15 +343,6 @@ class Hub:
             if self._sessions.get(session.name, session) is session:
                 there.turn_to(session)
         return there
-
-    def _make_panel(self, ui: str, *sessions: Session) -> Any:
-        if ui == "core":
-            from socketnb.faces.core import CorePanel
-
-            return CorePanel(*sessions)
-        from socketnb.faces.panel import Panel
-
-        return Panel(*sessions)
 
     def _take_over(self, session: Session) -> None:
         """Let the panels of an earlier session of this name show this one."""
@@ -385,19 +383,19 @@ class Hub:
         Options: `session=`, `platform=`, `recording=` (its id), `since=` (an earlier frame, or its
         `df.attrs["cursor"]`), `columns=`.
         """
-        return frames.traces_df(self.stores(), **options)
+        return query.traces_df(self.stores(), **options)
 
     def messages_df(self, **options: Any) -> pd.DataFrame:
         """Return one row per message that a person sees; options as `traces_df`."""
-        return frames.messages_df(self.stores(), **options)
+        return query.messages_df(self.stores(), **options)
 
     def turns_df(self, **options: Any) -> pd.DataFrame:
         """Return one row per turn; options as `traces_df`."""
-        return frames.turns_df(self.stores(), **options)
+        return query.turns_df(self.stores(), **options)
 
     def sessions_df(self, **options: Any) -> pd.DataFrame:
         """Return one row per session; options as `traces_df`."""
-        return frames.sessions_df(self.stores(), **options)
+        return query.sessions_df(self.stores(), **options)
 
     def close(self) -> None:
         """Close every session and simulator, stop the background threads, close the recordings."""
@@ -449,7 +447,7 @@ class Hub:
 
 def _veiled(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings with what is a credential on any platform as such, as far as it can be one."""
-    secret = {name for platform in PLATFORMS for name, how in dialects.get(platform).SETTINGS.items() if how.secret}
+    secret = {name for platform in PLATFORMS for name, how in registry.get(platform).settings.items() if how.secret}
     held = [name for name, value in settings.items() if name in secret and isinstance(value, str) and value.strip()]
     return {**settings, **{name: Secret(settings[name].strip()) for name in held if type(settings[name]) is str}}
 
@@ -467,20 +465,15 @@ def _in_a_cell(text: str) -> bool:
     return False
 
 
-def _ask(what: str) -> str | None:
-    """Ask the user, in a notebook."""
-    if "ipykernel" not in sys.modules:
-        return None
-    from socketnb.faces.ask import ask
-
-    return ask(what)
+def _no_panel(ui: str, *_: Session) -> View:
+    raise SettingsError(f"this hub has no {ui} panel: use socketnb.connect and bot.panel()")
 
 
 def _new_id() -> str:
     return uuid.uuid4().hex[:12]
 
 
-hub = Hub()
+hub: Hub = Hub()
 atexit.register(hub.close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=hub.forget)

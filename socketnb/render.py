@@ -15,15 +15,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from socketnb.dialects import Message, messages
-from socketnb.records import Card, Cards, Choice, Choices, Custom, Delta, Did, Media, Text
+from socketnb.dialects.messages import Message, messages
+from socketnb.model.content import Card, Cards, Choice, Choices, Custom, Delta, Media, Text, UserInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from markdown_it import MarkdownIt
 
-    from socketnb.records import Trace
+    from socketnb.model.trace import Trace
 
 TAGS = frozenset(
     "a b blockquote br code del em h1 h2 h3 h4 hr i li ol p pre s strong table tbody td th thead tr ul".split()
@@ -127,7 +127,7 @@ def message_html(shown: Message, *, buttons: bool = True) -> str:
             above = markdown(text) if text else ""
             below = links(options) + (_labels(options) if buttons else "")
             return f'{above}<div class="snb-{layout}"{beside}>{shown_cards}</div>{below}'
-        case Did(verb, text):
+        case UserInput(verb, text):
             return html.escape(cut(text)) if text else f"<em>{html.escape(verb.replace('_', ' '))}</em>"
         case Delta(_, text):
             return html.escape(cut(text))
@@ -211,7 +211,7 @@ def message_text(shown: Message) -> str:
     match shown.content:
         case Choices(options, text):
             return "  ".join(filter(None, [text, _numbered(options)]))
-        case Did(verb, text):
+        case UserInput(verb, text):
             return text or f"({verb.replace('_', ' ')})"
         case Custom(name, _, options, text=text):
             return "  ".join(filter(None, [f"({name})", text, _numbered(options)]))

@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from socketnb.errors import SettingsError, unknown
-from socketnb.records import Secret
+from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from socketnb.dialects import Dialect
-    from socketnb.records import Setting
+    from socketnb.dialects.base import Dialect
+    from socketnb.model.actions import Setting
 
 
 def path_of(given: object, wanted: str) -> Path:
@@ -89,7 +89,7 @@ def memory_rows() -> int:
     return int(given)
 
 
-class Kept:
+class SavedSession:
     """What a session needs to be resumed by a later kernel, in a file that only its user can read.
 
     Args:
@@ -99,7 +99,7 @@ class Kept:
 
     def __init__(self, dialect: Dialect, name: str) -> None:
         self._dialect = dialect
-        self._path = home() / "sessions" / f"{dialect.NAME}-{name}.json"
+        self._path = home() / "sessions" / f"{dialect.name}-{name}.json"
 
     def read(self, given: Mapping[str, Any]) -> dict[str, str]:
         """Return the user and the session that were kept, if the place, and the user if given, are the same as then.
@@ -107,16 +107,16 @@ class Kept:
         A session's key is for one place, project and user: it is not to be shown to another.
         """
         kept = self._read()
-        same = all(str(given.get(name) or "") == kept.get(name, "") for name in self._dialect.PLACE)
+        same = all(str(given.get(name) or "") == kept.get(name, "") for name in self._dialect.resume_scope)
         if not same or given.get("user_id") not in (None, kept.get("user_id")):
             return {}
-        return {name: value for name, value in kept.items() if name in self._dialect.KEPT}
+        return {name: value for name, value in kept.items() if name in self._dialect.resume_settings}
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Keep what a session begins with: its place (a credential's fingerprint is enough) and what resumes it."""
-        kept = {name: settings[name] or "" for name in self._dialect.KEPT}
+        kept = {name: settings[name] or "" for name in self._dialect.resume_settings}
         clear = {name: value.reveal() if isinstance(value, Secret) else value for name, value in kept.items()}
-        self.keep(**{name: str(settings[name] or "") for name in self._dialect.PLACE}, **clear)
+        self.keep(**{name: str(settings[name] or "") for name in self._dialect.resume_scope}, **clear)
 
     def _read(self) -> dict[str, str]:
         try:
@@ -169,9 +169,9 @@ def found(
             return value, variable(profile.name, name)
         if (value := profile.get(name)) is not None:
             return value, profile.where(name)
-    if value := environment.get(variable(dialect.NAME, name)):
-        return value, variable(dialect.NAME, name)
-    default = dialect.SETTINGS[name].default
+    if value := environment.get(variable(dialect.name, name)):
+        return value, variable(dialect.name, name)
+    default = dialect.settings[name].default
     return default, "" if default is None else "default"
 
 
@@ -195,23 +195,23 @@ def resolve(
         SettingsError: one is unknown, missing or of the wrong form.
     """
     for name in given:
-        if name not in dialect.SETTINGS:
-            raise SettingsError(unknown(f"{dialect.NAME} setting", name, dialect.SETTINGS))
+        if name not in dialect.settings:
+            raise SettingsError(unknown(f"{dialect.name} setting", name, dialect.settings))
     resolved = {}
-    for name, setting in dialect.SETTINGS.items():
+    for name, setting in dialect.settings.items():
         value, where = found(dialect, name, given, environment, profile)
         if value is None and setting.required:
-            value = ask(f"{dialect.NAME} needs {name} ({setting.help})")
+            value = ask(f"{dialect.name} needs {name} ({setting.help})")
         if value is None and setting.required:
             raise SettingsError(
-                f"{dialect.NAME} needs {name} ({setting.help}): pass {name}=…, "
-                f"or set {variable(dialect.NAME, name)}, or try simulate=True"
+                f"{dialect.name} needs {name} ({setting.help}): pass {name}=…, "
+                f"or set {variable(dialect.name, name)}, or try simulate=True"
             )
         try:
-            resolved[name] = None if value is None else convert(dialect.NAME, name, setting, value)
+            resolved[name] = None if value is None else convert(dialect.name, name, setting, value)
         except SettingsError as error:
             raise (SettingsError(f"{where}: {error}") if where not in ("", "argument") else error) from None
-    return dialect.settled(resolved)
+    return dialect.settle(resolved)
 
 
 def convert(platform: str, name: str, setting: Setting, value: Any) -> Any:

@@ -12,10 +12,10 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from socketnb.faces import magic
-from socketnb.flow import Flow, FlowTurn
+import socketnb
+from socketnb.conversation.session import Session
+from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
-from socketnb.session import Session
 
 NUMBERS = count()
 Eventually = Callable[..., None]  # of what shall become true, and perhaps of seconds
@@ -41,7 +41,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def hub() -> Iterator[Hub]:
     """A hub that leaves nothing behind."""
     before = set(threading.enumerate())
-    hub = Hub()
+    hub = socketnb._with_ui(Hub())
     yield hub
     hub.close()
     ours = [t for t in set(threading.enumerate()) - before if t.name.startswith("socketnb")]
@@ -141,7 +141,7 @@ class Cells:
 
 @pytest.fixture
 def cells(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cells]:
-    monkeypatch.setattr(magic, "hub", hub)
+    monkeypatch.setattr("socketnb.hub.hub", hub)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance(colors="nocolor")

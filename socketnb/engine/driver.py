@@ -19,44 +19,46 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from socketnb.engine.link import Ears, Link, fetch, open_link
+from socketnb.engine.link import Link, LinkCallbacks, fetch, open_link
 from socketnb.engine.loop import wait
 from socketnb.errors import ConnectError, ConnectTimeout, Refused, Unreachable
-from socketnb.records import (
-    NO_TIME,
-    About,
+from socketnb.model.effects import (
     CallEnded,
     CallStarted,
     ClientEffect,
+    Conversations,
     Credential,
     Emit,
     Ended,
     Failed,
-    Fetch,
-    Keep,
+    HttpRequest,
+    HttpResponse,
+    Persist,
     Ready,
     Reconnect,
     Record,
-    Talks,
+    SessionUpdate,
     TurnDone,
 )
+from socketnb.model.trace import NO_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from socketnb.dialects import ClientMachine
+    from socketnb.dialects.base import ClientMachine
     from socketnb.engine.loop import Loop
-    from socketnb.records import Action, Address
+    from socketnb.model.actions import Action
+    from socketnb.model.effects import Address
 
 log = logging.getLogger(__name__)
-HURRY = 10.0
+RECONNECT_INTERVAL_S = 10.0
 """Seconds within which a second order to reconnect is obeyed with the pauses of a lost link."""
-FAIR = 64
+STEPS_PER_YIELD = 64
 """Steps after which a session with a full inbox lets the others have the loop."""
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class Observation:
     """News: one thing to record. `at` is nanoseconds since 1970."""
 
     record: Record
@@ -66,14 +68,14 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class StateChange:
     """News: what the session is now; `error` says why it is lost."""
 
     name: str  # connecting · ready · reconnecting · ended · lost · closed
     error: ConnectError | None = None
 
 
-News = Observed | State | About
+SessionEvent = Observation | StateChange | SessionUpdate
 
 
 class Driver:
@@ -86,18 +88,20 @@ class Driver:
         links: how many links the session has had before.
     """
 
-    def __init__(self, machine: ClientMachine, loop: Loop, news: Callable[[list[News]], None], links: int = 0) -> None:
+    def __init__(
+        self, machine: ClientMachine, loop: Loop, news: Callable[[list[SessionEvent]], None], links: int = 0
+    ) -> None:
         self.link: Link | None = None
         self._machine = machine
         self._loop = loop
         self._tell = news
-        self._untold: list[News] = []
+        self._untold: list[SessionEvent] = []
         self._number = links
         self._inbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._state = "connecting"
         self._address: Address | None = None
         self._attempt = 0
-        self._reconnected = -HURRY
+        self._reconnected = -RECONNECT_INTERVAL_S
         self._was_ready = False
         self._lost_at: float | None = None
         self._sent_at: dict[int, float] = {}  # open turns → when their action was sent (NaN: not yet)
@@ -150,7 +154,7 @@ class Driver:
             for n in itertools.count():
                 if self._state == "closed":
                     break
-                if n % FAIR == 0:
+                if n % STEPS_PER_YIELD == 0:
                     self._flush()
                     await asyncio.sleep(0)
                 if self._inbox.empty():
@@ -174,7 +178,7 @@ class Driver:
             if self.link:
                 await self.link.close()
 
-    def _news(self, news: News) -> None:
+    def _news(self, news: SessionEvent) -> None:
         self._untold.append(news)
 
     def _flush(self) -> None:
@@ -201,7 +205,7 @@ class Driver:
         def event_came(event: str, args: list[Any]) -> None:
             put(partial(self._received, number, event, args, time.time_ns(), time.monotonic()))
 
-        ears = Ears(
+        ears = LinkCallbacks(
             event_came,
             lambda what: put(partial(self._broken, number, what)),
             lambda reason: put(partial(self._closed, number, reason)),
@@ -373,9 +377,9 @@ class Driver:
                     if timer := self._due.pop(turn, None):
                         timer.cancel()
                     self._news(effect)
-                case Credential() | Keep() | Talks() | CallStarted() | CallEnded():
+                case Credential() | Persist() | Conversations() | CallStarted() | CallEnded():
                     self._news(effect)
-                case Fetch():
+                case HttpRequest():
                     task = asyncio.create_task(self._fetch(effect))
                     self._fetching.add(task)
                     task.add_done_callback(self._fetching.discard)
@@ -394,12 +398,12 @@ class Driver:
         if number == self._number:
             await self._do(self._machine.acked(name, args, self._now))
 
-    async def _fetch(self, wanted: Fetch) -> None:
-        status, body = await fetch(wanted, await self._loop.http())
-        self._inbox.put_nowait(partial(self._fetched, wanted.name, status, body))
+    async def _fetch(self, wanted: HttpRequest) -> None:
+        response = await fetch(wanted, await self._loop.http())
+        self._inbox.put_nowait(partial(self._http_response, response))
 
-    async def _fetched(self, name: str, status: int, body: bytes) -> None:
-        await self._do(self._machine.fetched(name, status, body, self._now))
+    async def _http_response(self, response: HttpResponse) -> None:
+        await self._do(self._machine.http_response(response, self._now))
 
     async def _reconnect(self, reason: str, *, wanted: bool) -> None:
         if link := self.link:
@@ -413,7 +417,7 @@ class Driver:
         if not wanted:
             self._reconnected = self._now
         # A server that sends everybody away at once is not to be hammered.
-        if self._now - before < HURRY and not wanted:
+        if self._now - before < RECONNECT_INTERVAL_S and not wanted:
             await self._retry(ConnectError(f"the server sends every link away ({reason})"))
         else:
             self._attempt = 0
@@ -424,14 +428,14 @@ class Driver:
         if record.kind == "action" and turn in self._sent_at:
             self._sent_at[turn] = self._now
         elapsed = (self._now - self._sent_at.get(turn, NO_TIME)) * 1000
-        self._news(Observed(record, self._number, at or time.time_ns(), elapsed))
+        self._news(Observation(record, self._number, at or time.time_ns(), elapsed))
 
     def _local(self, event: str, kind: str, turn: int = 0, **said: Any) -> None:
         self._record(Record(event, kind, direction="local", turn=turn, **said))
 
     def _enter(self, state: str, error: ConnectError | None = None) -> None:
         self._state = state
-        self._news(State(state, error))
+        self._news(StateChange(state, error))
 
     def _arm(self) -> None:
         """Keep one timer, for the machine's deadline."""

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from socketnb.errors import ConnectError, Refused, Unreachable
+from socketnb.model.effects import HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import aiohttp
 
-    from socketnb.records import Address, Fetch
+    from socketnb.model.effects import Address, HttpRequest
 
 log = logging.getLogger(__name__)
 wire = logging.getLogger("socketnb.wire")
@@ -28,7 +29,7 @@ LARGEST = 2**20
 """Bytes of an HTTP answer that are read."""
 
 
-class Ears(NamedTuple):
+class LinkCallbacks(NamedTuple):
     """Who is told what arrives, in the order of the wire."""
 
     event: Callable[[str, list[Any]], None]  # an event and its arguments
@@ -86,7 +87,7 @@ class Link:
 async def open_link(
     address: Address,
     http: aiohttp.ClientSession,
-    ears: Ears,
+    ears: LinkCallbacks,
 ) -> Link:
     """Open a connection, trying the address's transports in order.
 
@@ -109,7 +110,7 @@ async def _connect(
     address: Address,
     transport: str,
     http: aiohttp.ClientSession,
-    ears: Ears,
+    ears: LinkCallbacks,
 ) -> Link:
     import aiohttp
     import socketio
@@ -229,8 +230,8 @@ def _client_class() -> Any:
     return Client
 
 
-async def fetch(wanted: Fetch, http: aiohttp.ClientSession) -> tuple[int, bytes]:
-    """Make an HTTP request; return its status and body, or 0 and why there is none."""
+async def fetch(wanted: HttpRequest, http: aiohttp.ClientSession) -> HttpResponse:
+    """Make an HTTP request and return its response; with status 0, the body says why there is none."""
     import aiohttp
 
     try:
@@ -248,11 +249,12 @@ async def fetch(wanted: Fetch, http: aiohttp.ClientSession) -> tuple[int, bytes]
                     body += chunk
                     if len(body) > LARGEST:
                         break
-                return answer.status, body
+                return HttpResponse(wanted.purpose, answer.status, body)
     except Exception as error:  # noqa: BLE001 (a file's name and a server's answer can make the library raise anything)
         # The text of the library's errors may have the address in it, credentials and all.
         mine = isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError)
-        return 0, ((mine and getattr(error, "strerror", None)) or type(error).__name__).encode()
+        reason = (mine and getattr(error, "strerror", None)) or type(error).__name__
+        return HttpResponse(wanted.purpose, 0, reason.encode())
 
 
 def _unreachable(url: str, cause: BaseException) -> str:

@@ -170,7 +170,7 @@ def wait(future: concurrent.futures.Future[T], timeout: float | None = None) -> 
                 raise
 
 
-def run_in_cell(coro: Coroutine[Any, Any, T]) -> T:
+def run(coro: Coroutine[Any, Any, T]) -> T:
     """Run a user's own coroutine to its end, also from a cell whose loop already runs.
 
     Raises:

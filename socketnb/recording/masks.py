@@ -15,8 +15,8 @@ import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
+from socketnb.model.secret import clean, masked
 from socketnb.recording.parts import NO_JSON, to_json
-from socketnb.records import clean, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from socketnb.errors import RecordingError
-from socketnb.records import COLUMNS, NO_TIME, Trace
+from socketnb.model.trace import COLUMNS, NO_TIME, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -96,7 +96,7 @@ def numbered(table: pa.Table) -> pa.Table:
     """Return a table with its times as numbers: nanoseconds since 1970."""
     import pyarrow as pa
 
-    for time in ("at", "server_at"):
+    for time in ("observed_at", "server_at"):
         table = table.set_column(table.schema.get_field_index(time), time, table[time].cast(pa.int64()))
     return table
 

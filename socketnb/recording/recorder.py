@@ -13,11 +13,12 @@ from array import array
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from socketnb.model.effects import Record
+from socketnb.model.trace import Trace
 from socketnb.recording.columns import BATCH, Columns
 from socketnb.recording.journal import Journal, part_of
 from socketnb.recording.masks import Mask, Secrets
 from socketnb.recording.parts import Row, line_of, traces_of, write_part
-from socketnb.records import Record, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -226,7 +227,7 @@ class Log:
         fields["seq"] = self.seq
         fields["link"] = link
         fields["turn"] = turn
-        fields["at"] = at
+        fields["observed_at"] = at
         fields["server_at"] = server_at if type(server_at) is int and EARLIEST < server_at < LATEST else None
         fields["elapsed_ms"] = elapsed_ms
         fields["direction"] = direction

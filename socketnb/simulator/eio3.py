@@ -20,7 +20,7 @@ from aiohttp import WSMsgType, web
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from socketnb.simulator.eio4 import Ears
+    from socketnb.simulator.eio4 import LinkCallbacks
 
 OPEN, CLOSE, PING, PONG, MESSAGE = "01234"
 CONNECT, DISCONNECT, EVENT, ACK, ERROR = "01234"
@@ -59,7 +59,7 @@ class Server:
         pings: seconds between pings, and of patience; a client that is silent for longer than both is disconnected.
     """
 
-    def __init__(self, ears: Ears, ids: Callable[[], str], pings: tuple[float, float]) -> None:
+    def __init__(self, ears: LinkCallbacks, ids: Callable[[], str], pings: tuple[float, float]) -> None:
         self._ears = ears
         self._ids = ids
         self._times = pings

@@ -1,6 +1,6 @@
 """Engine.IO 4 and Socket.IO 5, which today's clients speak: python-socketio's server, behind the same calls as eio3.
 
-What the two have in common is `Ears` (what they tell) and `emit`, `close`, `stop`.
+What the two have in common is `LinkCallbacks` (what they tell) and `emit`, `close`, `stop`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 
-class Ears(NamedTuple):
+class LinkCallbacks(NamedTuple):
     """Who is told what clients do, on the loop, in the order of the wire."""
 
     opened: Callable[[str, Mapping[str, str]], str | None]  # link and query; returns why it is refused, if it is
@@ -33,7 +33,9 @@ class Server:
         pings: seconds between pings, and until an unanswered one closes a link.
     """
 
-    def __init__(self, app: web.Application, path: str, namespace: str, ears: Ears, pings: tuple[float, float]) -> None:
+    def __init__(
+        self, app: web.Application, path: str, namespace: str, ears: LinkCallbacks, pings: tuple[float, float]
+    ) -> None:
         import socketio
 
         self._namespace = namespace

@@ -18,28 +18,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from socketnb.engine.link import wire
 from socketnb.errors import SettingsError, unknown
-from socketnb.flow import Conversation, Flow
-from socketnb.records import (
-    AgentSays,
-    Answer,
-    Close,
-    Drop,
-    Emit,
-    Handover,
-    Refuse,
-    Reply,
-    Request,
-    Run,
-    Secret,
-    ServerEffect,
-)
+from socketnb.flows.flow import Flow, FlowRun
+from socketnb.model.content import AgentSays, Handover
+from socketnb.model.effects import Acknowledge, Close, Emit, EndFlow, HttpCall, HttpReply, Refuse, RunFlow, ServerEffect
+from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from aiohttp import web
 
-    from socketnb.dialects import Dialect
+    from socketnb.dialects.base import Dialect
     from socketnb.engine.loop import Loop
     from socketnb.simulator import eio3, eio4
 
@@ -95,19 +84,19 @@ class Simulator:
             raise SettingsError("ping_interval is at least 1 s (the wire has whole seconds) and ping_timeout above 0")
         if token is not None and (not isinstance(token, str) or not TOKEN.fullmatch(token)):
             raise SettingsError("token is a text of letters, digits and ._~-, as it can stand in an address")
-        self.platform = dialect.NAME
+        self.platform = dialect.name
         self.flow = flow
         self.running = True
         self._loop = loop
         self._on_stop = on_stop
-        self._faults = {**FAULTS, **dialect.FAULTS}
+        self._faults = {**FAULTS, **dialect.faults}
         self._settings = dialect.simulated(_new_id)
         if token is not None:
             self._settings |= {key: Secret(token) for key, v in self._settings.items() if isinstance(v, Secret)}
         self._machine = dialect.server(self._settings, _new_id, options)
         self._links: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._flows: dict[str, Conversation] = {}
+        self._flows: dict[str, FlowRun] = {}
         self._out: asyncio.Queue[Emit | Close] = asyncio.Queue()
         self.url = loop.run(self._start(port, ping_interval, ping_timeout)) + self._machine.prefix
         self._settings = {"url": self.url, **self._settings}
@@ -207,7 +196,7 @@ class Simulator:
             return await (self._eio3.handle if older else handler)(request)
 
         app = web.Application(middlewares=[older_clients], client_max_size=LARGEST)
-        ears = eio4.Ears(self._opened, self._received, self._closed)
+        ears = eio4.LinkCallbacks(self._opened, self._received, self._closed)
         self._eio3 = eio3.Server(ears, _new_id, (ping_interval, ping_timeout))
         where = self._machine.path, self._machine.namespace
         self._eio4 = eio4.Server(app, *where, ears, (ping_interval, ping_timeout))
@@ -264,7 +253,7 @@ class Simulator:
         payload = args[0] if len(args) == 1 else args or None
         effects = self._machine.received(link, event, payload, time.time())
         self._do(effects)
-        return next((effect.payload for effect in effects if isinstance(effect, Reply)), None)
+        return next((effect.payload for effect in effects if isinstance(effect, Acknowledge)), None)
 
     def _acked(self, link: str, name: str, *args: Any) -> None:
         if link in self._links:
@@ -280,10 +269,10 @@ class Simulator:
         except (ValueError, LookupError, RecursionError, web.RequestPayloadError):
             return web.json_response({"error": "the body cannot be read: send JSON"}, status=400)
         headers = {name.casefold(): value for name, value in request.headers.items()}
-        asked = Request(request.method, request.path, base, headers, body, file, dict(request.query))
+        asked = HttpCall(request.method, request.path, base, headers, body, file, dict(request.query))
         effects = self._machine.request(asked, time.time())
-        self._do([effect for effect in effects if not isinstance(effect, Answer)])
-        answer = next(effect for effect in effects if isinstance(effect, Answer))
+        self._do([effect for effect in effects if not isinstance(effect, HttpReply)])
+        answer = next(effect for effect in effects if isinstance(effect, HttpReply))
         if not answer.file:
             return web.json_response(answer.body, status=answer.status)
         _, kind, data = answer.file  # never shown by a browser as a page of this host
@@ -295,9 +284,9 @@ class Simulator:
     def _do(self, effects: Sequence[ServerEffect]) -> None:
         for effect in effects:
             match effect:
-                case Run(conversation, did):
-                    self._conversation(conversation).take(did)
-                case Drop(conversation):
+                case RunFlow(conversation, user_input):
+                    self._conversation(conversation).take(user_input)
+                case EndFlow(conversation):
                     if flow := self._flows.pop(conversation, None):
                         flow.stop()
                 case Emit() | Close():
@@ -314,9 +303,9 @@ class Simulator:
     def _wire(self, link: str) -> eio3.Server | eio4.Server:
         return self._eio3 if link in self._eio3 else self._eio4
 
-    def _conversation(self, name: str) -> Conversation:
+    def _conversation(self, name: str) -> FlowRun:
         if name not in self._flows:
-            self._flows[name] = Conversation(
+            self._flows[name] = FlowRun(
                 self.flow,
                 lambda step: self._do(self._machine.put(name, step, time.time())),
                 lambda error: self._do(self._machine.done(name, error, time.time())),

@@ -9,41 +9,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from socketnb.dialects import as_dict
-from socketnb.dialects.cognigy.actions import VERBS, did
+from socketnb.dialects.base import Dialect
+from socketnb.dialects.cognigy.actions import VERBS, user_input
 from socketnb.dialects.cognigy.client import TRANSPORTS, Client
 from socketnb.dialects.cognigy.outputs import read
 from socketnb.dialects.cognigy.server import FAULTS, OPTIONS, Server
 from socketnb.errors import SettingsError
-from socketnb.records import Content, Secret, Setting
+from socketnb.model.actions import Setting
+from socketnb.model.content import Content
+from socketnb.model.json import as_dict
+from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-__all__ = [
-    "FAULTS",
-    "KEPT",
-    "NAME",
-    "OPTIONS",
-    "PLACE",
-    "SECRET_FIELDS",
-    "SETTINGS",
-    "TALKS",
-    "TITLE",
-    "VERBS",
-    "client",
-    "content",
-    "server",
-    "settled",
-    "simulated",
-]
-
-NAME = "cognigy"
-TITLE = "Cognigy.AI"
-SECRET_FIELDS = frozenset({"URLToken", "urlToken"})
-PLACE: tuple[str, ...] = ("url", "token")
-KEPT: tuple[str, ...] = ("user_id", "session_id")
-TALKS = 1
 
 TOKEN = re.compile(r"[0-9a-fA-F]{32,}")
 """What an endpoint's token looks like."""
@@ -67,7 +46,7 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
-def settled(settings: dict[str, Any]) -> dict[str, Any]:
+def settle(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings with server and token apart: an Endpoint URL has the token as its last part.
 
     Raises:
@@ -91,22 +70,30 @@ def content(event: str, payload: Any) -> Content | None:
     """Return what a person sees of a recorded event, or None."""
     about = as_dict(payload)
     if event == "processInput":
-        return did(about)
+        return user_input(about)
     if event == "output" and about.get("type") == "output" and isinstance(about.get("data"), dict):
         return read(about["data"]).content
     return None
 
 
-def client(settings: Mapping[str, Any], ids: Callable[[], str]) -> Client:
-    """Return the client machine of one conversation; `ids` gives a new unique string at each call."""
-    return Client(settings, ids)
-
-
-def server(settings: Mapping[str, Any], ids: Callable[[], str], options: Mapping[str, Any]) -> Server:
-    """Return the server machine of one endpoint; `ids` gives a new unique string at each call."""
-    return Server(settings, ids, options)
-
-
 def simulated(ids: Callable[[], str]) -> dict[str, Any]:
     """Return made-up settings for a simulator, as `connect` takes them, but for its address."""
     return {"token": Secret("".join(ids() for _ in range(6))[:64])}
+
+
+DIALECT = Dialect(
+    name="cognigy",
+    title="Cognigy.AI",
+    settings=SETTINGS,
+    verbs=VERBS,
+    client=Client,
+    server=Server,
+    content=content,
+    simulated=simulated,
+    settle=settle,
+    secret_fields=frozenset({"URLToken", "urlToken"}),
+    resume_scope=("url", "token"),
+    resume_settings=("user_id", "session_id"),
+    faults=FAULTS,
+    options=OPTIONS,
+)

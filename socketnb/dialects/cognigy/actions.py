@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from socketnb.dialects import as_dict, as_list
 from socketnb.dialects.cognigy.outputs import as_text, submission
-from socketnb.records import Action, Choice, Did, Field, Verb
+from socketnb.model.actions import Action, Field, Verb
+from socketnb.model.content import Choice, UserInput
+from socketnb.model.json import as_dict, as_list
 
 GET_STARTED = "GET_STARTED"
 """What Webchat's button "Get started" sends, unless the endpoint's settings say something else."""
@@ -69,9 +70,9 @@ def _command(kind: str, parameters: dict[str, Any]) -> dict[str, Any]:
     return {"resetFlow": False, "text": "", "data": {"_cognigy": {"controlCommands": [command]}}}
 
 
-def label(action: Action, did: Did) -> str:
+def label(action: Action, user_input: UserInput) -> str:
     """Return what a person would read: a button's label, where only its payload travels."""
-    return action.fields["choice"].label if action.verb == "press" else did.text or did.verb
+    return action.fields["choice"].label if action.verb == "press" else user_input.text or user_input.verb
 
 
 def is_reset(payload: dict[str, Any]) -> bool:
@@ -80,27 +81,27 @@ def is_reset(payload: dict[str, Any]) -> bool:
     return reset is True or (isinstance(reset, str) and reset.casefold() == "true")
 
 
-def did(payload: dict[str, Any]) -> Did:
+def user_input(payload: dict[str, Any]) -> UserInput:
     """Return what the user did, read back from a `processInput`."""
     text, raw = as_text(payload.get("text")), payload.get("data")
     data = as_dict(raw)
     if values := as_dict(data.get("adaptivecards")):
-        return Did("submit", ", ".join(f"{name}: {value}" for name, value in values.items()), data)
+        return UserInput("submit", ", ".join(f"{name}: {value}" for name, value in values.items()), data)
     if "adaptivecards" in data:
-        return Did("submit", "", data)
+        return UserInput("submit", "", data)
     if files := [as_dict(item) for item in as_list(data.get("attachments"))]:
         names = ", ".join(as_text(file.get("fileName")) or "a file" for file in files)
-        return Did("upload", f"{text} ({names})" if text else names, data)
+        return UserInput("upload", f"{text} ({names})" if text else names, data)
     for command in map(as_dict, as_list(as_dict(data.get("_cognigy")).get("controlCommands"))):
         if command.get("type") == "setRating":
             rating = as_dict(command.get("parameters"))
-            return Did("rate", " ".join(str(rating[k]) for k in ("rating", "comment") if k in rating), data)
+            return UserInput("rate", " ".join(str(rating[k]) for k in ("rating", "comment") if k in rating), data)
         if command.get("type") == "acceptPrivacyPolicy":
-            return Did("accept_privacy", "", data)
+            return UserInput("accept_privacy", "", data)
     if is_reset(payload):
-        return Did("reset", text, raw)
+        return UserInput("reset", text, raw)
     if text == GET_STARTED and not data:
-        return Did("launch")
+        return UserInput("launch")
     if raw is None and "data" in payload and text:
-        return Did("press", text)
-    return Did("data" if data else "text", text, raw)
+        return UserInput("press", text)
+    return UserInput("data" if data else "text", text, raw)

@@ -23,29 +23,31 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from socketnb.dialects import ClientMachine, as_dict, as_text, misread
-from socketnb.dialects.cognigy.actions import did, inputs_of, label
-from socketnb.dialects.cognigy.heard import Heard
+from socketnb.dialects.base import ClientMachine, misread
+from socketnb.dialects.cognigy.actions import inputs_of, label, user_input
 from socketnb.dialects.cognigy.outputs import read, sender_of, submits
-from socketnb.records import (
-    Action,
+from socketnb.dialects.cognigy.received import Heard
+from socketnb.model.actions import Action
+from socketnb.model.effects import (
     Address,
     ClientEffect,
     Credential,
     Emit,
     Ended,
     Failed,
-    Fetch,
-    Keep,
+    HttpRequest,
+    HttpResponse,
+    Persist,
     Ready,
     Reconnect,
     Record,
-    Status,
     TurnDone,
 )
+from socketnb.model.json import as_dict, as_text
+from socketnb.model.trace import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,6 +59,13 @@ QUEUE = 1000
 OWED = 5.0
 """Seconds that a `finalPing` is waited for: after an error, and of a turn that was given up, which holds the next."""
 TRANSPORTS = {"websocket": ("websocket",), "polling": ("polling",), "auto": ("websocket", "polling")}
+
+
+class Upload(NamedTuple):
+    """The purpose of an HTTP request: a step of the upload of a turn's file."""
+
+    step: Literal["token", "file"]
+    turn: int
 
 
 @dataclass(slots=True)
@@ -125,7 +134,7 @@ class Client(ClientMachine):
         self._set(connect=None, ready=now + min(GRACE, self._settings["timeout"]))
         said = None if self._resumes else f"user {self._settings['user_id']}, session {self._session_id}"
         return [
-            Keep("session_id", self._session_id),
+            Persist("session_id", self._session_id),
             Record("connect", "session", self._who(), "local", text=said),
         ]
 
@@ -209,10 +218,11 @@ class Client(ClientMachine):
                     effects += [Ended(said), Record("expired", "ended", None, "local", turn=self._last, text=said)]
         return effects
 
-    def fetched(self, name: str, status: int, body: bytes, now: float) -> list[ClientEffect]:
-        """A step of an upload is done: the token came, or the file arrived."""
-        step, _, number = name.partition(" ")
-        turn = int(number)
+    def http_response(self, response: HttpResponse, now: float) -> list[ClientEffect]:
+        """Handle a step of an upload: the token came, or the file arrived."""
+        if not isinstance(response.purpose, Upload):
+            return []
+        (step, turn), status, body = response.purpose, response.status, response.body
         if (action := self._uploads.get(turn)) is None:
             return []
         try:
@@ -227,7 +237,7 @@ class Client(ClientMachine):
         if step == "token":
             token, url = as_text(answer.get("token")), as_text(answer.get("fileUploadUrl"))
             headers = {"Authorization": f"Bearer {token}"}
-            upload = Fetch(f"file {turn}", "POST", url, headers, str(action.fields["file"]))
+            upload = HttpRequest(Upload("file", turn), "POST", url, headers, str(action.fields["file"]))
             return [Credential(token), upload] if token else [upload]
         del self._uploads[turn]
         sent = Action("upload", {**action.fields, "attachment": answer})
@@ -312,7 +322,11 @@ class Client(ClientMachine):
         if action.verb == "upload" and "attachment" not in action.fields:
             self._uploads[turn] = action
             self._alive(now)
-            return [Fetch(f"token {turn}", "GET", f"{s['url']}/{quote(s['token'].reveal(), safe='')}/fileuploadtoken")]
+            return [
+                HttpRequest(
+                    Upload("token", turn), "GET", f"{s['url']}/{quote(s['token'].reveal(), safe='')}/fileuploadtoken"
+                )
+            ]
         payload = {
             "URLToken": s["token"].reveal(),
             "userId": s["user_id"],
@@ -325,7 +339,7 @@ class Client(ClientMachine):
         self._running[turn] = _Input(payload)
         self._spoke, self._answered = True, False
         self._alive(now)
-        said = label(action, did(payload))
+        said = label(action, user_input(payload))
         return [Record("processInput", "action", payload, "out", "user", turn, said), Emit("processInput", (payload,))]
 
     def _problem(self, action: Action) -> str | None:

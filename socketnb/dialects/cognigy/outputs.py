@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from socketnb.dialects import as_dict, as_list
-from socketnb.dialects import as_text as only_text
-from socketnb.records import Card, Cards, Choice, Choices, Content, Custom, Delta, Media, Sender, Text
+from socketnb.model.content import Card, Cards, Choice, Choices, Content, Custom, Delta, Media, Text
+from socketnb.model.json import as_dict, as_list
+from socketnb.model.json import as_text as only_text
+from socketnb.model.trace import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

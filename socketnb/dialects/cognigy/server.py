@@ -15,28 +15,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from socketnb.dialects import ServerMachine, as_dict, as_text
-from socketnb.dialects.cognigy.actions import did, is_reset
+from socketnb.dialects.base import ServerMachine
+from socketnb.dialects.cognigy.actions import is_reset, user_input
 from socketnb.dialects.cognigy.outputs import as_text as lines
 from socketnb.dialects.cognigy.shapes import FORMATS, shape
 from socketnb.errors import SettingsError
-from socketnb.records import (
-    Answer,
-    Close,
-    Did,
-    Drop,
-    Emit,
-    End,
-    Handover,
-    Raw,
-    Refuse,
-    Request,
-    Run,
-    ServerEffect,
-    Setting,
-    Step,
-    Typing,
-)
+from socketnb.model.actions import Setting
+from socketnb.model.content import End, Handover, Raw, Step, Typing, UserInput
+from socketnb.model.effects import Close, Emit, EndFlow, HttpCall, HttpReply, Refuse, RunFlow, ServerEffect
+from socketnb.model.json import as_dict, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -179,7 +166,7 @@ class Server(ServerMachine):
         if is_reset(transformed):
             here.inputs.clear()
             here.agent = ""
-            effects = [Drop(here.id)]
+            effects = [EndFlow(here.id)]
         if here.agent:  # the agent reads along; the flow does not answer
             return self._final(here)
         here.inputs.append(transformed)
@@ -191,11 +178,11 @@ class Server(ServerMachine):
     def _run(self, here: _Conversation) -> list[ServerEffect]:
         if not here.inputs:
             return []
-        what = did(here.inputs[0])
+        what = user_input(here.inputs[0])
         if what.verb == "reset":
             text, data = what.text, what.data
-            what = did({**here.inputs[0], "resetFlow": False}) if text or data else Did("launch")
-        return [*self._typing(here, on=True), Run(here.id, what)]
+            what = user_input({**here.inputs[0], "resetFlow": False}) if text or data else UserInput("launch")
+        return [*self._typing(here, on=True), RunFlow(here.id, what)]
 
     def inject(self, conversation: str, text: str, data: Any, now: float) -> list[ServerEffect]:  # noqa: ARG002
         """Let the flow answer as if the user had said this."""
@@ -317,7 +304,7 @@ class Server(ServerMachine):
 
     # HTTP
 
-    def request(self, request: Request, now: float) -> list[ServerEffect]:
+    def request(self, request: HttpCall, now: float) -> list[ServerEffect]:
         """Answer the endpoint's HTTP interface: inject, notify, and the three steps of a file."""
         path = request.path.removeprefix(self.prefix)
         if speak := re.fullmatch(r"/(?:v2\.0/endpoint/)?(inject|notify)(?:/([^/]+))?", path):
@@ -326,32 +313,32 @@ class Server(ServerMachine):
         if path == f"/{self._token}/fileuploadtoken" and request.method == "GET":
             self._upload_tokens.append(self._ids())
             url = f"{request.base}{self.prefix}/fileupload"
-            return [Answer(200, {"fileUploadUrl": url, "token": self._upload_tokens[-1]})]
+            return [HttpReply(200, {"fileUploadUrl": url, "token": self._upload_tokens[-1]})]
         if path == "/fileupload" and request.method == "POST":
             return [self._uploaded(request)]
         if path.startswith("/files/") and (file := self._files.get(path.removeprefix("/files/"))):
-            return [Answer(200, file=file)]
-        return [Answer(404, {"error": "there is nothing here"})]
+            return [HttpReply(200, file=file)]
+        return [HttpReply(404, {"error": "there is nothing here"})]
 
     def _spoken(self, how: str, token: Any, body: dict[str, Any], now: float, method: str) -> list[ServerEffect]:
         if method != "POST":
-            return [Answer(405, {"error": "POST it"})]
+            return [HttpReply(405, {"error": "POST it"})]
         if token != self._token:
-            return [Answer(401, {"error": UNKNOWN})]
+            return [HttpReply(401, {"error": UNKNOWN})]
         name = _name_of(as_text(body.get("userId")), as_text(body.get("sessionId")))
         if name not in self._there:
-            return [Answer(404, {"error": "there is no such userId and sessionId here"})]
+            return [HttpReply(404, {"error": "there is no such userId and sessionId here"})]
         if not lines(body.get("text")) and not body.get("data"):
-            return [Answer(400, {"error": "there is neither text nor data"})]
+            return [HttpReply(400, {"error": "there is neither text nor data"})]
         say = self.inject if how == "inject" else self.notify
-        return [Answer(200, {}), *say(name, lines(body.get("text")), body.get("data"), now)]
+        return [HttpReply(200, {}), *say(name, lines(body.get("text")), body.get("data"), now)]
 
-    def _uploaded(self, request: Request) -> Answer:
+    def _uploaded(self, request: HttpCall) -> HttpReply:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if token not in self._upload_tokens:
-            return Answer(401, {"error": "the upload token is not known"})
+            return HttpReply(401, {"error": "the upload token is not known"})
         if request.file is None:
-            return Answer(400, {"error": "the form has no field `file`"})
+            return HttpReply(400, {"error": "the form has no field `file`"})
         name, kind, data = request.file
         file_id = self._ids()
         self._files[file_id] = request.file
@@ -359,7 +346,7 @@ class Server(ServerMachine):
             del self._files[next(iter(self._files))]
         url = f"{request.base}{self.prefix}/files/{file_id}"
         meta = {"fileName": name, "mimeType": kind, "size": len(data), "url": url, "status": "scanned"}
-        return Answer(200, {"runtimeFileId": file_id, **meta})
+        return HttpReply(200, {"runtimeFileId": file_id, **meta})
 
 
 def _error_of(said: str) -> dict[str, Any]:

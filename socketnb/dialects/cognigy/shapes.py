@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from socketnb.records import AgentSays, Card, Cards, Choice, Choices, Custom, Delta, Handover, Media, Queue, Step, Text
+from socketnb.model.content import (
+    AgentSays,
+    Card,
+    Cards,
+    Choice,
+    Choices,
+    Custom,
+    Delta,
+    Handover,
+    Media,
+    Queue,
+    Step,
+    Text,
+)
 
 FORMATS = {"default": "_default", "webchat": "_webchat", "facebook": "_facebook", "preview": "_defaultPreview"}
 """Option → key. The first is the AI default channel's format, the others are Messenger templates."""

@@ -7,39 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from socketnb.dialects import as_dict
-from socketnb.dialects.eusate.actions import EVENTS, VERBS, did, is_request, said
+from socketnb.dialects.base import Dialect
+from socketnb.dialects.eusate.actions import EVENTS, VERBS, is_request, said, user_input
 from socketnb.dialects.eusate.client import OPEN_AT_MOST, TRANSPORTS, Client
 from socketnb.dialects.eusate.server import FAULTS, OPTIONS, Server
-from socketnb.records import Content, Secret, Setting
+from socketnb.model.actions import Setting
+from socketnb.model.content import Content
+from socketnb.model.json import as_dict
+from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-__all__ = [
-    "FAULTS",
-    "KEPT",
-    "NAME",
-    "OPTIONS",
-    "PLACE",
-    "SECRET_FIELDS",
-    "SETTINGS",
-    "TALKS",
-    "TITLE",
-    "VERBS",
-    "client",
-    "content",
-    "server",
-    "settled",
-    "simulated",
-]
-
-NAME = "eusate"
-TITLE = "Eusate"
-SECRET_FIELDS = frozenset({"token"})
-PLACE: tuple[str, ...] = ("url", "api_key")
-KEPT: tuple[str, ...] = ("session_id", "conversation_id")
-TALKS = OPEN_AT_MOST
 
 SETTINGS: dict[str, Setting] = {
     "url": Setting("where the helpdesk is", default="https://api.eusate.com"),
@@ -58,31 +37,34 @@ SETTINGS: dict[str, Setting] = {
 SHOWN = ("support", "customer_support", "close_support")
 
 
-def settled(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings as they are: none depends on another."""
-    return settings
-
-
 def content(event: str, payload: Any) -> Content | None:
     """Return what a person sees of a recorded event, or None."""
     about = as_dict(payload)
     if event in EVENTS.values() and is_request(about):
-        return did(event, about)
+        return user_input(event, about)
     if event in SHOWN and isinstance(about.get("data"), dict):
         return said(about["data"]).content
     return said(about).content if event == "messages" else None
 
 
-def client(settings: Mapping[str, Any], ids: Callable[[], str]) -> Client:
-    """Return the client machine of one customer; `ids` gives a new unique string at each call."""
-    return Client(settings, ids)
-
-
-def server(settings: Mapping[str, Any], ids: Callable[[], str], options: Mapping[str, Any]) -> Server:
-    """Return the server machine of one helpdesk; `ids` gives a new unique string at each call."""
-    return Server(settings, ids, options)
-
-
 def simulated(ids: Callable[[], str]) -> dict[str, Any]:
     """Return made-up settings for a simulator, as `connect` takes them, but for its address."""
     return {"api_key": Secret(f"eu-{ids()}{ids()}")}
+
+
+DIALECT = Dialect(
+    name="eusate",
+    title="Eusate",
+    settings=SETTINGS,
+    verbs=VERBS,
+    client=Client,
+    server=Server,
+    content=content,
+    simulated=simulated,
+    secret_fields=frozenset({"token"}),
+    resume_scope=("url", "api_key"),
+    resume_settings=("session_id", "conversation_id"),
+    max_conversations=OPEN_AT_MOST,
+    faults=FAULTS,
+    options=OPTIONS,
+)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Literal, NamedTuple
 
-from socketnb.dialects import as_dict, as_list, as_text
-from socketnb.records import Action, Card, Cards, Choice, Choices, Content, Did, Field, Media, Sender, Text, Verb
+from socketnb.model.actions import Action, Field, Verb
+from socketnb.model.content import Card, Cards, Choice, Choices, Content, Media, Text, UserInput
+from socketnb.model.json import as_dict, as_list, as_text
+from socketnb.model.trace import Sender
 
 VERBS: dict[str, Verb] = {
     "text": Verb("say something", (Field("text", str),)),
@@ -77,22 +79,24 @@ def _described(url: str) -> dict[str, Any]:
     return {"url": url, "name": name, "size_kb": 0, "extension": name.rpartition(".")[2] if "." in name else ""}
 
 
-def did(event: str, payload: dict[str, Any]) -> Did:
+def user_input(event: str, payload: dict[str, Any]) -> UserInput:
     """Return what the customer did, read back from an event."""
     match event:
         case "support":
             files = [file.text for file in _files(payload)]
             text = as_text(payload.get("message"))
             if not files:
-                return Did("text", text)
+                return UserInput("text", text)
             data = payload.get("attachment_metadata")
-            return Did("attach", f"{text} ({', '.join(files)})" if text else ", ".join(files), data)
+            return UserInput("attach", f"{text} ({', '.join(files)})" if text else ", ".join(files), data)
         case "review_support":
-            return Did("review", " ".join(filter(None, (str(payload.get("rating")), as_text(payload.get("review"))))))
+            return UserInput(
+                "review", " ".join(filter(None, (str(payload.get("rating")), as_text(payload.get("review")))))
+            )
         case "close_support":
-            return Did("close", CLOSE)
+            return UserInput("close", CLOSE)
         case _:
-            return Did(next((verb for verb, name in EVENTS.items() if name == event), event))
+            return UserInput(next((verb for verb, name in EVENTS.items() if name == event), event))
 
 
 def is_request(payload: dict[str, Any]) -> bool:

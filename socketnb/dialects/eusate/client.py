@@ -22,30 +22,31 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import quote
 
-from socketnb.dialects import ClientMachine, as_dict, as_list, as_text, misread
-from socketnb.dialects.eusate.actions import EVENTS, SENDERS, did, payload_of, said, time_of
-from socketnb.records import (
-    Action,
+from socketnb.dialects.base import ClientMachine, misread
+from socketnb.dialects.eusate.actions import EVENTS, SENDERS, payload_of, said, time_of, user_input
+from socketnb.model.actions import Action, Conversation
+from socketnb.model.effects import (
     Address,
     CallEnded,
     CallStarted,
     ClientEffect,
+    Conversations,
     Credential,
     Emit,
     Failed,
-    Fetch,
-    Keep,
+    HttpRequest,
+    HttpResponse,
+    Persist,
     Ready,
     Record,
-    Secret,
-    Status,
-    Talk,
-    Talks,
     TurnDone,
 )
+from socketnb.model.json import as_dict, as_list, as_text
+from socketnb.model.secret import Secret
+from socketnb.model.trace import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -66,6 +67,13 @@ QUEUE = 1000
 SEEN = 1000
 """Messages that are remembered, so that one that comes again is known."""
 LOST = "the link was lost before Eusate confirmed this: see whether it arrived, else do it again"
+
+
+class Query(NamedTuple):
+    """The purpose of an HTTP request: the list of open conversations, or the messages of one."""
+
+    what: Literal["conversations", "messages"]
+    conversation: str = ""
 
 
 @dataclass(slots=True)
@@ -99,7 +107,7 @@ class Client(ClientMachine):
         self._told = self._was_ready = False  # the list of conversations has come; the session has been ready
         self._asked: set[str] = set()  # conversations whose messages are asked for
         self._echoes = 0  # that are still to come of turns that are over
-        self._talks: dict[str, Talk] = {}
+        self._talks: dict[str, Conversation] = {}
         self._left: set[str] = set()  # conversations whose room the customer has left
         self._target = str(settings["conversation_id"] or "")  # what the next turn is for; "": a new one
         self._turns: dict[int, _Turn] = {}  # in line or under way, in their order
@@ -137,11 +145,11 @@ class Client(ClientMachine):
         there = [talk.id for talk in self._talks.values() if not talk.closed]
         for talk in there:
             effects += self._enter(talk) if talk not in self._left else []
-        effects += self._fetch("conversations", "conversations/?closed=false")
+        effects += self._fetch(Query("conversations"), "conversations/?closed=false")
         self._asked = set(there)
         for talk in there:
             path = f"conversations/{quote(talk, safe='', errors='replace')}/messages/"
-            effects += self._fetch(f"messages {talk}", path)
+            effects += self._fetch(Query("messages", talk), path)
         return effects
 
     def closed(self, now: float) -> list[ClientEffect]:
@@ -190,10 +198,10 @@ class Client(ClientMachine):
     def _enter(self, talk: str) -> list[ClientEffect]:
         return self._emit("enter_support", {"ticket_chat_id": talk}, "session", talk)
 
-    def _fetch(self, name: str, path: str) -> list[ClientEffect]:
+    def _fetch(self, query: Query, path: str) -> list[ClientEffect]:
         s = self._settings
         url = f"{s['url'].rstrip('/')}/api/v1/helpdesk/customer/{quote(s['session_id'], safe='')}/{path}"
-        return [Fetch(name, "GET", url, {"Authorization": f"Bearer {s['api_key'].reveal()}"})]
+        return [HttpRequest(query, "GET", url, {"Authorization": f"Bearer {s['api_key'].reveal()}"})]
 
     # Turns
 
@@ -265,13 +273,13 @@ class Client(ClientMachine):
             effects = self._enter(turn.talk)
         talk = "" if turn.talk.startswith(NEW) else turn.talk
         payload = payload_of(turn.action, self._settings["session_id"], talk)
-        what = did(turn.event, payload)
+        what = user_input(turn.event, payload)
         said = what.text or what.verb
         return [*effects, *self._emit(turn.event, payload, "action", talk, turn=turn.number, text=said)]
 
     def _problem(self, turn: _Turn) -> str | None:
         """Return why this cannot be sent, if so."""
-        action, talk = turn.action, self._talks.get(turn.talk, Talk(turn.talk))
+        action, talk = turn.action, self._talks.get(turn.talk, Conversation(turn.talk))
         verb, is_open = action.verb.replace("_", " "), [talk for talk in self._talks.values() if not talk.closed]
         if not turn.talk or (turn.event not in BEGINS and turn.talk.startswith(NEW)):
             return f"there is no conversation to {verb} yet: say something first"
@@ -431,18 +439,18 @@ class Client(ClientMachine):
         return [*self._update(talk), *self._keep(), *(self._enter(talk) if self._open else [])]
 
     def _keep(self) -> list[ClientEffect]:
-        return [Keep("conversation_id", "" if self._target.startswith(NEW) else self._target)]
+        return [Persist("conversation_id", "" if self._target.startswith(NEW) else self._target)]
 
     def _update(self, talk: str, **changed: Any) -> list[ClientEffect]:
         """Change what is known of a conversation; one that is closed stays so."""
         before = self._talks.get(talk)
-        after = replace(before or Talk(talk), **changed)
+        after = replace(before or Conversation(talk), **changed)
         if before and before.closed:
             after = replace(after, closed=True, suggested=False)
         if after == before:
             return []
         self._talks[talk] = after
-        return [Talks(tuple(self._talks.values()))]
+        return [Conversations(tuple(self._talks.values()))]
 
     def _message(
         self, event: str, payload: Any, data: dict[str, Any], number: int = 0, *, missed: bool = False
@@ -551,7 +559,7 @@ class Client(ClientMachine):
         effects += self._call_over(talk, None, "the conversation was closed")
         for turn in [turn for turn in self._turns.values() if turn.sent and turn.talk == talk]:
             effects += self._finish(turn, "completed", event) if turn.event == "support" else []
-        return effects + ([Keep("conversation_id", "")] if self._target == talk else [])
+        return effects + ([Persist("conversation_id", "")] if self._target == talk else [])
 
     def _closes(self, payload: Any, data: dict[str, Any], talk: str, number: int) -> list[ClientEffect]:
         turn = self._waiting_for("close_support", talk, number)
@@ -600,10 +608,12 @@ class Client(ClientMachine):
 
     # The HTTP interface
 
-    def fetched(self, name: str, status: int, body: bytes, now: float) -> list[ClientEffect]:  # noqa: ARG002
-        """The list of conversations, or the messages of one, came; a helpdesk that has neither is used all the same."""
-        what, _, talk = name.partition(" ")
-        return [*self._read(what, talk, status, body), *self._send_next()]
+    def http_response(self, response: HttpResponse, now: float) -> list[ClientEffect]:  # noqa: ARG002
+        """Handle the list of conversations, or the messages of one. A helpdesk without this interface works too."""
+        if not isinstance(response.purpose, Query):
+            return []
+        what, talk = response.purpose
+        return [*self._read(what, talk, response.status, response.body), *self._send_next()]
 
     def _read(self, what: str, talk: str, status: int, body: bytes) -> list[ClientEffect]:
         try:
@@ -626,7 +636,7 @@ class Client(ClientMachine):
         about = as_dict(answer)
         messages = map(as_dict, as_list(about.get("messages")))
         effects = [effect for each in messages for effect in self._missed(talk, each)]
-        if about.get("closed") is True and not self._talks.get(talk, Talk(talk)).closed:
+        if about.get("closed") is True and not self._talks.get(talk, Conversation(talk)).closed:
             text = "the helpdesk has closed it"
             effects += [Record("messages", "ended", None, "local", turn=self._last, text=text, conversation=talk)]
             effects += self._over(talk, "closed meanwhile")

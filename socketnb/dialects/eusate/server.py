@@ -15,37 +15,31 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from socketnb.dialects import ServerMachine, as_dict, as_text
-from socketnb.dialects.eusate.actions import did
+from socketnb.dialects.base import ServerMachine
+from socketnb.dialects.eusate.actions import user_input
 from socketnb.dialects.eusate.client import NAMESPACE, OPEN_AT_MOST
+from socketnb.dialects.tokens import jwt
 from socketnb.errors import SettingsError
-from socketnb.records import (
+from socketnb.model.actions import Setting
+from socketnb.model.content import (
     AgentSays,
-    Answer,
     Card,
     Cards,
     Choice,
     Choices,
     Custom,
     Delta,
-    Did,
-    Drop,
-    Emit,
     End,
     Handover,
     Media,
     Queue,
     Raw,
-    Refuse,
-    Reply,
-    Request,
-    Run,
-    ServerEffect,
-    Setting,
     Step,
     Text,
+    UserInput,
 )
-from socketnb.tokens import jwt
+from socketnb.model.effects import Acknowledge, Emit, EndFlow, HttpCall, HttpReply, Refuse, RunFlow, ServerEffect
+from socketnb.model.json import as_dict, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,7 +72,7 @@ class _Talk:
     created: str
     room: set[str] = field(default_factory=set)
     asking: str = ""  # the link that the message under way came from
-    inputs: deque[Did] = field(default_factory=deque)  # the first is under way
+    inputs: deque[UserInput] = field(default_factory=deque)  # the first is under way
     messages: list[dict[str, Any]] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)  # of the reply that is being put together
     agent: str = ""  # who has taken over
@@ -134,7 +128,7 @@ class Server(ServerMachine):
     def _answer(self, link: str, event: str, message: str, data: Any = None, code: int = 200) -> list[ServerEffect]:
         envelope, how = self._envelope(link, message, data, code), self._options["answers"]
         event_: list[ServerEffect] = [Emit(event, (envelope,), link)] if how != "ack" else []
-        return [*event_, Reply(envelope)] if how != "event" else event_
+        return [*event_, Acknowledge(envelope)] if how != "event" else event_
 
     def _broadcast(self, links: set[str], event: str, message: str, data: Any) -> list[ServerEffect]:
         times = 2 if "duplicate" in self._faults else 1
@@ -206,8 +200,8 @@ class Server(ServerMachine):
         if "silent" in self._faults:
             self._faults.discard("silent")
             talk.silent = True
-        talk.inputs.append(did("support", about))
-        run = [Run(talk.id, talk.inputs[0])] if len(talk.inputs) == 1 else []
+        talk.inputs.append(user_input("support", about))
+        run = [RunFlow(talk.id, talk.inputs[0])] if len(talk.inputs) == 1 else []
         return [*echo, *run] if self._options["echo"] == "before" else [*run, *echo]
 
     def _talk_for(self, about: dict[str, Any], event: str, at: str) -> tuple[_Talk | None, str, int]:
@@ -258,7 +252,7 @@ class Server(ServerMachine):
         words = "Thank you for writing to us. Your conversation is closed."
         data, said = self._say(talk, words, "sate", at), "Support conversation closed"
         others = self._broadcast(talk.room - {link}, "close_support", said, data)
-        return [*self._answer(link, "close_support", said, data), *others, Drop(talk.id)]
+        return [*self._answer(link, "close_support", said, data), *others, EndFlow(talk.id)]
 
     def _review(self, link: str, talk: _Talk, about: dict[str, Any], at: str) -> list[ServerEffect]:  # noqa: ARG002
         if about.get("rating") not in ("1", "2", "3", "4", "5"):
@@ -337,7 +331,7 @@ class Server(ServerMachine):
         talk = self._talks[conversation]
         talk.closed = True
         data = {"ticket_id": talk.ticket, "ticket_chat_id": talk.id, "status": "resolved_and_closed"}
-        return [*self._to_customer(talk, "customer_support_closed", "Conversation closed", data), Drop(talk.id)]
+        return [*self._to_customer(talk, "customer_support_closed", "Conversation closed", data), EndFlow(talk.id)]
 
     # What the flow shows
 
@@ -367,7 +361,7 @@ class Server(ServerMachine):
         if not talk.inputs:  # it broke after it had asked
             return []
         talk.inputs.popleft()
-        following: list[ServerEffect] = [Run(talk.id, talk.inputs[0])] if talk.inputs else []
+        following: list[ServerEffect] = [RunFlow(talk.id, talk.inputs[0])] if talk.inputs else []
         if error:
             talk.parts.clear()
             envelope = self._envelope(talk.asking, error, {"ticket_chat_id": talk.id}, 500)
@@ -402,27 +396,27 @@ class Server(ServerMachine):
 
     # HTTP
 
-    def request(self, request: Request, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def request(self, request: HttpCall, now: float) -> list[ServerEffect]:  # noqa: ARG002
         """Answer the HTTP interface: a customer's conversations, their messages, and an agent's taking over."""
         if request.headers.get("authorization") != f"Bearer {self._key}":
-            return [Answer(401, {"detail": "the API key is not known"})]
+            return [HttpReply(401, {"detail": "the API key is not known"})]
         if found := re.fullmatch(r"/api/v1/helpdesk/customer/(.+)/conversations/(?:([^/]+)/messages/)?", request.path):
             return [self._listed(found[1], found[2], request.query)]
         if found := TAKE_OVER.fullmatch(request.path):
             talk = next((talk for talk in self._talks.values() if talk.ticket == found[1]), None)
             if talk and request.method == "POST":
-                return [Answer(200, {"success": True}), *self._agent_joins(talk, "an agent")]
-        return [Answer(404, {"detail": "there is nothing here"})]
+                return [HttpReply(200, {"success": True}), *self._agent_joins(talk, "an agent")]
+        return [HttpReply(404, {"detail": "there is nothing here"})]
 
-    def _listed(self, session: str, conversation: str | None, query: Mapping[str, str]) -> Answer:
+    def _listed(self, session: str, conversation: str | None, query: Mapping[str, str]) -> HttpReply:
         if conversation:
             talk = self._talks.get(conversation)
             if talk is None or talk.session != session:
-                return Answer(404, {"detail": "there is no such conversation"})
-            return Answer(200, {**_http(talk), "messages": list(map(_http_message, talk.messages))})
+                return HttpReply(404, {"detail": "there is no such conversation"})
+            return HttpReply(200, {**_http(talk), "messages": list(map(_http_message, talk.messages))})
         closed = query.get("closed", "") in ("true", "t", "yes", "1")
         talks = [talk for talk in self._talks.values() if talk.session == session and talk.closed == closed]
-        return Answer(200, [{**_http(talk), "latest_message": _latest(talk)} for talk in talks])
+        return HttpReply(200, [{**_http(talk), "latest_message": _latest(talk)} for talk in talks])
 
 
 REQUESTS = {

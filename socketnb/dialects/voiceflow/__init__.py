@@ -8,40 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from socketnb.dialects import as_dict, as_text
-from socketnb.dialects.voiceflow.actions import VERBS, did
+from socketnb.dialects.base import Dialect
+from socketnb.dialects.voiceflow.actions import VERBS, user_input
 from socketnb.dialects.voiceflow.client import Client
 from socketnb.dialects.voiceflow.server import FAULTS, OPTIONS, Server
 from socketnb.dialects.voiceflow.traces import read
-from socketnb.records import Content, Secret, Setting
+from socketnb.model.actions import Setting
+from socketnb.model.content import Content
+from socketnb.model.json import as_dict, as_text
+from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-__all__ = [
-    "FAULTS",
-    "KEPT",
-    "NAME",
-    "OPTIONS",
-    "PLACE",
-    "SECRET_FIELDS",
-    "SETTINGS",
-    "TALKS",
-    "TITLE",
-    "VERBS",
-    "client",
-    "content",
-    "server",
-    "settled",
-    "simulated",
-]
-
-NAME = "voiceflow"
-TITLE = "Voiceflow"
-SECRET_FIELDS = frozenset({"sessionKey", "authorization"})
-PLACE: tuple[str, ...] = ("url", "project_id", "environment_id")
-KEPT: tuple[str, ...] = ("user_id", "session_key")
-TALKS = 1
 TRANSPORTS = ("websocket", "polling")  # the page's order; python-socketio has no webtransport, the page's third
 
 SETTINGS: dict[str, Setting] = {
@@ -70,28 +49,30 @@ SETTINGS: dict[str, Setting] = {
 def content(event: str, payload: Any) -> Content | None:
     """Return what a person sees of a recorded event, or None."""
     if event == "action.send":
-        return did(as_dict(as_dict(payload).get("action")))
+        return user_input(as_dict(as_dict(payload).get("action")))
     trace = as_dict(as_dict(payload).get("trace"))
     if event == "action.trace" and as_text(trace.get("type")):
         return read(trace, as_text(payload.get("messageID"))).content
     return None
 
 
-def settled(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings as they are: none depends on another."""
-    return settings
-
-
-def client(settings: Mapping[str, Any], ids: Callable[[], str]) -> Client:
-    """Return the client machine of one conversation; `ids` gives a new unique string at each call."""
-    return Client(settings, ids)
-
-
-def server(settings: Mapping[str, Any], ids: Callable[[], str], options: Mapping[str, Any]) -> Server:
-    """Return the server machine of one endpoint; `ids` gives a new unique string at each call."""
-    return Server(settings, ids, options)
-
-
 def simulated(ids: Callable[[], str]) -> dict[str, Any]:
     """Return made-up settings for a simulator, as `connect` takes them, but for its address."""
     return {"project_id": f"project-{ids()}", "api_key": Secret(f"VF.DM.{ids()}")}
+
+
+DIALECT = Dialect(
+    name="voiceflow",
+    title="Voiceflow",
+    settings=SETTINGS,
+    verbs=VERBS,
+    client=Client,
+    server=Server,
+    content=content,
+    simulated=simulated,
+    secret_fields=frozenset({"sessionKey", "authorization"}),
+    resume_scope=("url", "project_id", "environment_id"),
+    resume_settings=("user_id", "session_key"),
+    faults=FAULTS,
+    options=OPTIONS,
+)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from socketnb.dialects import as_dict, as_text
-from socketnb.records import Action, Choice, Did, Field, Verb
+from socketnb.model.actions import Action, Field, Verb
+from socketnb.model.content import Choice, UserInput
+from socketnb.model.json import as_dict, as_text
 
 VERBS: dict[str, Verb] = {
     "text": Verb("say something", (Field("text", str),)),
@@ -51,16 +52,16 @@ def request_of(action: Action) -> dict[str, Any]:
             return {"type": verb.replace("_", "-")}
 
 
-def did(request: dict[str, Any]) -> Did:
+def user_input(request: dict[str, Any]) -> UserInput:
     """Return what the user did, read back from a request."""
     kind, payload = as_text(request.get("type")), request.get("payload")
     about = as_dict(payload)
     if kind == "text":
-        return Did("text", as_text(payload))
+        return UserInput("text", as_text(payload))
     if kind in ("event", "intent") and not about.get("label"):
-        return Did(kind, as_text(about.get("query")) or as_text(as_dict(about.get(kind)).get("name")))
+        return UserInput(kind, as_text(about.get("query")) or as_text(as_dict(about.get(kind)).get("name")))
     if label := as_text(about.get("label")):
-        return Did("press", label)
+        return UserInput("press", label)
     if kind in ("launch", "end", "no-reply"):
-        return Did(kind.replace("-", "_"))
-    return Did("press" if kind.startswith("path-") else "custom", "" if kind.startswith("path-") else kind)
+        return UserInput(kind.replace("-", "_"))
+    return UserInput("press" if kind.startswith("path-") else "custom", "" if kind.startswith("path-") else kind)

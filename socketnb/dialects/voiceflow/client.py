@@ -21,26 +21,26 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from socketnb.dialects import ClientMachine, as_dict, as_text, misread
-from socketnb.dialects.voiceflow.actions import did, request_of
+from socketnb.dialects.base import ClientMachine, misread
+from socketnb.dialects.voiceflow.actions import request_of, user_input
 from socketnb.dialects.voiceflow.traces import read, time_of
-from socketnb.records import (
-    Action,
+from socketnb.model.actions import Action
+from socketnb.model.effects import (
     Address,
     ClientEffect,
     Credential,
     Emit,
     Ended,
     Failed,
-    Keep,
+    Persist,
     Ready,
     Reconnect,
     Record,
-    Secret,
-    Status,
     TurnDone,
-    fingerprint,
 )
+from socketnb.model.json import as_dict, as_text
+from socketnb.model.secret import Secret, fingerprint
+from socketnb.model.trace import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -205,7 +205,7 @@ class Client(ClientMachine):
         if not key:
             return [misread("session.created", payload, "sessionKey is missing", self._turn)]
         self._key = Secret(key)
-        return [Credential(key), Keep("session_key", key), *self._ready("session.created", payload, "ready")]
+        return [Credential(key), Persist("session_key", key), *self._ready("session.created", payload, "ready")]
 
     def _ready(self, event: str, payload: Any, kind: str) -> list[ClientEffect]:
         self._state, self.deadline = "ready", None
@@ -242,7 +242,7 @@ class Client(ClientMachine):
         return self._emit(self._last, sent, kind, said)
 
     def _send(self, turn: int, sent: _Sent) -> list[ClientEffect]:
-        what = did(sent.request)
+        what = user_input(sent.request)
         said, kind = what.text or what.verb, "action"
         if sent.recorded:
             kind, said = "status", f"sent again: {said}"
@@ -370,7 +370,7 @@ class Client(ClientMachine):
         self._take_back()  # sent while the end was on its way
         self.deadline = now + GRACE if self._running else None
         effects: list[ClientEffect] = [
-            Keep("session_key", ""),
+            Persist("session_key", ""),
             Ended(reason),
             Record("session.ended", "ended", payload, turn=self._turn, text=reason),
         ]

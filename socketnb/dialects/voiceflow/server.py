@@ -12,35 +12,32 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from socketnb.dialects import ServerMachine, as_dict, as_text
-from socketnb.dialects.voiceflow.actions import did
+from socketnb.dialects.base import ServerMachine
+from socketnb.dialects.sound import tone
+from socketnb.dialects.tokens import jwt
+from socketnb.dialects.voiceflow.actions import user_input
 from socketnb.dialects.voiceflow.client import PATH
-from socketnb.records import (
+from socketnb.model.actions import Setting
+from socketnb.model.content import (
     AgentSays,
     Card,
     Cards,
     Choice,
     Choices,
-    Close,
     Custom,
     Delta,
-    Drop,
-    Emit,
     End,
     Handover,
     Media,
     Node,
     Queue,
     Raw,
-    Run,
-    ServerEffect,
-    Setting,
     Step,
     Text,
     Typing,
 )
-from socketnb.sound import tone
-from socketnb.tokens import jwt
+from socketnb.model.effects import Close, Emit, EndFlow, RunFlow, ServerEffect
+from socketnb.model.json import as_dict, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -251,7 +248,7 @@ class Server(ServerMachine):
     def _end(self, session: _Session, reason: str) -> list[ServerEffect]:
         effects = self._to(session, "session.ended", {"reason": reason})
         self._forget(session)
-        return [*effects, Drop(session.id)]
+        return [*effects, EndFlow(session.id)]
 
     def _forget(self, session: _Session) -> None:
         del self._sessions[session.id], self._keys[session.key]
@@ -304,7 +301,7 @@ class Server(ServerMachine):
         return None
 
     def _run_next(self, session: _Session) -> list[ServerEffect]:
-        return [Run(session.id, did(session.turns[0].request))] if session.turns else []
+        return [RunFlow(session.id, user_input(session.turns[0].request))] if session.turns else []
 
     def _restart(self, session: _Session) -> list[ServerEffect]:
         session.restarted = session.turns[0].request if session.turns else None

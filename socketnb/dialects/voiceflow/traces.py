@@ -12,8 +12,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from socketnb.dialects import as_dict, as_list, as_text
-from socketnb.records import Card, Cards, Choice, Choices, Content, Custom, Delta, Media, Text
+from socketnb.model.content import Card, Cards, Choice, Choices, Content, Custom, Delta, Media, Text
+from socketnb.model.json import as_dict, as_list, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

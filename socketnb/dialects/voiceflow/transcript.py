@@ -11,11 +11,11 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from socketnb.dialects import as_dict, as_text
-from socketnb.dialects.voiceflow.actions import did
+from socketnb.dialects.voiceflow.actions import user_input
 from socketnb.dialects.voiceflow.traces import read, time_of
 from socketnb.errors import SettingsError
-from socketnb.records import Record
+from socketnb.model.effects import Record
+from socketnb.model.json import as_dict, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def _records(logs: list[dict[str, Any]]) -> Iterator[Saved]:
         at = latest = max(latest, when or latest)
         if form in ("launch", "request", "action"):
             request = data if as_text(data.get("type")) else {"type": form, "payload": data}
-            said = did(request).text or None
+            said = user_input(request).text or None
             yield Saved(
                 Record("action.send", "action", {"action": request}, "out", "user", text=said, server_at=when), at
             )

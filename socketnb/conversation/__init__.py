@@ -1,0 +1,1 @@
+"""The conversation API: `Session`, `Turn` and `Call`."""

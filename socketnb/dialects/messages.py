@@ -1,0 +1,135 @@
+"""Messages: what a person sees of recorded traces, with streamed pieces put together."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from socketnb.dialects import registry
+from socketnb.dialects.sound import RATES, wav
+from socketnb.model.content import Card, Cards, Choice, Choices, Content, Custom, Delta, Media, Text, UserInput
+from socketnb.model.json import Json
+from socketnb.model.secret import clean
+from socketnb.model.trace import CONTENT_KINDS, Trace
+
+OFFERS = frozenset({"choices", "card", "carousel", "list", "image", "audio", "video", "adaptive", "custom"})
+"""Kinds of traces that may have buttons."""
+DEFAULT_ENCODING = "audio/x-mulaw"
+"""How streamed sound is encoded if neither the settings nor its pieces say so."""
+
+
+def buttons(content: Content | None) -> tuple[Choice, ...]:
+    """Return the buttons of a content that can be pressed, in order. Buttons that only open a page are left out."""
+    match content:
+        case Choices(options) | Card(options=options) | Media(options=options) | Custom(options=options):
+            found = options
+        case Cards(cards, options=below):
+            found = (*(option for card in cards for option in card.options), *below)
+        case _:
+            found = ()
+    return tuple(option for option in found if option.request)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a person sees of a trace.
+
+    Attributes:
+        content: The text, buttons, cards or media.
+        trace: The trace it was read from; of a streamed message, its first piece.
+    """
+
+    content: Content
+    trace: Trace
+
+    @property
+    def text(self) -> str:
+        """The words of the message."""
+        match self.content:
+            case Text(text) | Delta(_, text) | UserInput(_, text):
+                return text
+            case _:
+                return self.trace.text or ""
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The buttons of the message that can be pressed, in order."""
+        return buttons(self.content)
+
+    @property
+    def audio(self) -> bytes | None:
+        """The sound of a streamed message as a WAV file, or None."""
+        return self.content.data or None if isinstance(self.content, Media) else None
+
+
+def message(trace: Trace) -> Message | None:
+    """Return what a person sees of one trace, or None. It is read from the recorded payload, without credentials."""
+    if trace.kind not in CONTENT_KINDS and trace.kind not in ("action", "delta"):
+        return None
+    content = registry.get(trace.platform).content(trace.event, parse(trace.payload))
+    if isinstance(content, UserInput) and content.text and trace.text:
+        content = replace(content, text=trace.text)  # the label of the button, where the wire has only its payload
+    return None if content is None else Message(content, trace)
+
+
+def parse(payload: str) -> Json:
+    """Return a recorded payload as a value. Lone surrogates, which cannot be shown, become question marks."""
+    return _clean(json.loads(payload)) if "\\ud" in payload.casefold() else json.loads(payload)
+
+
+def _clean(value: Json) -> Json:
+    match value:
+        case str():
+            return clean(value)
+        case list():
+            return [_clean(item) for item in value]
+        case dict():
+            return {clean(key): _clean(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+class Streams:
+    """Puts the pieces of streamed messages together.
+
+    Args:
+        encoding: How streamed sound is encoded if its pieces do not say so.
+    """
+
+    def __init__(self, encoding: str = DEFAULT_ENCODING) -> None:
+        self._encoding = encoding
+        self._open: dict[str, list[Message]] = {}
+
+    def add(self, piece: Message) -> Message | None:
+        """Return a message as it is, a streamed message after its last piece, and None for the pieces before it."""
+        if not isinstance(delta := piece.content, Delta):
+            return piece
+        if delta.first or delta.stream not in self._open:
+            self._open[delta.stream] = []
+        self._open[delta.stream].append(piece)
+        return self._joined(self._open.pop(delta.stream)) if delta.last else None
+
+    def rest(self) -> list[Message]:
+        """Return the streamed messages that have no last piece yet, as far as they came."""
+        return [joined for pieces in self._open.values() if (joined := self._joined(pieces))]
+
+    def _joined(self, pieces: list[Message]) -> Message | None:
+        deltas = [piece.content for piece in pieces if isinstance(piece.content, Delta)]
+        sound = b"".join(delta.sound for delta in deltas)
+        if sound:
+            encoding = next((delta.encoding for delta in deltas if delta.encoding), self._encoding)
+            if encoding in RATES:
+                return Message(Media("audio", data=wav(encoding, sound)), pieces[0].trace)
+            url = f"data:{encoding};base64,{base64.b64encode(sound).decode()}"
+            return Message(Media("audio", url), pieces[0].trace)
+        text = "".join(delta.text for delta in deltas) or deltas[-1].whole
+        return Message(Text(text), pieces[0].trace) if text else None
+
+
+def messages(traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING) -> list[Message]:
+    """Return what a person sees of traces, in the order in which the messages began."""
+    streams = Streams(encoding)
+    found = [joined for shown in map(message, traces) if shown and (joined := streams.add(shown))]
+    return sorted(found + streams.rest(), key=lambda shown: shown.trace.seq)

@@ -1,0 +1,1 @@
+"""Flows: bots written in Python, and the demo bot."""

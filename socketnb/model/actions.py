@@ -1,0 +1,84 @@
+"""What a user can do and set: actions, verbs with their fields, settings, and the conversations of a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from socketnb.model.json import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action of the user.
+
+    Attributes:
+        verb: A verb of the dialect.
+        fields: The values of its fields by name.
+        at_once: Whether to send it without waiting for the end of the turn before.
+        conversation: The id of the conversation it is for, "" for a new one, None for the one used last.
+    """
+
+    verb: str
+    fields: dict[str, Json] = field(default_factory=dict)
+    at_once: bool = False
+    conversation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One of the conversations that a session holds.
+
+    Attributes:
+        id: The platform's id of the conversation.
+        handler: Who answers, `bot` or `agent`.
+        agent: The agent's name, if an agent answers.
+        unread: How many messages are not marked as read.
+        suggested: Whether the platform suggests to close the conversation.
+        closed: Whether the conversation is closed.
+    """
+
+    id: str
+    handler: Literal["bot", "agent"] = "bot"
+    agent: str = ""
+    unread: int = 0
+    suggested: bool = False
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a verb: its name, the type of its values, and whether it is required."""
+
+    name: str
+    type: type
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """Something that users of a platform can do: one line of help, and its fields in order."""
+
+    help: str
+    fields: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting of a dialect, or an option of its simulator.
+
+    Attributes:
+        help: What the setting means, in a few words.
+        type: What a value is converted to: a class, or `Callable`. `tuple` means several of `among`, in order.
+        default: The value if none is given.
+        required: Whether a value must be given.
+        secret: Whether the value is a credential and is held as a `Secret`.
+        among: The allowed values, if there are only a few.
+    """
+
+    help: str
+    type: Any = str
+    default: Any = None
+    required: bool = False
+    secret: bool = False
+    among: tuple[str, ...] = ()

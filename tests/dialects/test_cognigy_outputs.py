@@ -1,0 +1,444 @@
+"""Every format of the reference: what a flow shows → the wire → what a person sees, and a press → the wire."""
+
+from typing import Any
+
+import pytest
+
+from socketnb.dialects.cognigy.actions import inputs_of, user_input
+from socketnb.dialects.cognigy.outputs import read, sender_of
+from socketnb.dialects.cognigy.shapes import FORMATS, shape
+from socketnb.dialects.messages import buttons
+from socketnb.model.actions import Action
+from socketnb.model.content import (
+    AgentSays,
+    Card,
+    Cards,
+    Choice,
+    Choices,
+    Custom,
+    Delta,
+    Handover,
+    Media,
+    Queue,
+    Step,
+    Text,
+    UserInput,
+)
+
+
+def press(payload: str) -> dict[str, Any]:
+    return {"text": payload, "data": None}
+
+
+YES, NO = Choice("Yes", press("yes-payload")), Choice("No", press("No"))
+PAGE, PHONE = Choice("Site", url="https://example.org"), Choice("Call", url="tel:+491")
+BOTTLE = Card("Bottle", "24 hours cold", "https://example.org/b.png", (YES, PAGE))
+COVER = Card("Cover", "fits")
+FORM = {
+    "type": "AdaptiveCard",
+    "body": [
+        {"type": "TextBlock", "text": "Your order"},
+        {"type": "Input.Text", "id": "name", "label": "Name", "value": "Ana"},
+        {
+            "type": "ColumnSet",
+            "columns": [{"items": [{"type": "FactSet", "facts": [{"title": "Size", "value": "L"}]}]}],
+        },
+    ],
+    "actions": [
+        {"type": "Action.Submit", "title": "Send", "data": {"form": "order"}},
+        {"type": "Action.OpenUrl", "title": "Terms", "url": "https://example.org/terms"},
+    ],
+}
+FORM_SENT = {"form": "order", "name": "Ana"}
+FORM_OPTIONS = (
+    Choice("Send", {"text": "", "data": {"adaptivecards": FORM_SENT, "request": {"value": FORM_SENT}}}),
+    Choice("Terms", url="https://example.org/terms"),
+)
+DATE = {"eventName": "Your visit", "locale": "de", "mode": "single", "minDate": "today"}
+
+# What a flow shows, the kind that it has, and its content after the way over the wire (None: the step itself).
+STEPS: dict[str, tuple[Step, str, Any]] = {
+    "text": (Text("Hello"), "text", None),
+    "an agent's text": (AgentSays("I am Ada"), "text", Text("I am Ada")),
+    "an agent's file": (
+        AgentSays("", {"fileName": "a.pdf", "url": "https://x.org/a"}),
+        "file",
+        Media("file", "https://x.org/a", "a.pdf"),
+    ),
+    "quick replies": (Choices((YES, NO), "Well?"), "choices", None),
+    "text with buttons": (Choices((YES, PAGE, PHONE), "Well?"), "choices", None),
+    "gallery": (Cards((BOTTLE, COVER)), "carousel", None),
+    "a card": (BOTTLE, "carousel", Cards((BOTTLE,))),
+    "list": (Cards((BOTTLE, Card("Cover", "fits", url="https://example.org/c")), "list", options=(NO,)), "list", None),
+    "image": (Media("image", "https://example.org/i.png", "A hill"), "image", None),
+    "image to download": (Media("image", "https://example.org/i.png", "A hill", options=(PAGE,)), "image", None),
+    "audio": (Media("audio", "https://example.org/a.mp3", "A bell"), "audio", None),
+    "video": (Media("video", "https://example.org/v.mp4", "A tour"), "video", None),
+    "adaptive card": (
+        Custom("adaptive card", FORM),
+        "adaptive",
+        Custom("adaptive card", FORM, FORM_OPTIONS, text="Your order\nName\nSize L"),
+    ),
+}
+
+
+@pytest.mark.parametrize("channel", FORMATS.values())
+@pytest.mark.parametrize("name", STEPS)
+def test_what_a_flow_shows_is_what_a_person_sees(name: str, channel: str) -> None:
+    step, kind, wanted = STEPS[name]
+    message = shape(step, channel)
+    assert message is not None
+    reading = read(message)
+    assert (reading.kind, reading.content) == (kind, wanted or step)
+    assert reading.text is not None
+
+
+def rich(channel: str, payload: Any) -> dict[str, Any]:
+    return {"text": None, "data": {"_cognigy": {channel: payload}}}
+
+
+def template(kind: str, **payload: Any) -> dict[str, Any]:
+    return rich(
+        "_webchat", {"message": {"attachment": {"type": "template", "payload": {"template_type": kind, **payload}}}}
+    )
+
+
+def plugin(kind: str, **more: Any) -> dict[str, Any]:
+    return {"text": "", "data": {"_plugin": {"type": kind, **more}}}
+
+
+REPLY = {"content_type": "text", "title": "Yes"}
+FILE = {"runtimeFileId": "f1", "fileName": "a.pdf", "mimeType": "application/pdf", "size": 3, "url": "https://x.org/a"}
+PHOTO = {"fileName": "b.png", "mimeType": "image/png", "url": "https://x.org/b"}
+
+# What an endpoint sends, the kind and the words that it has, and its content.
+READ: dict[str, tuple[dict[str, Any], str, str | None, Any]] = {
+    "a list of texts": ({"text": ["one", "two"]}, "text", "one\ntwo", Text("one\ntwo")),
+    "a text in a channel": (rich("_webchat", {"message": {"text": "Hi"}}), "text", "Hi", Text("Hi")),
+    "quick replies, as text": (
+        rich("_webchat", {"message": {"text": "Well?", "quick_replies": [REPLY]}}),
+        "choices",
+        "Well?\n[Yes]",
+        Choices((Choice("Yes", press("Yes")),), "Well?"),
+    ),
+    "an intent": (
+        rich(
+            "_default",
+            {
+                "_quickReplies": {
+                    "text": "",
+                    "quickReplies": [{"title": "Buy", "contentType": "trigger_intent", "intentName": "Order"}],
+                }
+            },
+        ),
+        "choices",
+        "[Buy]",
+        Choices((Choice("Buy", press("cIntent:Order")),)),
+    ),
+    "an app behind a button": (
+        rich(
+            "_default",
+            {"_buttons": {"text": "", "buttons": [{"title": "Go", "type": "openXApp", "payload": "https://x.org"}]}},
+        ),
+        "choices",
+        "[Go]",
+        Choices((Choice("Go", url="https://x.org"),)),
+    ),
+    "no quick replies": (
+        rich("_webchat", {"message": {"text": "Well?", "quick_replies": None}}),
+        "text",
+        "Well?",
+        Text("Well?"),
+    ),
+    "cards without buttons": (
+        template("generic", elements=[{"title": "A", "subtitle": None, "image_url": "undefined", "buttons": None}, 7]),
+        "carousel",
+        "A",
+        Cards((Card("A"),)),
+    ),
+    "an untitled button": (
+        template(
+            "button", text="Well?", buttons=[{"title": "", "type": "postback", "payload": "x"}, REPLY | {"payload": ""}]
+        ),
+        "choices",
+        "Well?\n[Yes]",
+        Choices((Choice("Yes", press("Yes")),), "Well?"),
+    ),
+    "a button without a payload": (
+        template("button", text="Well?", buttons=[{"title": "Dead", "type": "postback", "payload": ""}]),
+        "choices",
+        "Well?\n[Dead]",
+        Choices((Choice("Dead"),), "Well?"),
+    ),
+    "no buttons at all": (template("button", text="Well?", buttons=None), "text", "Well?", Text("Well?")),
+    "an empty gallery": (
+        rich("_default", {"_gallery": {"items": [], "fallbackText": "Nothing on offer"}}),
+        "text",
+        "Nothing on offer",
+        Text("Nothing on offer"),
+    ),
+    "the older nesting": (
+        {"text": None, "data": {"_data": {"_cognigy": {"_default": {"_image": {"imageUrl": "https://x.org/i"}}}}}},
+        "image",
+        "",
+        Media("image", "https://x.org/i"),
+    ),
+    "the nesting by a pointer": (
+        rich("_webchat", {"_pointer": "_shop", "_shop": {"message": {"text": "Hi"}}}),
+        "text",
+        "Hi",
+        Text("Hi"),
+    ),
+    "the channel before the default": (
+        {
+            "text": None,
+            "data": {"_cognigy": {"_default": {"_image": {"imageUrl": "x"}}, "_webchat": {"message": {"text": "Hi"}}}},
+        },
+        "text",
+        "Hi",
+        Text("Hi"),
+    ),
+    "a preview": (rich("_defaultPreview", {"message": {"text": "Hi"}}), "text", "Hi", Text("Hi")),
+    "a text beside a template": (
+        {"text": "not to be shown", "data": template("list", elements=[{"title": "A"}])["data"]},
+        "list",
+        "A",
+        Cards((Card("A"),), "list"),
+    ),
+    "a file": (
+        {"text": "", "data": {"attachments": [FILE]}},
+        "file",
+        "a.pdf",
+        Media("file", "https://x.org/a", "a.pdf"),
+    ),
+    "a photo": (
+        {"text": "", "data": {"attachments": [PHOTO]}},
+        "image",
+        "b.png",
+        Media("image", "https://x.org/b", "b.png"),
+    ),
+    "files with a text": (
+        {"text": "Here", "data": {"attachments": [FILE, PHOTO]}},
+        "file",
+        "Here\na.pdf\nb.png",
+        Cards(
+            (Card("a.pdf", url="https://x.org/a"), Card("b.png", image="https://x.org/b", url="https://x.org/b")),
+            "list",
+            "Here",
+        ),
+    ),
+    "an infected file": (
+        {"text": "", "data": {"attachments": [FILE | {"status": "infected"}]}},
+        "file",
+        "a.pdf (infected)",
+        Media("file", None, "a.pdf (infected)"),
+    ),
+    "files before a gallery": (
+        {"text": "", "data": {**template("generic", elements=[{"title": "A"}])["data"], "attachments": [FILE]}},
+        "file",
+        "a.pdf",
+        Media("file", "https://x.org/a", "a.pdf"),
+    ),
+    "date picker": (
+        plugin("date-picker", data=DATE),
+        "date_picker",
+        "Your visit",
+        Custom("date-picker", DATE, text="Your visit"),
+    ),
+    "adaptive card as a plugin": (
+        plugin("adaptivecards", payload={"body": [{"type": "TextBlock", "text": "Hi"}]}),
+        "adaptive",
+        "Hi",
+        Custom("adaptive card", {"body": [{"type": "TextBlock", "text": "Hi"}]}, text="Hi"),
+    ),
+    "x-app": (
+        plugin("x-app", data={"url": "https://x.org/app"}),
+        "custom",
+        "x-app\n[Open]",
+        Custom("x-app", {"url": "https://x.org/app"}, (Choice("Open", url="https://x.org/app"),)),
+    ),
+    "x-app submitted": (
+        plugin("x-app-submit", data={"a": 1}),
+        "custom",
+        "x-app-submit",
+        Custom("x-app-submit", {"a": 1}),
+    ),
+    "x-app overlay": (
+        rich("_app", {"url": "https://x.org/app", "overlaySettings": {"screenTitle": "Seats"}}),
+        "custom",
+        "x-app\n[Seats]",
+        Custom(
+            "x-app",
+            {"url": "https://x.org/app", "overlaySettings": {"screenTitle": "Seats"}},
+            (Choice("Seats", url="https://x.org/app"),),
+        ),
+    ),
+    "rating": (plugin("request-rating", data={}), "custom", "request-rating", Custom("request-rating", {})),
+    "a plugin of one's own": (plugin("seats", data=[1]), "custom", "seats", Custom("seats", [1])),
+    "queue": (
+        rich("_webchat3", {"type": "queueUpdate", "payload": {"position": 2, "estimatedWaitTime": 180_000}}),
+        "queue",
+        "position 2 in the queue, about 3 min",
+        None,
+    ),
+    "queue in its own words": (
+        rich("_webchat3", {"type": "queueUpdate", "payload": {"alternativeText": "Soon"}}),
+        "queue",
+        "Soon",
+        None,
+    ),
+    "live agent": (
+        rich("_webchat3", {"type": "liveAgentEvent", "payload": {"action": "joined", "agentName": "Ada"}}),
+        "handler",
+        "Ada joined",
+        None,
+    ),
+    "another event": (rich("_webchat3", {"type": "new", "payload": 1}), "custom", "new", Custom("new", 1)),
+    "data alone": ({"text": "", "data": {"type": "hint"}}, "custom", "data", Custom("data", {"type": "hint"})),
+    "nothing": ({"text": "", "data": {}}, "status", "an empty output", None),
+    "a piece of a stream": (
+        {"text": "Once ", "data": {"_cognigy": {"_messageId": "m"}}},
+        "delta",
+        "Once ",
+        Delta("m", "Once "),
+    ),
+    "the end of a stream": (
+        {"text": "", "data": {"_cognigy": {"_messageId": "m", "_finishReason": "stop"}}},
+        "delta",
+        "",
+        Delta("m", last=True),
+    ),
+    "an agent's with the id of a stream": (
+        {"text": "Hi", "source": "agent", "data": {"_cognigy": {"_messageId": "m"}}},
+        "text",
+        "Hi",
+        Text("Hi"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_an_endpoint_sends_is_read(name: str) -> None:
+    message, kind, text, content = READ[name]
+    assert read(message) == (kind, text, content)
+
+
+@pytest.mark.parametrize(
+    ("step", "kind", "text"),
+    [
+        (Queue(2, 30), "queue", "position 2 in the queue, about 30 s"),
+        (Handover("Ada"), "handler", "Ada has joined"),
+        (Handover(), "handler", "the agent has left"),
+    ],
+)
+def test_what_happens_around_a_handover_is_no_message(step: Step, kind: str, text: str) -> None:
+    message = shape(step, "_default")
+    assert message is not None
+    assert read(message) == (kind, text, None)
+
+
+@pytest.mark.parametrize(
+    ("source", "sender"),
+    [(None, "bot"), ("bot", "bot"), ("agent", "agent"), ("user", "user"), ("engagement", "bot"), ([], "bot")],
+)
+def test_who_says_it(source: Any, sender: str) -> None:
+    assert sender_of({"text": "hi", "source": source}) == sender
+
+
+CARD = {**FORM, "actions": [*FORM["actions"], {"type": "Action.Submit", "title": "Cancel", "data": {"form": "none"}}]}  # type: ignore[misc]
+
+# What the user does, the input that Webchat sends for it, and what is read back from it.
+ACTIONS: dict[str, tuple[Action, dict[str, Any], UserInput]] = {
+    "text": (Action("text", {"text": "hi"}), {"resetFlow": False, "text": "hi"}, UserInput("text", "hi")),
+    "press": (
+        Action("press", {"choice": YES}),
+        {"resetFlow": False, "text": "yes-payload", "data": None},
+        UserInput("press", "yes-payload"),
+    ),
+    "launch": (Action("launch"), {"resetFlow": False, "text": "GET_STARTED", "data": None}, UserInput("launch")),
+    "reset": (Action("reset"), {"resetFlow": True}, UserInput("reset")),
+    "reset with a text": (Action("reset", {"text": "hi"}), {"resetFlow": True, "text": "hi"}, UserInput("reset", "hi")),
+    "data alone": (
+        Action("data", {"data": {"key": 1}}),
+        {"resetFlow": False, "text": "", "data": {"key": 1}},
+        UserInput("data", "", {"key": 1}),
+    ),
+    "data with a text": (
+        Action("data", {"data": {"key": 1}, "text": "hi"}),
+        {"resetFlow": False, "text": "hi", "data": {"key": 1}},
+        UserInput("data", "hi", {"key": 1}),
+    ),
+    "submit": (
+        Action("submit", {"values": {"name": "Bo"}}),
+        {
+            "resetFlow": False,
+            "text": "",
+            "data": {
+                "adaptivecards": {"form": "order", "name": "Bo"},
+                "request": {"value": {"form": "order", "name": "Bo"}},
+            },
+        },
+        UserInput(
+            "submit",
+            "form: order, name: Bo",
+            {"adaptivecards": {"form": "order", "name": "Bo"}, "request": {"value": {"form": "order", "name": "Bo"}}},
+        ),
+    ),
+    "date": (
+        Action("date", {"date": "24.12.2026"}),
+        {"resetFlow": False, "text": "24.12.2026", "data": None},
+        UserInput("press", "24.12.2026"),
+    ),
+    "rate": (
+        Action("rate", {"rating": 5, "comment": "nice"}),
+        {
+            "resetFlow": False,
+            "text": "",
+            "data": {
+                "_cognigy": {"controlCommands": [{"type": "setRating", "parameters": {"rating": 5, "comment": "nice"}}]}
+            },
+        },
+        UserInput(
+            "rate",
+            "5 nice",
+            {"_cognigy": {"controlCommands": [{"type": "setRating", "parameters": {"rating": 5, "comment": "nice"}}]}},
+        ),
+    ),
+    "accept_privacy": (
+        Action("accept_privacy"),
+        {"resetFlow": False, "text": "", "data": {"_cognigy": {"controlCommands": [{"type": "acceptPrivacyPolicy"}]}}},
+        UserInput("accept_privacy", "", {"_cognigy": {"controlCommands": [{"type": "acceptPrivacyPolicy"}]}}),
+    ),
+    "upload": (
+        Action("upload", {"attachment": {"fileName": "a.pdf"}}),
+        {"resetFlow": False, "text": "", "data": {"attachments": [{"fileName": "a.pdf"}]}},
+        UserInput("upload", "a.pdf", {"attachments": [{"fileName": "a.pdf"}]}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_what_the_user_does_is_what_webchat_sends_and_is_read_back(name: str) -> None:
+    action, wanted, back = ACTIONS[name]
+    inputs = inputs_of(action, CARD)
+    assert inputs == wanted
+    assert list(inputs) == list(wanted), "in the order of the keys"
+    assert user_input(inputs) == back
+
+
+def test_another_button_of_a_card_sends_its_own_data() -> None:
+    inputs = inputs_of(Action("submit", {"values": {}, "title": "Cancel"}), CARD)
+    assert inputs["data"]["adaptivecards"] == {"form": "none", "name": "Ana"}
+
+
+def test_the_submit_button_of_a_card_can_be_pressed() -> None:
+    reading = read(rich("_webchat", {"adaptiveCard": FORM}))
+    (submit,) = buttons(reading.content)
+    assert inputs_of(Action("press", {"choice": submit}), {})["data"]["request"] == {"value": FORM_SENT}
+
+
+def test_a_card_deeper_than_anybody_can_read_is_data() -> None:
+    deep: dict[str, Any] = {"type": "TextBlock", "text": "bottom"}
+    for _ in range(5000):
+        deep = {"type": "Container", "items": [deep]}
+    assert read(rich("_webchat", {"adaptiveCard": {"body": [deep]}})).kind == "custom"

@@ -1,0 +1,478 @@
+"""Cognigy over real sockets: the session with the simulator, lost links, files, HTTP, agents."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Eventually, sim
+
+from socketnb.conversation.session import Session
+from socketnb.errors import ActionError, ConnectError, ConnectTimeout, Refused, SettingsError, TurnFailed
+from socketnb.flows.flow import Flow, FlowTurn, card
+from socketnb.hub import Hub
+
+FAST = {"interval": 0.02}
+
+
+@pytest.fixture
+def flow(flow: Flow) -> Flow:
+    """The common test flow, with what only Cognigy has."""
+
+    @flow.on("agent please")
+    def agent_please(turn: FlowTurn) -> None:
+        turn.queue(2, 90)
+        turn.handover("Ada")
+
+    @flow.on("which")
+    def which(turn: FlowTurn) -> None:
+        turn.choices("Yes", "No", text="Well?")
+
+    @flow.on("story")
+    def story(turn: FlowTurn) -> None:
+        turn.stream(["Once ", "upon ", "a time."])
+
+    return flow
+
+
+@pytest.fixture
+def bot(hub: Hub, flow: Flow) -> Session:
+    return hub.connect("cognigy", name="bot", simulate=True, flow=flow, **FAST)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling", "auto"])
+@pytest.mark.parametrize("inner", [True, False])
+@pytest.mark.parametrize("prefix", ["", "/bots/eu"])
+def test_a_conversation(hub: Hub, flow: Flow, transport: str, inner: Any, prefix: str) -> None:
+    simulator = hub.simulate("cognigy", flow, prefix=prefix)
+    bot = hub.connect("cognigy", **simulator.settings, transport=transport, inner_handshake=inner)
+    assert bot.launch().text == "Hello!"
+    assert bot.press("Order").text == "Which size?"
+    assert bot.press("L").text == "One L pizza."
+    turns = bot.turns_df()
+    assert list(turns["user_text"].fillna("")) == ["", "Order", "L"]
+    assert list(turns["reply_text"]) == ["Hello!", "Which size?", "One L pizza."]
+    assert list(turns["status"]) == ["completed"] * 3
+    assert bot.say("strange").status == "completed"
+
+
+def test_the_whole_endpoint_url_will_do_and_its_token_is_nowhere_to_be_read(
+    hub: Hub, flow: Flow, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulator = hub.simulate("cognigy", flow)
+    token = simulator.revealed()["token"]
+    bot = hub.connect("cognigy", url=f"{simulator.url}/{token}", inner_handshake=True)
+    bot.say("hi")
+    frame = bot.traces_df()
+    assert set(frame["conversation"].dropna()) == {bot._settings["session_id"]}
+    shown = frame.to_csv() + repr(bot) + str(bot._repr_mimebundle_()) + caplog.text
+    assert token not in shown + "".join(path.read_text() for path in home.rglob("*.jsonl"))
+    assert bot._settings["user_id"] in frame["text"][1], "what was made up is shown"
+
+
+def test_a_url_that_is_none_is_not_repeated(hub: Hub) -> None:
+    with pytest.raises(SettingsError) as raised:
+        hub.connect("cognigy", url="endpoint.cognigy.ai/0e77b9a19f33")
+    assert "0e77" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "transport"),
+    [("connect", "websocket"), ("connect", "polling"), ("output", "websocket"), ("exception", "websocket")],
+)
+def test_a_wrong_token_is_one_sentence(hub: Hub, flow: Flow, refusal: str, transport: str) -> None:
+    simulator = hub.simulate("cognigy", flow, refusal=refusal)
+    with pytest.raises(Refused, match="unknown URL token: check the Endpoint URL") as raised:
+        hub.connect("cognigy", url=simulator.url, token="abc123-planted", transport=transport)
+    assert "planted" not in str(raised.value)
+
+
+def test_a_proxy_that_refuses_does_not_show_the_address_with_its_token(hub: Hub, flow: Flow) -> None:
+    simulator = hub.simulate("cognigy", flow)
+    with pytest.raises(ConnectError, match="HTTP 404|no Socket.IO server") as raised:
+        hub.connect("cognigy", url=f"{simulator.url}/elsewhere", token="planted")
+    assert "planted" not in str(raised.value)
+
+
+def test_an_endpoint_that_is_never_ready_can_be_used(hub: Hub, flow: Flow) -> None:
+    simulator = hub.simulate("cognigy", flow)
+    simulator.fault("unready")
+    bot = hub.connect("cognigy", **simulator.settings, timeout=0.3)
+    assert bot.say("hi").text == "You said hi"
+    assert "no endpoint-ready has come" in bot.traces_df()["text"][2]
+
+
+def test_what_is_shown_of_buttons_below_a_text(bot: Session) -> None:
+    turn = bot.say("which")
+    assert turn.text == "Well?"
+    assert [choice.label for choice in turn.choices] == ["Yes", "No"]
+    assert list(bot.messages_df()["text"]) == ["which", "Well?\n[Yes] [No]"]
+    assert "Well?" in turn._repr_mimebundle_()["text/html"]
+    assert bot.press("no").text == "You said No"
+
+
+def test_a_stream_is_one_message_and_kept_in_pieces(bot: Session) -> None:
+    turn = bot.say("story")
+    assert turn.text == "Once upon a time."
+    assert list(bot.messages_df()["text"]) == ["story", "Once upon a time."]
+    assert list(bot.traces_df()["kind"]).count("delta") == 4
+    assert list(bot.turns_df()["reply_text"]) == ["Once upon a time."]
+
+
+def test_an_agent_takes_over_and_gives_back(hub: Hub, bot: Session, eventually: Eventually) -> None:
+    bot.say("agent please")
+    assert bot.say("hello?").text == "", "the agent has not answered yet"
+    sim(hub).agent_says("I am Ada")
+    eventually(lambda: "I am Ada" in list(bot.messages_df()["text"]))
+    row = bot.messages_df().iloc[-1]
+    assert row["sender"] == "agent"
+    transcript = bot.transcript()
+    assert "position 2 in the queue, about 2 min" in transcript
+    assert "Ada has joined" in transcript
+    sim(hub).agent_leaves()
+    assert bot.say("hi").text == "You said hi"
+    bot.say("agent please")
+    assert bot.act("reset", text="hi").text == "You said hi"
+
+
+def test_inject_and_notify_reach_the_user_unasked(hub: Hub, bot: Session, eventually: Eventually) -> None:
+    bot.say("hi")
+    sim(hub).notify("news", {"key": 1})
+    sim(hub).inject("as if")
+    eventually(lambda: "You said as if" in list(bot.messages_df()["text"]))
+    assert list(bot.messages_df()["text"]) == ["hi", "You said hi", "news", "You said as if"]
+    assert list(bot.turns_df()["reply_text"]) == ["You said hi"], "they are nobody's reply"
+
+
+def test_speaking_up_needs_somebody_to_speak_to(hub: Hub, flow: Flow) -> None:
+    simulator = hub.simulate("cognigy", flow)
+    with pytest.raises(SettingsError, match="nobody has connected"):
+        simulator.notify("hello?")
+    hub.connect("cognigy", **simulator.settings)
+    with pytest.raises(SettingsError, match="nobody is 'bob' here"):
+        simulator.agent_says("hello?", to="bob")
+    with pytest.raises(SettingsError, match="only the flow"):
+        hub.simulate("voiceflow", flow).inject("hello?")
+
+
+def post(url: str, body: Any) -> int:
+    asked = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(asked, timeout=5) as got:
+            return int(got.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_the_http_endpoints(hub: Hub, flow: Flow, eventually: Eventually) -> None:
+    simulator = hub.simulate("cognigy", flow, prefix="bots")
+    bot = hub.connect("cognigy", **simulator.settings)
+    who = {"userId": bot._settings["user_id"], "sessionId": bot._settings["session_id"]}
+    token = simulator.revealed()["token"]
+    assert post(f"{simulator.url}/notify/{token}", {**who, "text": "news"}) == 200
+    assert post(f"{simulator.url}/v2.0/endpoint/inject", {**who, "URLToken": token, "text": "as if"}) == 200
+    assert post(f"{simulator.url}/notify/other", {**who, "text": "news"}) == 401
+    eventually(lambda: list(bot.messages_df()["text"]) == ["news", "You said as if"])
+
+
+def test_a_file_arrives_and_is_shown(hub: Hub, flow: Flow, tmp_path: Path) -> None:
+    @flow.on("look (map é.txt)")
+    def got(turn: FlowTurn) -> None:
+        (meta,) = turn.data["attachments"]
+        with urllib.request.urlopen(meta["url"], timeout=5) as file:
+            turn.say(f"{turn.verb} {meta['mimeType']} {file.read().decode()} {file.headers['Content-Disposition']}")
+
+    simulator = hub.simulate("cognigy", flow, prefix="bots")
+    bot = hub.connect("cognigy", **simulator.settings)
+    path = tmp_path / "map é.txt"
+    path.write_text("north")
+    turn = bot.act("upload", file=path, text="look")
+    assert turn.text == "upload text/plain north attachment"
+    assert "user:  look (map é.txt)" in bot.transcript()
+    with pytest.raises(ActionError, match="nothing was sent"):
+        bot.act("upload", file=tmp_path / "none")
+    (tmp_path / "large").write_bytes(bytes(17 * 2**20))
+    with pytest.raises(TurnFailed, match="did not take the file"):
+        bot.act("upload", file=tmp_path / "large")
+    assert bot.say("hi").text == "You said hi"
+
+
+def test_the_other_verbs(bot: Session) -> None:
+    assert bot.act("data", data={"a": 1}).traces[0].text == "data"
+    assert bot.act("data", data={"a": 1}, text="hi").text == "You said hi"
+    assert bot.act("date", date="24.12.").text == "You said 24.12."
+    assert bot.act("rate", rating=5, comment="nice").text == "You said 5 nice"
+    assert bot.act("accept_privacy").status == "completed"
+    assert bot.act("typing").status == "completed"
+    assert list(bot.turns_df()["status"]) == ["completed"] * 6
+    assert bot.reset().text == "Hello!"
+
+
+def test_errors_of_the_endpoint_break_nothing(hub: Hub, bot: Session, eventually: Eventually) -> None:
+    sim(hub).fault("error")
+    sim(hub).fault("exception")
+    eventually(lambda: int(bot.traces_df()["error"].notna().sum()) == 2)
+    assert bot.say("malformed").status == "completed"
+    assert "ZeroDivisionError" in str(bot.say("break").error)
+    assert bot.say("hi").text == "You said hi"
+
+
+def test_an_error_without_an_end_fails_its_turn_soon(hub: Hub, flow: Flow) -> None:
+    @flow.on("quota")
+    def quota(turn: FlowTurn) -> None:
+        turn.raw("output", {"type": "error", "data": {"error": {"message": "limit reached"}}})
+
+    bot = hub.connect("cognigy", simulate=True, flow=flow)
+    sim(hub).fault("silent")
+    with pytest.raises(TurnFailed, match="limit reached"):
+        bot.say("quota")
+
+
+def test_a_conversation_is_gone_on_with_in_a_later_kernel(hub: Hub, flow: Flow) -> None:
+    simulator = hub.simulate("cognigy", flow)
+    hub.connect("cognigy", name="shop", resume=True, **simulator.settings).say("Order")
+    hub.session("shop").close()
+    later = Hub()
+    try:
+        again = later.connect("cognigy", name="shop", resume=True, **simulator.settings)
+        assert again.say("L").text == "One L pizza."
+    finally:
+        later.close()
+
+
+def test_an_idle_conversation_says_so_and_the_next_message_starts_another(
+    hub: Hub, flow: Flow, eventually: Eventually
+) -> None:
+    bot = hub.connect("cognigy", simulate=True, flow=flow, expires_in=0.05)
+    bot.say("Order")
+    eventually(lambda: bot.state == "ended")
+    assert bot.say("L").text == "You said L", "the question belongs to the conversation before"
+    assert bot.traces_df()["conversation"].nunique() == 2
+    assert "idle for 0.05 s" in bot.transcript()
+
+
+STEPS = ["heard", "typingOn", "one", "two", "three", "and more", "typingOff", "completed"]
+
+
+@pytest.mark.timeout(100)
+def test_a_link_that_is_cut_fifty_times_at_any_point_loses_and_doubles_no_output(
+    hub: Hub, flow: Flow, eventually: Eventually
+) -> None:
+    @flow.otherwise
+    def answer(turn: FlowTurn) -> None:
+        for word in ("one", "two"):
+            turn.say(f"{word} {turn.text}")
+        turn.stream([f"three {turn.text} ", "and more"])
+        turn.choices("Yes", "No", text=turn.text)
+
+    bot = hub.connect("cognigy", simulate=True, flow=flow, **FAST)
+    simulator: Any = sim(hub)
+    cuts: list[str] = []
+    input_ = simulator._machine._input
+
+    def hear(*args: Any) -> Any:
+        cut("heard")
+        return input_(*args)
+
+    def cut(*steps: str | None) -> None:
+        """Cut the link at a step: what the endpoint sends next, and what is acknowledged next, is lost."""
+        if cuts and cuts[0] in steps:
+            cuts.pop()
+            simulator._loop.submit(simulator._cut())
+
+    simulator._machine._input = hear
+    bot.listen(lambda trace: cut(trace.text, (trace.text or " ").split(" ")[0]) if trace.turn else None)
+    for n in range(50):
+        cuts[:] = [STEPS[n % len(STEPS)]]
+        bot.say(f"n{n}", timeout=10)
+        assert not cuts, "the link was never cut"
+        eventually(lambda n=n: bot.state == "ready" and bot._driver._number == n + 2)  # type: ignore[misc]
+    said = list(bot.messages_df()["text"])
+    wanted = [
+        line
+        for n in range(50)
+        for line in (f"n{n}", f"one n{n}", f"two n{n}", f"three n{n} and more", f"n{n}\n[Yes] [No]")
+    ]
+    assert said == wanted
+    assert bot.traces_df()["link"].max() == 51
+
+
+def test_every_kind_of_content_of_the_demo_is_named(hub: Hub) -> None:
+    bot = hub.connect("cognigy", simulate=True)
+    bot.say("Show me around")
+    kinds = set(bot.messages_df()["kind"])
+    assert kinds == {
+        "action",
+        "adaptive",
+        "audio",
+        "carousel",
+        "choices",
+        "custom",
+        "date_picker",
+        "file",
+        "image",
+        "list",
+        "text",
+        "video",
+    }
+
+
+def test_a_duplicated_event_is_shown_once_after_a_lost_link(hub: Hub, bot: Session, eventually: Eventually) -> None:
+    sim(hub).fault("duplicate")
+    bot.say("hi")
+    sim(hub).fault("drop")
+    eventually(lambda: "again, after the lost link" in set(bot.traces_df()["text"].dropna()))
+    assert list(bot.messages_df()["text"]) == ["hi", "You said hi"]
+
+
+def test_a_card_is_a_gallery_of_one(hub: Hub, flow: Flow) -> None:
+    @flow.on("goods")
+    def goods(turn: FlowTurn) -> None:
+        turn.card("Bottle", "cold", choices=["Buy"])
+        turn.carousel(card("A"), card("B"))
+
+    for how in ("default", "webchat", "facebook", "preview"):
+        with hub.simulate("cognigy", flow, format=how) as simulator:
+            bot = hub.connect("cognigy", **simulator.settings)
+            assert bot.say("goods").messages[0].choices[0].label == "Buy"
+            bot.close()
+
+
+def test_a_session_that_cannot_connect_in_time_says_so(hub: Hub, flow: Flow) -> None:
+    simulator = hub.simulate("cognigy", flow)
+    machine: Any = simulator._machine
+    gate = threading.Event()
+
+    def opened(*_: Any) -> Any:
+        gate.wait(5)
+        return []
+
+    machine.opened = opened
+    try:
+        with pytest.raises(ConnectTimeout, match="no Socket.IO connection came within 0.2 s"):
+            hub.connect("cognigy", **simulator.settings, timeout=0.2)
+    finally:
+        gate.set()
+
+
+def test_closing_sends_nothing_that_waits(hub: Hub, flow: Flow) -> None:
+    ran: list[str] = []
+    go = threading.Event()
+
+    @flow.otherwise
+    def slow(turn: FlowTurn) -> None:
+        ran.append(turn.text)
+        go.wait(5)
+
+    simulator = hub.simulate("cognigy", flow)
+    bot = hub.connect("cognigy", **simulator.settings)
+    turns = [bot.send(text) for text in "abc"]
+    while not ran:
+        threading.Event().wait(0.01)
+    bot.close()
+    go.set()
+    assert {turn.status for turn in turns} == {"cancelled"}
+    simulator.stop()
+    assert ran == ["a"]
+
+
+def test_conversations_expire_as_often_as_they_like(hub: Hub, flow: Flow, eventually: Eventually) -> None:
+    bot = hub.connect("cognigy", simulate=True, flow=flow, expires_in=0.05, reconnection=False)
+    for _ in range(3):
+        eventually(lambda: bot.state == "ended")
+        turns = [bot.send(word) for word in "ab"]
+        assert [turn.wait(5).text for turn in turns] == ["You said a", "You said b"]
+
+
+def test_an_answer_that_comes_in_pieces_is_read_whole(hub: Hub, flow: Flow, tmp_path: Path) -> None:
+    from aiohttp import web
+
+    async def in_pieces(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            answer = web.StreamResponse()
+            await answer.prepare(request)
+            await answer.write(b'{"fileUploadUrl": "http://' + request.host.encode())
+            await answer.write(b'/up", "token": "t"}')
+            return answer
+        return web.json_response({"runtimeFileId": "f", "fileName": "a"})
+
+    async def serve() -> tuple[web.AppRunner, str]:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", in_pieces)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    bot = hub.connect("cognigy", simulate=True, flow=flow)
+    runner, url = hub._stage.run(serve())
+    machine: Any = bot._driver._machine
+    machine._settings = {**machine._settings, "url": url}
+    (tmp_path / "a").write_text("a")
+    assert bot.act("upload", file=tmp_path / "a").text == "You said a"
+    hub._stage.run(runner.cleanup())
+
+
+@pytest.mark.parametrize("name", [b"\xff.txt", b"two\nlines.txt", b'quo"te.txt'])
+def test_a_file_of_any_name_is_sent_or_refused_at_once(hub: Hub, flow: Flow, tmp_path: Path, name: bytes) -> None:
+    import os
+
+    path = tmp_path / os.fsdecode(name)
+    path.write_text("north")
+    bot = hub.connect("cognigy", simulate=True, flow=flow)
+    try:
+        assert bot.act("upload", file=path).status == "completed"
+    except TurnFailed as error:
+        assert "did not take the file" in str(error)  # noqa: PT017 (either will do)
+    assert bot.say("hi").text == "You said hi"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content-Type": "application/json; charset=foo"}, b"{}"),
+        ({"Content-Type": "application/json"}, b"[" * 100_000),
+        ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, b"no gzip"),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"no form"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_a_bad_request(
+    hub: Hub, flow: Flow, headers: dict[str, str], body: bytes
+) -> None:
+    simulator = hub.simulate("cognigy", flow)
+    asked = urllib.request.Request(f"{simulator.url}/inject/x", body, headers)
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(asked, timeout=5)
+    with raised.value:
+        assert raised.value.code in (400, 401)
+
+
+def test_buttons_of_every_kind_can_be_read(hub: Hub, flow: Flow) -> None:
+    buttons = [
+        {"title": "Alpha", "type": "postback", "payload": ""},
+        {"title": 5, "type": "postback", "payload": 7},
+        {"title": "Call", "type": "phone_number", "payload": "+49 30 1234"},
+        {"title": "Site", "type": "web_url", "url": "https://example.org/a b"},
+        {"title": "Evil", "type": "web_url", "url": "javascript:alert(1)"},
+    ]
+
+    @flow.on("buttons")
+    def show(turn: FlowTurn) -> None:
+        rich = {"_default": {"_buttons": {"type": "buttons", "text": "Well?", "buttons": buttons}}}
+        turn.raw("output", {"type": "output", "data": {"text": None, "data": {"_cognigy": rich}}})
+
+    bot = hub.connect("cognigy", simulate=True, flow=flow)
+    turn = bot.say("buttons")
+    html = turn._repr_mimebundle_()["text/html"]
+    assert 'href="tel:+49301234"' in html
+    assert 'href="https://example.org/a%20b"' in html
+    assert "javascript" not in html
+    for label in ("Alpha", "5", "Call", "Site", "Evil"):
+        assert label in html
+        assert label in bot.transcript()
+    assert [choice.label for choice in turn.choices] == ["5"]
+    assert bot.press("5").text == "You said 7"

@@ -1,0 +1,119 @@
+"""The accessor `df.chat`, on frames of every platform, and on parts of them."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from socketnb.errors import SettingsError
+from socketnb.flows.flow import Flow
+from socketnb.hub import Hub
+
+
+@pytest.fixture(params=["cognigy", "eusate", "voiceflow"])
+def traces(request: pytest.FixtureRequest, hub: Hub, flow: Flow) -> pd.DataFrame:
+    """The frame of a short conversation on each platform."""
+    bot = hub.connect(request.param, name="bot", simulate=True, flow=flow)
+    for text in ("hi", "Order", "L"):
+        bot.say(text)
+    return bot.traces_df()
+
+
+@pytest.fixture
+def voiceflow(hub: Hub, flow: Flow) -> pd.DataFrame:
+    for name in ("one", "two"):
+        bot = hub.connect("voiceflow", name=name, simulate=True, flow=flow)
+        bot.launch()
+        bot.press("Order")
+        bot.press("S")
+    return hub.traces_df()
+
+
+def test_the_turns_are_those_of_turns_df(hub: Hub, traces: pd.DataFrame) -> None:
+    assert_frame_equal(traces.chat.turns(), hub.turns_df())
+
+
+def test_a_filter_a_concat_and_a_merge_do_no_harm(hub: Hub, traces: pd.DataFrame) -> None:
+    halves = pd.concat([traces[traces["turn"] > 1], traces[traces["turn"] <= 1]])
+    merged = halves.merge(pd.DataFrame({"turn": [1, 2, 3], "label": list("abc")}), on="turn", how="left")
+    assert list(merged.chat.turns()["user_text"]) == ["hi", "Order", "L"]
+    spoken = traces[traces["kind"] != "ended"]  # an end may still have been on its way
+    assert merged[merged["kind"] != "ended"].chat.transcript() == spoken.chat.transcript()
+    assert spoken.chat.transcript() in hub.session("bot").transcript()
+    assert list(merged.chat.latency(by="label").index) == ["a", "b", "c"]
+
+
+def test_a_path_leads_into_each_payload(voiceflow: pd.DataFrame) -> None:
+    texts = voiceflow.chat.payload("trace.payload.message")
+    assert list(texts.dropna())[:2] == ["Hello!", "Which size?"]
+    assert texts.index.equals(voiceflow.index)
+    buttons = voiceflow.chat.payload("trace.payload.buttons[1].name")
+    assert list(buttons.dropna()) == ["Track", "L"] * 2
+    assert voiceflow.chat.payload("trace.payload.buttons[9].name").isna().all()
+    assert voiceflow.chat.payload("no.such.thing").isna().all()
+    assert voiceflow.chat.payload("trace.payload.buttons.0.name").equals(
+        voiceflow.chat.payload("trace.payload.buttons[0].name").rename("trace.payload.buttons.0.name")
+    )
+
+
+def test_several_sessions_are_told_one_after_the_other(voiceflow: pd.DataFrame) -> None:
+    text = voiceflow.chat.transcript()
+    assert text.index("one\n") < text.index("two\n")
+    assert text.count("One S pizza.") == 2
+    assert "**bot:** One S pizza." in voiceflow.chat.transcript("markdown")
+    html = voiceflow.chat.transcript("html")
+    assert html.count("<h4>") == 2
+    assert "<p>One S pizza.</p>" in html
+
+
+def test_latencies_have_quantiles_and_counts(voiceflow: pd.DataFrame) -> None:
+    table = voiceflow.chat.latency(by=["session", "action"])
+    assert list(table["turns"]) == [1, 2, 1, 2]
+    assert list(table["first_ms"].columns) == ["p50", "p90", "p99"]
+    whole = voiceflow.chat.latency()
+    assert whole["turns"].to_list() == [6]
+    turns = voiceflow.chat.turns()
+    assert whole[("done_ms", "p50")][0] == pytest.approx(turns["done_ms"].quantile(0.5))
+
+
+def test_transitions_are_counted_within_a_session(voiceflow: pd.DataFrame) -> None:
+    table = voiceflow.chat.transitions()
+    assert table.to_dict("records") == [{"from": "hello", "to": "order", "count": 2, "share": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("call", "misses"),
+    [
+        (lambda chat: chat.turns(), "recording, platform"),
+        (lambda chat: chat.transcript(), "platform, session"),
+        (lambda chat: chat.latency(), "recording"),
+        (lambda chat: chat.transitions(), "node"),
+        (lambda chat: chat.payload("a"), "payload"),
+    ],
+)
+def test_it_says_which_columns_it_misses(voiceflow: pd.DataFrame, call: Any, misses: str) -> None:
+    with pytest.raises(SettingsError, match=rf"df.chat misses the columns .*{misses}"):
+        call(voiceflow[["seq", "turn"]].chat)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda chat: chat.payload(""), "payload needs a path"),
+        (lambda chat: chat.payload(None), "payload needs a path"),
+        (lambda chat: chat.transcript("pdf"), "form is text, markdown or html"),
+        (lambda chat: chat.latency(by="colour"), "misses the columns colour"),
+    ],
+)
+def test_a_mistake_is_one_sentence(voiceflow: pd.DataFrame, call: Any, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        call(voiceflow.chat)
+
+
+def test_an_empty_frame_says_nothing(voiceflow: pd.DataFrame) -> None:
+    empty = voiceflow[:0]
+    assert empty.chat.transcript() == ""
+    assert len(empty.chat.turns()) == 0
+    assert len(empty.chat.transitions()) == 0
+    assert empty.chat.payload("a").empty

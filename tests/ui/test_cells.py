@@ -1,0 +1,441 @@
+"""`%%chat` cells in a real IPython shell: what they send, keep, check and refuse."""
+
+import json
+import threading
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import Cells, sim
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from IPython.core.error import UsageError
+
+from socketnb.conversation.session import Session
+from socketnb.errors import CONTROLS, ExpectationFailed
+from socketnb.flows.flow import Flow, FlowTurn
+from socketnb.hub import Hub
+
+
+def said(hub: Hub) -> list[Any]:
+    return list(hub.turns_df()["user_text"].fillna(""))
+
+
+def failed(cells: Cells, cell: str) -> str:
+    """Run a cell that is a mistake, and return its one line."""
+    result = cells.run(cell)
+    assert isinstance(result.error_in_exec, UsageError), result.error_in_exec
+    said = str(result.error_in_exec)
+    assert "\n" not in said
+    assert "Traceback" not in cells.text + cells.errors
+    return said
+
+
+def test_each_line_of_a_cell_is_a_turn(cells: Cells, hub: Hub) -> None:
+    cells.run("%chat connect voiceflow --simulate --name bot")
+    assert cells.run("%%chat bot\ntrack\n\n4567\n").result is None
+    assert len(cells.html) == 2
+    assert "order number" in cells.html[0]
+    assert "Tuesday before noon" in cells.html[1]
+    assert said(hub) == ["track", "4567"]
+
+
+def test_a_cell_ends_each_turn_with_its_latency_and_numbers_its_buttons(cells: Cells, bot: Session) -> None:
+    cells.run("%%chat\n/launch")
+    assert "[1] Order  [2] Track" in cells.text
+    assert cells.text.rstrip().endswith("ms)")
+    assert "completed · first" in cells.html[0]
+
+
+def test_lines_are_verbs_messages_and_literal_slashes(cells: Cells, hub: Hub, bot: Session) -> None:
+    cells.run("%%chat bot --comments\n# a comment\n/launch\n/press Track\n/press 1")
+    cells.run('%%chat bot\n//launch\none \\\ntwo\n"""\na\n\nb\n"""')
+    assert list(hub.turns_df()["action"]) == ["launch", "press", "press", "text", "text", "text"]
+    assert said(hub)[1:] == ["Track", "Order", "/launch", "one two", "a\n\nb"]
+
+
+def test_verbs_have_their_fields(cells: Cells, hub: Hub) -> None:
+    cells.run("%chat connect cognigy --simulate")
+    cells.run('%%chat\n/data {"a": 1} with words\n/rate rating=5 comment=very good')
+    sent = hub.traces_df(columns=["direction", "payload", "kind"]).query("direction == 'out' and kind == 'action'")
+    data, rated = (json.loads(payload) for payload in sent["payload"])
+    assert (data["data"], data["text"]) == ({"a": 1}, "with words")
+    assert "very good" in json.dumps(rated)
+
+
+def test_a_wait_shows_what_comes_meanwhile_and_its_reply_can_be_expected(cells: Cells, hub: Hub) -> None:
+    hub.connect("cognigy", name="desk", simulate=True)
+    cells.run("%%chat\nTalk to a person")
+    simulator = sim(hub)
+    threading.Timer(0.2, lambda: simulator.agent_says("Ada here")).start()
+    cells.run("%%chat\n/wait 0.8\n?? Ada here")
+    assert "Ada here" in cells.text
+    assert "waited 0.8 s" in cells.text
+    assert "✓ Ada here" in cells.text
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(body=st.text(alphabet="{}$%'\"\\#😀 a>.\n", min_size=1).filter(str.strip))
+def test_a_whole_body_arrives_byte_for_byte(cells: Cells, ears: list[str], body: str) -> None:
+    ears.clear()
+    cells.run(f"%%chat bot --whole -q\n{body}")
+    assert ears == [body.removesuffix("\n")]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(line=st.text(alphabet="{}$%'\"\\😀 a>.?!", min_size=1).filter(str.strip))
+def test_a_line_arrives_byte_for_byte(cells: Cells, ears: list[str], line: str) -> None:
+    if line.strip() == '"""' or (line.startswith("??") and not line.startswith("???")):
+        return
+    ears.clear()
+    cells.run(f"%%chat bot -q\n{line}")
+    assert ears == [line]
+
+
+def test_what_looks_like_a_prompt_is_said(cells: Cells, ears: list[str]) -> None:
+    cells.run("%%chat bot -q\n>>> hello\n... wait\nIn [1]: x\n...")
+    assert ears == [">>> hello", "... wait", "In [1]: x", "..."]
+
+
+def test_names_are_filled_in_from_the_notebook_when_asked_for(cells: Cells, ears: list[str]) -> None:
+    cells.run("number = 4567")
+    cells.run("%%chat bot -q\n{{number}}")
+    cells.run("%%chat bot -q --vars\n{{number}} {{ number }} {number}")
+    assert ears == ["{{number}}", "4567 4567 {number}"]
+    assert failed(cells, "%%chat bot --vars\nfirst\n{{nobody}}").startswith("line 3: the notebook has no 'nobody'")
+    assert len(ears) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "mime", "part"),
+    [
+        ("-f text", "text/plain", "You said hi"),
+        ("-f markdown", "text/markdown", "**bot:** You said hi"),
+        ("-f html", "text/html", ">You said hi</p>"),
+        ("--raw", "text/plain", "action.trace  text  {"),
+    ],
+)
+def test_a_turn_is_shown_as_asked_for(cells: Cells, bot: Session, options: str, mime: str, part: str) -> None:
+    cells.run(f"%%chat bot {options}\nhi")
+    assert part in cells.outputs[0].data[mime]
+    assert ("text/html" in cells.outputs[0].data) is (options == "-f html")
+
+
+def test_json_tells_the_facts_of_a_turn(cells: Cells, bot: Session) -> None:
+    cells.run("%%chat bot -f json\n/launch")
+    told = cells.outputs[0].data["application/json"]
+    assert (told["session"], told["turn"], told["status"]) == ("bot", 1, "completed")
+    assert told["choices"] == ["Order", "Track"]
+    assert told["first_ms"] > 0
+    assert json.loads(cells.text) == told
+
+
+def test_quiet_shows_nothing(cells: Cells, bot: Session) -> None:
+    cells.run("%%chat bot -q\nhi")
+    assert (cells.text, cells.html) == ("", [])
+
+
+@pytest.mark.parametrize("head", ["-o turns", "--output turns", "turns <<", "turns<<", "bot turns <<", "turns << bot"])
+def test_turns_are_kept_under_a_name(cells: Cells, bot: Session, head: str) -> None:
+    cells.run(f"%%chat {head}\none\ntwo")
+    turns = cells.shell.user_ns["turns"]
+    assert [turn.text for turn in turns] == ["You said one", "You said two"]
+    assert [turn.session for turn in turns] == ["bot", "bot"]
+
+
+def test_traces_are_kept_as_a_frame(cells: Cells, bot: Session, hub: Hub) -> None:
+    bot.say("before")
+    cells.run("%%chat bot -q --df traces\none\ntwo")
+    traces = cells.shell.user_ns["traces"]
+    assert isinstance(traces, pd.DataFrame)
+    assert list(traces["turn"].unique()) == [2, 3]
+    assert list(map(str, traces.dtypes)) == list(map(str, hub.traces_df().dtypes))
+    assert traces.chat.transcript().count("You said") == 2
+
+
+def test_several_sessions_are_shown_side_by_side(cells: Cells, hub: Hub, flow: Flow) -> None:
+    for name in ("a", "b"):
+        hub.connect("voiceflow", name=name, simulate=True, flow=flow)
+    cells.run("%%chat --to a,b -o turns\nhi\n?? You said hi")
+    assert [turn.session for turn in cells.shell.user_ns["turns"]] == ["a", "b"]
+    (html,) = cells.html[:1]
+    assert "display:flex" in html
+    assert html.count("You said hi") == 2
+    assert cells.text.count("✓ You said hi") == 2
+
+
+def test_a_cell_stops_at_the_first_failed_turn_and_says_where(cells: Cells, bot: Session, hub: Hub) -> None:
+    sim(hub).fault("silent")
+    assert "was not done with turn 1 within 0.2 s" in failed(cells, "%%chat bot --timeout 0.2\nfirst\nsecond")
+    assert said(hub) == ["first"]
+    sim(hub).fault("silent")
+    assert cells.run("%%chat bot --timeout 0.2 --continue-on-error\nfirst\nsecond").success
+    assert "✗ bot: the bot was not done with turn 2" in cells.text
+    assert said(hub) == ["first", "first", "second"]
+
+
+def test_a_button_that_is_not_there_is_told_with_its_line(cells: Cells, bot: Session, hub: Hub) -> None:
+    line = failed(cells, "%%chat bot -o turns\n/launch\n/press Trak\nnever")
+    assert (
+        line
+        == "line 3: there is no button 'Trak'; did you mean 'Track'? there is: Order, Track; this line was not sent"
+    )
+    assert len(cells.shell.user_ns["turns"]) == 1
+    assert cells.run("%%chat bot --continue-on-error\n/press Trak\nhi").success
+    assert "✗ line 2: there is no button" in cells.text
+
+
+def test_a_number_presses_the_button_of_that_place_unless_one_is_called_so(cells: Cells, hub: Hub) -> None:
+    flow = Flow("numbers")
+
+    @flow.launch
+    def hello(turn: FlowTurn) -> None:
+        turn.choices("2", "1", "three")
+
+    @flow.otherwise
+    def echo(turn: FlowTurn) -> None:
+        turn.say(f"pressed {turn.text}")
+
+    hub.connect("voiceflow", simulate=True, flow=flow)
+    cells.run("%%chat\n/launch\n/press 1\n?? pressed 1\n/launch\n/press 3\n?? pressed three")
+    assert cells.text.count("✓") == 2
+
+
+def test_what_was_expected_and_did_not_come_is_an_error_that_shows_both(cells: Cells, bot: Session) -> None:
+    result = cells.run("%%chat bot -o turns\nhi\n?? You said hi\n?? /you SAID/i\n?? You said bye\nnever")
+    error = result.error_in_exec
+    assert isinstance(error, ExpectationFailed)
+    assert str(error) == "line 5: expected 'You said bye', got: You said hi"
+    assert (error.expected, error.got, error.turn.number) == ("You said bye", "You said hi", 1)
+    assert len(cells.shell.user_ns["turns"]) == 1
+    assert "expected  You said bye\n  got       You said hi" in cells.text
+    assert "socketnb/" not in cells.text + cells.errors
+
+
+def test_expectations_of_the_cell_are_about_all_it_was_told(cells: Cells, bot: Session) -> None:
+    assert cells.run("%%chat bot --expect 'said one' --expect /two$/\none\ntwo").success
+    result = cells.run("%%chat bot --expect three\none\ntwo")
+    assert str(result.error_in_exec) == "--expect: expected 'three', got: You said one You said two"
+
+
+def test_with_continue_on_error_what_was_expected_in_vain_is_raised_at_the_end(
+    cells: Cells, bot: Session, hub: Hub
+) -> None:
+    result = cells.run("%%chat bot --continue-on-error\none\n?? nothing\ntwo\n?? said two")
+    assert isinstance(result.error_in_exec, ExpectationFailed)
+    assert said(hub) == ["one", "two"]
+    assert "✗ nothing" in cells.text
+    assert "✓ said two" in cells.text
+
+
+def test_a_cell_is_repeated_and_summed_up(cells: Cells, bot: Session) -> None:
+    cells.run("%%chat bot --repeat 5 -o turns\none\n/launch")
+    assert len(cells.shell.user_ns["turns"]) == 10
+    assert len(cells.outputs) == 1
+    lines = cells.text.splitlines()
+    assert "completed" in lines[0]
+    assert "p90_ms" in lines[0]
+    assert lines[2].split()[:4] == ["one", "bot", "5", "5"]
+    assert lines[3].split()[:4] == ["/launch", "bot", "5", "5"]
+    result = cells.run("%%chat bot --repeat 3 --continue-on-error\none\n?? two")
+    assert isinstance(result.error_in_exec, ExpectationFailed)
+    assert ["one", "bot", "3", "3", "3"] in [line.split()[:5] for line in cells.text.splitlines()]
+
+
+def test_without_a_name_the_session_that_was_used_last_is_meant(cells: Cells, hub: Hub, flow: Flow) -> None:
+    for name in ("a", "b", "c"):
+        hub.connect("voiceflow", name=name, simulate=True, flow=flow)
+    for head in ("", " a", "", " --to b,c"):
+        cells.run(f"%%chat{head}\nhi")
+    cells.run("%chat use b")
+    cells.run("%%chat\nhi")
+    assert list(hub.turns_df()["session"]) == ["c", "a", "a", "b", "c", "b"]
+
+
+def test_settings_are_configured(cells: Cells, bot: Session, hub: Hub) -> None:
+    cells.run("%config Chat.timeout = 0.2")
+    cells.run("%config Chat.format = 'markdown'")
+    cells.run("%config Chat.comments = True")
+    sim(hub).fault("silent")
+    assert "within 0.2 s" in failed(cells, "%%chat\n# comment\nhi")
+    assert "text/markdown" in cells.outputs[0].data
+
+
+@pytest.mark.parametrize(
+    ("cell", "line"),
+    [
+        ("%%chat nobody\nhi", "there is no session 'nobody'; there is: bot"),
+        ("%%chat --to bot,nobody\nhi", "there is no session 'nobody'; there is: bot"),
+        ("%%chat bot --to bot\nhi", "name a session, or several with --to: one of them"),
+        ("%%chat\n\n", "the cell is empty: each of its lines is said"),
+        ("%%chat --timeout 0\nhi", "timeout is a number of seconds above 0, not 0.0"),
+        ("%%chat --timeout soon\nhi", "argument --timeout: invalid float value: 'soon'"),
+        ("%%chat --repeat 0\nhi", "--repeat is a number from 1 up, not 0"),
+        ("%%chat -o 1x\nhi", "'1x' is no name for what is kept: letters, digits and _, as in Python"),
+        ("%%chat -o class\nhi", "'class' is no name for what is kept: letters, digits and _, as in Python"),
+        ("%%chat << bot\nhi", "'<<' is no name for what is kept"),
+        ("%%chat -o T --df T\nhi", "the Turns and the traces cannot both be 'T': give them two names"),
+        ("%%chat --to ,\nhi", "--to takes names of sessions, as in --to a,b"),
+        ("%%chat --expect ''\nhi", "--expect takes what the reply must have"),
+        ("%%chat --nonsense\nhi", "unrecognized arguments: --nonsense"),
+        ("%%chat 'bot\nhi", "a quote is opened and not closed"),
+        ("%%chat --expect /(/\nhi", "--expect: /(/ is no regular expression"),
+        ("%%chat\nhi\n/lunch", "line 3: there is no verb 'lunch'; did you mean 'launch'?"),
+        ("%%chat\nhi\n/event", "line 3: event needs name: /event name; nothing was sent"),
+        ("%%chat\nhi\n/wait x", "line 3: /wait takes seconds, as in /wait 2, not 'x'; nothing was sent"),
+        ('%%chat\n"""\nhi', 'line 2: """ begins a message that no later """ ends; nothing was sent'),
+        ("%%chat\n?? hi", "line 2: ?? checks the reply of a turn, and there is none before it; nothing was sent"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_was_sent(cells: Cells, hub: Hub, bot: Session, cell: str, line: str) -> None:
+    assert failed(cells, cell).startswith(line)
+    assert said(hub) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "error"),
+    [
+        ("%%chat a --continue-on-error\n/press Nope\n?? anything", "line 3: expected 'anything', got: nothing"),
+        ("%%chat a --expect foo\n/wait 0.01", "--expect: expected 'foo', got: nothing"),
+        ("%%chat --to a,b --continue-on-error\n/press Order\n?? size", "line 3, a: expected 'size', got: nothing"),
+    ],
+)
+def test_one_that_was_not_asked_has_replied_nothing(cells: Cells, hub: Hub, flow: Flow, cell: str, error: str) -> None:
+    hub.connect("voiceflow", name="a", simulate=True, flow=flow).launch()
+    hub.connect("voiceflow", name="b", simulate=True, flow=flow)
+    assert str(cells.run(cell).error_in_exec) == error
+    assert list(hub.turns_df()["action"]) == ["launch"], "where one has no such button none is pressed"
+
+
+def test_a_turn_that_was_rejected_ends_the_cell(cells: Cells, bot: Session, hub: Hub) -> None:
+    sim(hub).fault("reject")
+    assert failed(cells, "%%chat\nfirst\nsecond").startswith("bot: turn 1 was rejected")
+    assert said(hub) == ["first"]
+
+
+def test_so_does_a_session_that_closes_meanwhile(cells: Cells, bot: Session, hub: Hub) -> None:
+    for cell, line in {
+        "%%chat bot\nhi\nnever": "bot: turn 1 was cancelled",
+        "%%chat bot\n/wait 30\nnever": "line 2: session 'bot' was closed meanwhile",
+    }.items():
+        if bot.state == "closed":
+            bot = hub.connect("voiceflow", name="bot", simulate=True)
+        sim(hub).fault("silent")
+        timer = threading.Timer(0.3, bot.close)
+        timer.start()
+        assert failed(cells, cell).startswith(line)
+        timer.join()
+
+
+def test_what_a_bot_says_does_nothing_in_any_form(cells: Cells, hub: Hub) -> None:
+    flow = Flow("hostile")
+
+    @flow.otherwise
+    def attack(turn: FlowTurn) -> None:
+        turn.say("\x1b[2J\x9b0m <img src=x onerror=alert(1)> [a](javascript:alert(2)) [b]: javascript:alert(3)")
+        turn.say("[ok](https://example.org)")
+        turn.choices("one\n/reset", "two\x1b[31m", "<script>")
+
+    hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
+    for form in ("-f markdown", "-f html", "-f text", "-f json", "--raw"):
+        cells.run(f"%%chat bot {form}\nhi\n?? ok")
+        for output in cells.outputs:
+            for mime, shown in output.data.items():
+                harmless = mime in ("application/json", "text/html") or not CONTROLS.search(shown.replace("\n", ""))
+                assert harmless, (form, mime)
+    cells.run("%%chat bot -f markdown\nhi")
+    markdown = cells.outputs[0].data["text/markdown"]
+    assert "<img" not in markdown
+    assert "](javascript" not in markdown
+    assert "]: javascript" not in markdown
+    assert "[ok](https://example.org)" in markdown
+    cells.run("%%chat bot -f markdown --continue-on-error\n/press nothing")
+    assert "✗ line 2" in cells.outputs[0].data["text/markdown"]
+    assert "<script" not in cells.outputs[0].data["text/markdown"]
+    assert failed(cells, "%%chat bot\n/press nothing").count("/reset") == 1
+    error = cells.run("%%chat bot -q\nhi\n?? never").error_in_exec
+    assert "\x1b" not in cells.text + str(error)
+
+
+def test_a_long_turn_is_shown_by_its_end(cells: Cells, hub: Hub) -> None:
+    flow = Flow("long")
+
+    @flow.otherwise
+    def talk(turn: FlowTurn) -> None:
+        for n in range(1_000):
+            turn.say(f"word {n} " + "x" * 100)
+
+    hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
+    cells.run("%%chat bot -o turns\ngo\n?? /word 0 /")
+    assert len(cells.shell.user_ns["turns"][0].messages) == 1_000
+    assert "word 999" in cells.text
+    assert len(cells.html[0]) < 200_000
+    assert "earlier events, in the frames" in cells.html[0]
+
+
+def test_a_cell_after_empty_lines_arrives_byte_for_byte(cells: Cells, ears: list[str]) -> None:
+    cells.run("\n\n%%chat bot -q\n>>> hi\n... x")
+    assert ears == [">>> hi", "... x"]
+
+
+def test_what_came_while_a_cell_waited_is_in_its_traces(cells: Cells, hub: Hub) -> None:
+    hub.connect("cognigy", name="desk", simulate=True)
+    cells.run("%%chat -q\nTalk to a person")
+    simulator = sim(hub)
+    timer = threading.Timer(0.1, lambda: simulator.agent_says("Ada here"))
+    timer.start()
+    cells.run("%%chat -q --df traces\n/wait 0.6")
+    timer.join()
+    assert "Ada here" in cells.shell.user_ns["traces"].chat.transcript()
+    cells.run("%%chat\n/wait 0.01")
+    assert cells.text.strip() == "(waited 0.0 s)"
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "   \n", "%%chat\n", "1 +", "%%chat bot\nhi\n"])
+def test_whether_a_cell_is_complete_is_told_as_without_us(cells: Cells, typed: str) -> None:
+    mine = cells.shell.input_transformer_manager.check_complete(typed)
+    cells.run("%unload_ext socketnb")
+    if not typed.startswith("%%"):
+        assert mine == cells.shell.input_transformer_manager.check_complete(typed)
+
+
+def test_where_one_of_several_sessions_closes_the_others_are_seen_to_their_end(
+    cells: Cells, hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = (hub.connect("voiceflow", name=name, simulate=True, flow=flow) for name in "ab")
+    send = b.send
+
+    def closing(text: str) -> Any:
+        b.close()
+        return send(text)
+
+    monkeypatch.setattr(b, "send", closing)
+    assert "session 'b' is closed" in failed(cells, "%%chat --to a,b -o turns\nhi")
+    assert [turn.status for turn in cells.shell.user_ns["turns"]] == ["completed"]
+    assert "You said hi" in cells.text
+    assert a.running == []
+
+
+def test_a_wait_goes_on_while_one_session_is_open_if_errors_do_not_end_the_cell(
+    cells: Cells, hub: Hub, flow: Flow
+) -> None:
+    _, b = (hub.connect("voiceflow", name=name, simulate=True, flow=flow) for name in "ab")
+    timer = threading.Timer(0.1, b.close)
+    timer.start()
+    assert cells.run("%%chat --to a,b --continue-on-error\n/wait 0.5").success
+    timer.join()
+    assert "waited 0.5 s" in cells.text
+    assert "✗ line 2: session 'b' was closed meanwhile" in cells.text
+
+
+def test_a_file_that_is_not_there_is_told_with_its_line(cells: Cells) -> None:
+    cells.run("%chat connect cognigy --simulate")
+    line = failed(cells, "%%chat\nhours\n/upload nofile.txt")
+    assert line == "line 3: upload needs the path of a file, and 'nofile.txt' is none; this line was not sent"
+
+
+@pytest.mark.parametrize(("head", "kept"), [("T<<bot", "T"), ("T <<bot", "T"), ("bot T <<", "T")])
+def test_however_it_is_spaced_turns_are_kept(cells: Cells, bot: Session, head: str, kept: str) -> None:
+    cells.run(f"%%chat {head} -q\nhi")
+    assert len(cells.shell.user_ns[kept]) == 1
+    cells.run('%%chat bot -q --expect "said x<<y"\nx<<y')

@@ -1,0 +1,192 @@
+"""The magics, in a real IPython shell."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Cells
+from IPython.core.error import UsageError
+
+from socketnb.flows.flow import Flow
+from socketnb.hub import Hub
+from socketnb.ui.commands import COMMANDS
+from socketnb.ui.magic import Chat
+
+
+@pytest.mark.parametrize("platform", ["cognigy", "eusate", "voiceflow"])
+def test_a_session_is_opened_listed_and_closed(cells: Cells, hub: Hub, platform: str) -> None:
+    assert cells.run(f"%chat connect {platform} --simulate --name bot").result is hub.session("bot")
+    assert hub.session("bot").state == "ready"
+    cells.run("%chat")
+    assert cells.text == f"<session 'bot': {platform}, ready, 0 turns>\n"
+    cells.run("%chat close bot")
+    cells.run("%chat list")
+    assert cells.text == "no session is open\n"
+
+
+def test_a_name_may_be_left_out_when_there_is_only_one_session(cells: Cells) -> None:
+    cells.run("%chat connect voiceflow --simulate")
+    cells.run("%%chat\nhours")
+    assert "Saturday" in cells.html[0]
+
+
+def test_a_panel_is_shown_with_a_transcript_beside_it(cells: Cells) -> None:
+    cells.run("%chat connect voiceflow --simulate --name bot")
+    cells.run("%%chat bot\nhours")
+    panel = cells.run("%chat panel bot").result
+    data, _ = panel._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    static = panel._static()["text/html"]
+    assert "Saturday" in static
+    assert "<script" not in static
+    panel.close()
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("%chat connect", "connect to which platform"),
+        ("%chat connect voicflow --simulate", "did you mean 'voiceflow'"),
+        ("%chat connect voiceflow", "needs project_id"),
+        ("%chat connect voiceflow --simulate --set user_id", "--set takes KEY=VALUE"),
+        ("%chat connect voiceflow --simulate --set user=x", "did you mean 'user_id'"),
+        ("%chat connect voiceflow --set project_id=x --url nowhere", "url is like https://host"),
+        ("%chat connect voiceflow --simulate --set VF.DM.planted", "--set takes KEY=VALUE"),
+        ("%chat help dance", "there is no command of %chat 'dance'"),
+        ("%chat use", "the following arguments are required: name"),
+        ("%chat use nobody", "no session is open"),
+        ("%chat close bot --all", "close a session by its name, or --all"),
+        ("%chat df nobody", "there is no session 'nobody'"),
+        ("%chat simulate voicflow", "invalid choice: 'voicflow'"),
+        ("%chat simulate voiceflow --port 99999", "port is a number from 0"),
+        ("%chat simulate voiceflow --flow nobody", "there is no Flow 'nobody'; there is: none"),
+        ("%chat connect voiceflow --flow nobody", "there is no Flow 'nobody'"),
+        ("%chat connect --profile nobody", "there is no profile 'nobody'"),
+        ("%chat connect 'voiceflow", "a quote is opened and not closed"),
+        ("%chat reset", "no session is open"),
+        ("%chat verbs nobody", "no session is open"),
+        ("%chat dance", "there is no command of %chat 'dance'"),
+        ("%chat list --nonsense", "unrecognized arguments"),
+        ("%chat panel", "no session is open"),
+        ("%chat close bot", "no session is open"),
+        ("%%chat bot\nhi", "no session is open: snb.connect"),
+        ("%%chat --timeout soon\nhi", "invalid float value"),
+    ],
+)
+def test_a_mistake_is_one_line_without_a_traceback(cells: Cells, cell: str, said: str) -> None:
+    result = cells.run(cell)
+    assert isinstance(result.error_in_exec, UsageError)
+    assert said in str(result.error_in_exec)
+    assert "Traceback" not in cells.text + cells.errors
+    assert "\n" not in str(result.error_in_exec).strip()
+    assert "planted" not in str(result.error_in_exec)
+
+
+def test_a_turn_that_times_out_shows_what_came_and_says_so(cells: Cells, hub: Hub) -> None:
+    simulator = hub.simulate("voiceflow")
+    hub.connect("voiceflow", **simulator.settings)
+    simulator.fault("silent")
+    result = cells.run("%%chat --timeout 0.3\nhours")
+    assert "Saturday" in cells.html[0]
+    assert "stays usable" in str(result.error_in_exec)
+
+
+def test_the_magics_document_their_arguments(cells: Cells) -> None:
+    for name, kind in (("%chat", "line"), ("%%chat", "cell")):
+        doc = cells.shell.magics_manager.magics[kind]["chat"].__doc__
+        assert doc
+        assert f"{name} " in doc
+
+
+def test_loading_twice_reloading_and_unloading_do_no_harm(cells: Cells, hub: Hub) -> None:
+    cells.run("%chat connect voiceflow --simulate --name bot")
+    before = len(cells.shell.Completer.custom_matchers), len(cells.shell.input_transformers_cleanup)
+    for line in ("%load_ext socketnb", "%reload_ext socketnb", "%reload_ext socketnb"):
+        cells.run(line)
+        assert (len(cells.shell.Completer.custom_matchers), len(cells.shell.input_transformers_cleanup)) == before
+        assert [type(each).__name__ for each in cells.shell.configurables].count("Chat") == 1
+        cells.run("%%chat\nhours\n?? Saturday")
+        assert "✓ Saturday" in cells.text
+    cells.run("%unload_ext socketnb")
+    assert "chat" not in cells.shell.magics_manager.magics["line"]
+    assert "chat" not in cells.shell.magics_manager.magics["cell"]
+    assert [each for each in cells.shell.configurables if type(each).__name__ == "Chat"] == []
+    assert hub.session("bot").say("hours").status == "completed"
+    cells.run("%load_ext socketnb")
+    assert cells.run("%%chat bot\nhours").success
+
+
+def test_settings_of_ipythons_own_configuration_count(cells: Cells, hub: Hub) -> None:
+    cells.shell.config.Chat.format = "markdown"
+    cells.run("%reload_ext socketnb")
+    cells.run("%chat connect voiceflow --simulate")
+    cells.run("%%chat\nhours")
+    assert "text/markdown" in cells.outputs[0].data
+    cells.run("%config Chat")
+    assert "Chat.timeout" in cells.text
+    cells.run("%config Chat.format = 'nonsense'")
+    assert cells.run("%config Chat.format").result == "markdown"
+
+
+def test_each_command_has_its_own_help(cells: Cells) -> None:
+    cells.run("%chat?")
+    for name, command in COMMANDS.items():
+        assert f"%chat {name} " in cells.text or f"%chat {name}\n" in cells.text
+        cells_of_one = Cells(cells.shell)
+        for ask in (f"%chat {name}?", f"%chat help {name}", f"%chat {name} --help"):
+            cells_of_one.run(ask)
+            assert f"%chat {name}" in cells_of_one.text.splitlines()[0]
+            for option in command.parser._actions:
+                assert not option.option_strings or option.option_strings[-1] in cells_of_one.text
+
+
+def test_the_help_of_a_cell_has_each_of_its_options(cells: Cells) -> None:
+    cells.run("%%chat?")
+    for option in Chat.talk.parser._actions:
+        assert not option.option_strings or option.option_strings[-1] in cells.text
+
+
+def test_a_command_returns_what_can_be_kept(cells: Cells, hub: Hub) -> None:
+    cells.run("bot = %chat connect cognigy --simulate --name bot --set user_id=me")
+    cells.run("%chat connect eusate --simulate --name desk")
+    assert cells.shell.user_ns["bot"] is hub.session("bot")
+    assert hub.session("bot").ids["user_id"] == "me"
+    cells.run("%chat list")
+    assert cells.text.splitlines() == [repr(hub.session("bot")), f"→ {hub.session('desk')!r}"]
+    cells.run("%chat use bot")
+    cells.run("%%chat\nhours")
+    assert list(cells.run("%chat df").result["session"].unique()) == ["bot", "desk"]
+    assert list(cells.run("%chat df bot --turns").result["user_text"]) == ["hours"]
+    assert cells.run("%chat df --messages").result.shape[0] >= 2
+    assert list(cells.run("%chat df --sessions").result["session"]) == ["bot", "desk"]
+    cells.run("%chat transcript bot")
+    assert "user:  hours\nbot:   We are here" in cells.text
+    cells.run("%chat verbs bot")
+    assert "/rate rating [comment]" in cells.text
+    assert "/wait seconds" in cells.text
+    assert cells.run("%chat reset").result.status == "completed"
+    assert cells.run("%chat recordings").result.shape[0] == 1
+    cells.run("%chat close --all")
+    assert hub.sessions() == []
+
+
+def test_a_simulator_runs_a_flow_of_the_notebook(cells: Cells, hub: Hub, flow: Flow) -> None:
+    cells.shell.user_ns["mine"] = flow
+    sim = cells.run("sim = %chat simulate voiceflow --flow mine").result or cells.shell.user_ns["sim"]
+    assert hub.connect("voiceflow", name="a", **sim.settings).say("hi").text == "You said hi"
+    cells.run("%chat connect voiceflow --simulate --flow mine --name b")
+    assert hub.session("b").say("hi").text == "You said hi"
+
+
+def test_where_is_recorded_can_be_told_and_set(cells: Cells, hub: Hub, tmp_path: Path, home: Path) -> None:
+    cells.run("%chat record")
+    assert cells.text == f"sessions that are opened from now on are recorded in {home / 'recordings'}\n"
+    cells.run(f"%chat record {tmp_path / 'mine'}")
+    cells.run("%chat connect voiceflow --simulate")
+    assert list((tmp_path / "mine").iterdir())
+    cells.run("%chat record off")
+    assert "stay in memory" in cells.text
+    cells.run("%chat connect voiceflow --simulate --name quiet")
+    assert not (home / "recordings").exists()
+    cells.run("%chat record on")
+    cells.run("%chat connect voiceflow --simulate --name loud")
+    assert list((home / "recordings").iterdir())
