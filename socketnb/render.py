@@ -16,7 +16,20 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from socketnb.dialects.messages import Message, messages
-from socketnb.model.content import Card, Cards, Choice, Choices, Custom, Delta, Media, Text, UserInput
+from socketnb.model.content import (
+    AdaptiveCard,
+    Card,
+    Cards,
+    Choice,
+    Choices,
+    Custom,
+    DatePicker,
+    Delta,
+    Media,
+    RatingRequest,
+    Text,
+    UserInput,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -136,6 +149,10 @@ def message_html(shown: Message, *, buttons: bool = True) -> str:
             ways = links(options) + (_labels(options) if buttons else "")
             said = markdown(text) if text else ""
             return f"{said}<details><summary>{html.escape(name)}</summary><pre>{folded}</pre></details>{ways}"
+        case AdaptiveCard(_, options, text):
+            return markdown(text) + links(options) + (_labels(options) if buttons else "")
+        case DatePicker(text=text) | RatingRequest(text):
+            return markdown(text)
 
 
 def links(options: tuple[Choice, ...]) -> str:

@@ -12,10 +12,12 @@ from typing import Any, Protocol
 
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Action, Setting, Verb
-from socketnb.model.content import Content, Step
+from socketnb.model.content import Choice, Content, Step
 from socketnb.model.effects import Address, ClientEffect, HttpCall, HttpReply, HttpResponse, Record, ServerEffect
 from socketnb.model.json import Json
 
+DEFAULT_ENCODING = "audio/x-mulaw"
+"""How streamed sound is encoded if neither the settings nor its pieces say so."""
 NewId = Callable[[], str]
 """Returns a new unique string at each call."""
 
@@ -159,6 +161,18 @@ def _unchanged(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def _as_given(action: Action, offered: Sequence[Choice], settings: Mapping[str, Any]) -> Action:  # noqa: ARG001
+    return action
+
+
+def _default_encoding(settings: Mapping[str, Any]) -> str:  # noqa: ARG001
+    return DEFAULT_ENCODING
+
+
+def _no_secret(url: str) -> bool:  # noqa: ARG001
+    return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
     """Everything the other layers know about a platform. Each dialect package defines one, as `DIALECT`.
@@ -173,9 +187,13 @@ class Dialect:
         content: Reads what a person sees of a recorded event.
         simulated: Makes up the settings of a simulator, but for its URL.
         settle: Checks settings that depend on each other, and returns them as they belong together.
+        prepare: Returns the action to send for an action of the user, given the buttons that the last turn offered.
+        sound_encoding: Returns how streamed sound is encoded with these settings.
+        secret_in_url: Tells whether a value of the setting `url` contains a credential.
         secret_fields: Names of payload fields that hold credentials.
         resume_scope: Settings that must be the same for a saved session to be resumed.
         resume_settings: Settings that are saved to resume a session.
+        user_setting: The setting that names the user. A saved session of another user is not resumed.
         max_conversations: How many conversations one session may hold.
         faults: The faults of its simulator, each with its description.
         options: The options of its simulator, by name.
@@ -190,9 +208,13 @@ class Dialect:
     content: ReadContent
     simulated: Callable[[NewId], dict[str, Any]]
     settle: Callable[[dict[str, Any]], dict[str, Any]] = _unchanged
+    prepare: Callable[[Action, Sequence[Choice], Mapping[str, Any]], Action] = _as_given
+    sound_encoding: Callable[[Mapping[str, Any]], str] = _default_encoding
+    secret_in_url: Callable[[str], bool] = _no_secret
     secret_fields: frozenset[str] = frozenset()
     resume_scope: tuple[str, ...] = ("url",)
     resume_settings: tuple[str, ...] = ()
+    user_setting: str = "user_id"
     max_conversations: int = 1
     faults: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Setting] = field(default_factory=dict)

@@ -8,22 +8,35 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from socketnb.dialects import registry
+from socketnb.dialects.base import DEFAULT_ENCODING
 from socketnb.dialects.sound import RATES, wav
-from socketnb.model.content import Card, Cards, Choice, Choices, Content, Custom, Delta, Media, Text, UserInput
+from socketnb.model.content import (
+    AdaptiveCard,
+    Card,
+    Cards,
+    Choice,
+    Choices,
+    Content,
+    Custom,
+    Delta,
+    Media,
+    Text,
+    UserInput,
+)
 from socketnb.model.json import Json
 from socketnb.model.secret import clean
 from socketnb.model.trace import CONTENT_KINDS, Trace
 
 OFFERS = frozenset({"choices", "card", "carousel", "list", "image", "audio", "video", "adaptive", "custom"})
 """Kinds of traces that may have buttons."""
-DEFAULT_ENCODING = "audio/x-mulaw"
-"""How streamed sound is encoded if neither the settings nor its pieces say so."""
 
 
 def buttons(content: Content | None) -> tuple[Choice, ...]:
     """Return the buttons of a content that can be pressed, in order. Buttons that only open a page are left out."""
     match content:
-        case Choices(options) | Card(options=options) | Media(options=options) | Custom(options=options):
+        case Choices(options) | Card(options=options) | Media(options=options):
+            found = options
+        case Custom(options=options) | AdaptiveCard(options=options):
             found = options
         case Cards(cards, options=below):
             found = (*(option for card in cards for option in card.options), *below)

@@ -48,19 +48,36 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a verb: its name, the type of its values, and whether it is required."""
+    """A field of a verb.
+
+    Attributes:
+        name: The name of the field.
+        type: The type of its values.
+        required: Whether the verb needs it.
+        long: Whether a form offers several lines for it.
+        stars: Whether a form offers stars from 1 to 5 for it.
+    """
 
     name: str
     type: type
     required: bool = True
+    long: bool = False
+    stars: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """Something that users of a platform can do: one line of help, and its fields in order."""
+    """Something that users of a platform can do.
+
+    Attributes:
+        help: One line of help.
+        fields: Its fields in order.
+        after_close: Whether it is offered once a conversation is closed.
+    """
 
     help: str
     fields: tuple[Field, ...] = ()
+    after_close: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +91,7 @@ class Setting:
         required: Whether a value must be given.
         secret: Whether the value is a credential and is held as a `Secret`.
         among: The allowed values, if there are only a few.
+        generate: If not empty and no value is given, a value is generated that begins with this word.
     """
 
     help: str
@@ -82,3 +100,4 @@ class Setting:
     required: bool = False
     secret: bool = False
     among: tuple[str, ...] = ()
+    generate: str = ""

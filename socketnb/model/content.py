@@ -124,7 +124,63 @@ class Custom:
     text: str = ""
 
 
-Content: TypeAlias = Text | Choices | Media | Card | Cards | Delta | UserInput | Custom
+@dataclass(frozen=True, slots=True)
+class AdaptiveCard:
+    """A form in the Adaptive Cards format (adaptivecards.io, schema 1.5).
+
+    Attributes:
+        card: The card as it came.
+        options: Its submit and link actions, as buttons.
+        text: The words of the card.
+        verb: The verb that submits it, with `values` and `title`.
+    """
+
+    card: JsonObject
+    options: tuple[Choice, ...] = ()
+    text: str = ""
+    verb: str = "submit"
+
+
+@dataclass(frozen=True, slots=True)
+class DatePicker:
+    """A question for a date.
+
+    Attributes:
+        label: What is asked for.
+        unit: What is picked.
+        mode: One value, a range of two, or any number.
+        earliest: The first allowed value in ISO form, or `yesterday`, `today` or `tomorrow`.
+        latest: The last allowed value, in the same form.
+        value: The value picked at first, in the same form.
+        submit: The label of the button.
+        pattern: How the answer is written, in flatpickr's format characters.
+        text: The words beside it.
+        verb: The verb that answers it, with `date`.
+    """
+
+    label: str = ""
+    unit: Literal["date", "datetime", "time"] = "date"
+    mode: Literal["single", "range", "multiple"] = "single"
+    earliest: str = ""
+    latest: str = ""
+    value: str = ""
+    submit: str = "Submit"
+    pattern: str = "Y-m-d"
+    text: str = ""
+    verb: str = "date"
+
+
+@dataclass(frozen=True, slots=True)
+class RatingRequest:
+    """A request to rate the conversation. `verb` answers it, with `rating` and `comment`."""
+
+    text: str = ""
+    verb: str = "rate"
+
+
+Content: TypeAlias = (
+    Text | Choices | Media | Card | Cards | Delta | UserInput | Custom | AdaptiveCard | DatePicker | RatingRequest
+)
 """What a person sees of a trace."""
 
 
