@@ -30,7 +30,7 @@ class _Machine(abc.ABC):  # noqa: B024 (the methods are in the two machines belo
         if abc.ABC not in cls.__bases__ and _Machine not in cls.__bases__:
             names = {name for base in cls.__mro__ for name in vars(base)}
             if missing := sorted(n for n in names if getattr(getattr(cls, n, None), "__isabstractmethod__", False)):
-                raise TypeError(f"{cls.__name__} lacks the methods {', '.join(missing)}")
+                raise TypeError(f"{cls.__name__} must define the methods {', '.join(missing)}")
 
 
 class ClientMachine(_Machine):

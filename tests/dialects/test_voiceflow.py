@@ -729,11 +729,9 @@ def test_a_goodbye_confirms_the_completed_turns(goodbye: Any, repeated: list[str
     started, *again = server.received("b", "client.start", {**START, **created.args[0]}, 0.0)
     assert isinstance(started, Emit)
     payloads = [effect.args[0] for effect in again if isinstance(effect, Emit)]
-    expected = [(text, "accepted") for text in repeated] + [(text, None) for text in repeated]
-    expected += [(text, "completed") for text in repeated if text == "one"]
-    assert sorted((p["messageID"], p.get("status") or "") for p in payloads) == sorted(
-        (i, s or "") for i, s in expected
-    )
+    events = {"one": ["accepted", "trace", "completed"], "two": ["accepted", "trace"]}
+    expected = [(text, event) for text in repeated for event in events[text]]
+    assert [(payload["messageID"], payload.get("status", "trace")) for payload in payloads] == expected
 
 
 @pytest.mark.parametrize("goodbye", [False, True])
