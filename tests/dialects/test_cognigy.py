@@ -119,7 +119,7 @@ class Pair:
             match effect:
                 case Emit(event, args, link, ack) if link == f"link{self.links}" and not self.deaf:
                     payload = args[0] if args else None
-                    if ack and not self.dumb:
+                    if ack is not None and not self.dumb:
                         answer = self.address.acks.get(event)
                         self.to_server(self.server.acked(link, ack, [] if answer is None else [answer], self.now))
                     self.to_client(self.client.received(event, payload, self.now))

@@ -81,7 +81,6 @@ class Client(ClientMachine):
     """One conversation. `ids` gives a new unique string at each call."""
 
     def __init__(self, settings: Mapping[str, Any], ids: Callable[[], str]) -> None:
-        self.deadline: float | None = None
         self._settings = settings
         self._ids = ids
         self._session_id = str(settings["session_id"])
@@ -98,6 +97,11 @@ class Client(ClientMachine):
         self._spoke = False  # something was sent over this link
         self._unheard = False  # the endpoint has not heard of the turns under way
         self._answered = True  # something has come since the last input
+
+    @property
+    def deadline(self) -> float | None:
+        """When `timer` is to be called, or None."""
+        return min(self._due.values(), default=None)
 
     def dial(self, now: float) -> Address:
         """Begin a link: say where it goes, and start the clock of its handshake."""
@@ -288,7 +292,6 @@ class Client(ClientMachine):
 
     def _set(self, **due: float | None) -> None:
         self._due = {name: when for name, when in {**self._due, **due}.items() if when is not None}
-        self.deadline = min(self._due.values(), default=None)
 
     # Turns
 

@@ -10,8 +10,9 @@ import inspect
 import json
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -23,7 +24,7 @@ from socketnb.errors import SettingsError
 from socketnb.model.actions import Setting
 from socketnb.model.content import End, Handover, Raw, Step, Typing, UserInput
 from socketnb.model.effects import Close, Emit, EndFlow, HttpCall, HttpReply, Refuse, RunFlow, ServerEffect
-from socketnb.model.json import as_dict, as_text
+from socketnb.model.json import Json, as_dict, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +57,12 @@ PREFIX = re.compile(r"\w[\w-]*(/\w[\w-]*)*")
 UNKNOWN = "unknown URL token: check the Endpoint URL"
 
 
+class Ask(Enum):
+    """The event whose acknowledgement answers a question of the server. The keys of other events are strings."""
+
+    HANDSHAKE = "handshake"
+
+
 @dataclass(slots=True)
 class _Conversation:
     """One user's session. It outlives its links."""
@@ -66,7 +73,7 @@ class _Conversation:
     acks: bool = False
     links: set[str] = field(default_factory=set)
     inputs: deque[dict[str, Any]] = field(default_factory=deque)  # the first is under way
-    unacked: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    unacked: dict[Hashable, tuple[str, Any]] = field(default_factory=dict)
     agent: str = ""  # who has taken over
     stopped: bool = False
     silent: bool = False
@@ -97,18 +104,18 @@ class Server(ServerMachine):
         """A client connects; its query says who it is, or that it wants to be asked."""
         about = {name: unquote(value) for name, value in query.items()}  # Cognigy's own clients encode twice
         if about.get("handshake") == "true":
-            return [Emit("handshake", (), link, ack="handshake")]
+            return [Emit("handshake", (), link, ack=Ask.HANDSHAKE)]
         if about.get("urlToken") != self._token and self._options["refusal"] == "connect":
             return [Refuse(UNKNOWN)]
         return self._enter(link, about)
 
-    def acked(self, link: str, name: str, args: Sequence[Any], now: float) -> list[ServerEffect]:  # noqa: ARG002
-        """A client has acknowledged an event, or said who it is."""
-        if name == "handshake":
+    def acked(self, link: str, key: Hashable, args: Sequence[Any], now: float) -> list[ServerEffect]:  # noqa: ARG002
+        """Handle an acknowledgement: of the handshake, with the identity of the client, or of an output."""
+        if key is Ask.HANDSHAKE:
             about = as_dict(args[0] if args else None)
             return self._enter(link, {**about, "emitWithAck": str(about.get("emitWithAck")).lower()})
         if (here := self._links.get(link)) and "duplicate" not in self._faults:
-            here.unacked.pop(name, None)
+            here.unacked.pop(key, None)
         return []
 
     def _enter(self, link: str, about: Mapping[str, Any]) -> list[ServerEffect]:
@@ -117,7 +124,7 @@ class Server(ServerMachine):
             return [refusal(link, UNKNOWN), Close(link)]
         here = self._move(link, as_text(about.get("userId")), as_text(about.get("sessionId")))
         here.acks = about.get("emitWithAck") == "true"
-        again: list[ServerEffect] = [Emit(event, args, link, ack=name) for name, (event, args) in here.unacked.items()]
+        again: list[ServerEffect] = [Emit(event, args, link, ack=key) for key, (event, args) in here.unacked.items()]
         return again if "unready" in self._faults else [*again, Emit("endpoint-ready", (), link)]
 
     def _move(self, link: str, user: str, session: str) -> _Conversation:
@@ -273,13 +280,14 @@ class Server(ServerMachine):
 
     def _tell(self, here: _Conversation, event: str, payload: Any) -> list[ServerEffect]:
         """Send an event to every link of a conversation, and keep it until one has acknowledged it."""
-        args, name = (payload,), ""
+        args: tuple[Json, ...] = (payload,)
+        key: Hashable = None
         if here.acks and "forget" not in self._faults:
-            name = self._ids()
-            here.unacked[name] = (event, args)
+            key = self._ids()
+            here.unacked[key] = (event, args)
             if len(here.unacked) > UNACKED:
                 del here.unacked[next(iter(here.unacked))]
-        return [Emit(event, args, link, ack=name) for link in sorted(here.links)]
+        return [Emit(event, args, link, ack=key) for link in sorted(here.links)]
 
     def _error(self, link: str, said: str) -> ServerEffect:
         return Emit("output", (_error_of(said),), link)

@@ -88,5 +88,5 @@ def user_input(event: str, payload: JsonObject) -> UserInput:
 
 
 def is_request(payload: JsonObject) -> bool:
-    """Tell whether a client sent this payload. An answer of the helpdesk has a `status_code` and its content in `data`."""
+    """Tell whether a client sent this payload. An answer has a `status_code` and its content in `data`."""
     return "status_code" not in payload and "data" not in payload

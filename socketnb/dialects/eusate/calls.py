@@ -37,7 +37,9 @@ class Calls:
         if self._running.get(conversation) == call:
             number = state.turns.last
             return [
-                Record("call_support", "status", answer.payload, turn=number, text="repeated", conversation=conversation)
+                Record(
+                    "call_support", "status", answer.payload, turn=number, text="repeated", conversation=conversation
+                )
             ]
         turn = state.turns.waiting_for("call_support", conversation)
         added = state.add(conversation)

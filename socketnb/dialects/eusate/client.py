@@ -93,7 +93,7 @@ class Client(ClientMachine):
         return [*effects, *self._history.request(conversations)]
 
     def closed(self, now: float) -> list[ClientEffect]:
-        """Handle the loss of the link: fail the turns that were not confirmed, and keep waiting for the other replies."""
+        """Handle the loss of the link: fail the turns that were not confirmed, and keep waiting for other replies."""
         state = self._state
         if state.is_open:
             self._history.link_lost()

@@ -152,9 +152,7 @@ class Inbox:
         number = state.turns.number_in(conversation)
         record = Record(answer.event, "handler", answer.payload, turn=number, text=text, conversation=conversation)
         effects = [record, *state.add(conversation)]
-        effects += state.update(
-            conversation, handler="agent" if is_agent else "bot", agent=agent if is_agent else ""
-        )
+        effects += state.update(conversation, handler="agent" if is_agent else "bot", agent=agent if is_agent else "")
         return effects + (self.taken_over(conversation) if is_agent else [])
 
     def taken_over(self, conversation: str) -> list[ClientEffect]:

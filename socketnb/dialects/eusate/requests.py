@@ -11,6 +11,7 @@ from socketnb.dialects.eusate.actions import payload_of
 from socketnb.model.actions import Action
 from socketnb.model.effects import ClientEffect, Emit, Record
 from socketnb.model.json import Json, JsonObject, as_dict, as_text
+from socketnb.model.trace import Sender
 
 NAMESPACE = "/helpdesk"
 """The Socket.IO namespace."""
@@ -33,7 +34,7 @@ def request(
     event: str, payload: JsonObject, kind: str, conversation: str | None = None, *, turn: int = 0, text: str = ""
 ) -> list[ClientEffect]:
     """Record an event and send it with a request for an acknowledgement. A request of kind `action` is the user's."""
-    sender = "user" if kind == "action" else "system"
+    sender: Sender = "user" if kind == "action" else "system"
     record = Record(event, kind, payload, "out", sender, turn, text or None, conversation=conversation or None)
     return [record, Emit(event, (payload,), ack=RequestId(event, turn))]
 

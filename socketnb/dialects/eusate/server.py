@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from socketnb.dialects.base import ServerMachine
 from socketnb.dialects.eusate.actions import user_input
-from socketnb.dialects.eusate.client import NAMESPACE, OPEN_AT_MOST
+from socketnb.dialects.eusate.requests import MAX_OPEN_CONVERSATIONS, NAMESPACE
 from socketnb.dialects.tokens import jwt
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Setting
@@ -222,8 +222,8 @@ class Server(ServerMachine):
             return (None, NO_FILES, 400) if about.get("attachment") is True and not talk.agent else (talk, "", 200)
         if about.get("attachment") is True:
             return None, NO_FILES, 400
-        if sum(not talk.closed and talk.session == session for talk in self._talks.values()) >= OPEN_AT_MOST:
-            return None, f"a customer has at most {OPEN_AT_MOST} open conversations", 400
+        if sum(not talk.closed and talk.session == session for talk in self._talks.values()) >= MAX_OPEN_CONVERSATIONS:
+            return None, f"a customer has at most {MAX_OPEN_CONVERSATIONS} open conversations", 400
         talk = _Talk(f"conv_{self._ids()}", session, f"ticket_{self._ids()}", at)
         self._talks[talk.id] = talk
         return talk, "", 200

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal, TypedDict, Unpack
 
 from socketnb.dialects.eusate.requests import enter_room
-from socketnb.dialects.eusate.turns import ConversationRef, NewConversation, Turn, Turns
+from socketnb.dialects.eusate.turns import ConversationRef, Turn, Turns
 from socketnb.dialects.turns import Deadlines
 from socketnb.model.actions import Conversation
 from socketnb.model.effects import ClientEffect, Conversations, Persist, Ready, Record, TurnDone
@@ -154,9 +154,7 @@ class CustomerState:
         if self.current == turn.conversation and unused:
             self.current = turn.previous
 
-    def end(
-        self, turn: int, status: Status, reason: str, conversation: ConversationRef = None
-    ) -> list[ClientEffect]:
+    def end(self, turn: int, status: Status, reason: str, conversation: ConversationRef = None) -> list[ClientEffect]:
         """Return the effects that end a turn."""
         kind, error = ("error", reason) if status == "failed" else ("status", None)
         record = Record("turn", kind, None, "local", turn=turn, text=status, final=True, error=error)

@@ -11,7 +11,7 @@ conversations are started one at a time, because the answer to the first turn is
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Hashable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -58,7 +58,7 @@ class Turn:
         return EVENTS[self.action.verb]
 
 
-def _lane(turn: Turn) -> str | type[NewConversation] | None:
+def _lane(turn: Turn) -> Hashable:
     """Return the conversation of a turn. All new conversations share one lane."""
     return NewConversation if isinstance(turn.conversation, NewConversation) else turn.conversation
 
