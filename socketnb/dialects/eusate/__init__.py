@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SETTINGS: dict[str, Setting] = {
     "url": Setting("the URL of the helpdesk", default="https://api.eusate.com"),
     "api_key": Setting("the organisation's API key", secret=True, required=True),
-    "session_id": Setting("the id of the customer (default: generated)", generate="session"),
+    "session_id": Setting("the id of the customer; generated if not given", generate="session"),
     "conversation_id": Setting("the id of a conversation to continue"),
     "token_source": Setting("the kind of the key", default="api", among=("api", "inapp")),
     "mark_read": Setting("mark messages as read when they arrive", type=bool, default=True),
