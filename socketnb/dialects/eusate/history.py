@@ -33,8 +33,8 @@ class History:
 
     Args:
         state: The link, the conversations and the turns.
-        inbox: Takes the messages that were missed.
-        seen: The messages that have come.
+        inbox: Handles the messages that were missed.
+        seen: The messages that were received.
         settings: The settings of the dialect.
     """
 
@@ -96,7 +96,7 @@ class History:
         self._listed = True
         state = self._state
         if state.current == self._saved and state.known(state.current) is None:
-            state.current = None  # the saved conversation is not open any more
+            state.current = None  # the saved conversation is no longer open
         return [*effects, *state.mark_ready(f"{len(items)} conversations are open")]
 
     def _read_conversation(self, item: JsonObject) -> list[ClientEffect]:
