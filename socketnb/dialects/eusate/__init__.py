@@ -21,7 +21,7 @@ from socketnb.model.json import Json, as_dict
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from socketnb.dialects.base import NewId
 
 
 SETTINGS: dict[str, Setting] = {
@@ -56,7 +56,7 @@ def content(event: str, payload: Json) -> Content | None:
     return read_message(body).content if event == "messages" else None
 
 
-def simulated(ids: Callable[[], str]) -> dict[str, Any]:  # settings are of any type
+def simulated(ids: NewId) -> dict[str, Any]:  # settings are of any type
     """Return generated settings for a simulator, without its URL."""
     return {"api_key": Secret(f"eu-{ids()}{ids()}")}
 

@@ -7,10 +7,10 @@ were sent while there was no link are lost.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
+from socketnb.dialects.base import Settings
 from socketnb.dialects.eusate.inbox import CLOSED_BY_HELPDESK, Inbox
 from socketnb.dialects.eusate.requests import Answer
 from socketnb.dialects.eusate.seen import SeenMessages
@@ -38,13 +38,7 @@ class History:
         settings: The settings of the dialect.
     """
 
-    def __init__(
-        self,
-        state: CustomerState,
-        inbox: Inbox,
-        seen: SeenMessages,
-        settings: Mapping[str, Any],  # settings are of any type
-    ) -> None:
+    def __init__(self, state: CustomerState, inbox: Inbox, seen: SeenMessages, settings: Settings) -> None:
         self._state = state
         self._inbox = inbox
         self._seen = seen
