@@ -187,11 +187,11 @@ class Hub:
             name,
             dialect,
             loop=self.engine,
-            drive=lambda news: Driver(machine, self.engine, news, links=log.link),
+            make_driver=lambda on_events: Driver(machine, self.engine, on_events, links=log.link),
             log=log,
             settings=settings,
             timeout=turn_timeout,
-            kept=kept,
+            saved=kept,
             panel=lambda session, ui: self._panel(ui, session),
             on_close=lambda closed: self._closed(closed, simulator),
         )
