@@ -52,8 +52,8 @@ class SessionActions(SessionReader):
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
-            ...     bot.say("thanks", timeout=10).text
-            'Glad to help. See you on the trail!'
+            ...     bot.say("track", timeout=10).text
+            'Gladly. What is your order number? (Try `4567`.)'
         """
         check_timeout(timeout)
         return self.send(text).wait(timeout)
@@ -97,9 +97,9 @@ class SessionActions(SessionReader):
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
-            ...     for message in bot.stream("thanks"):
+            ...     for message in bot.stream("track"):
             ...         print(message.text)
-            Glad to help. See you on the trail!
+            Gladly. What is your order number? (Try `4567`.)
         """
         check_timeout(timeout)
         return self.send(text).stream(timeout)
@@ -168,7 +168,7 @@ class SessionActions(SessionReader):
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
-            ...     bot.act("text", text="thanks").status
+            ...     bot.act("text", text="track").status
             'completed'
         """
         return self.start(verb, **fields).wait()

@@ -96,11 +96,10 @@ class SessionReader:
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
-            ...     turn = bot.say("thanks")
+            ...     turn = bot.say("track")
             ...     print(bot.transcript())
-            user:  thanks
-            bot:   Glad to help. See you on the trail!
-            --     ...
+            user:  track
+            bot:   Gladly. What is your order number? (Try `4567`.)
         """
         return render.transcript_text(self.traces())
 
@@ -123,10 +122,10 @@ class SessionReader:
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
             ...     earlier = bot.traces_df()
-            ...     turn = bot.say("thanks")
+            ...     turn = bot.say("track")
             ...     newer = bot.traces_df(since=earlier, columns=["kind", "text"])
             >>> newer["text"].dropna().iloc[0]
-            'thanks'
+            'track'
         """
         return query.traces_df([self._log.recorder.columns], session=self.name, since=since, columns=columns)
 
@@ -148,7 +147,7 @@ class SessionReader:
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
-            ...     turn = bot.say("thanks")
+            ...     turn = bot.say("track")
             ...     bot.turns_df(columns=["turn", "status"]).values.tolist()
             [[1, 'completed']]
         """
@@ -172,9 +171,9 @@ class SessionReader:
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
-            ...     turn = bot.say("thanks")
+            ...     turn = bot.say("track")
             ...     bot.messages_df(columns=["sender", "text"]).values.tolist()
-            [['user', 'thanks'], ['bot', 'Glad to help. See you on the trail!']]
+            [['user', 'track'], ['bot', 'Gladly. What is your order number? (Try `4567`.)']]
         """
         return query.messages_df([self._log.recorder.columns], session=self.name, since=since, columns=columns)
 
@@ -199,7 +198,7 @@ class SessionReader:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
             ...     kinds = []
             ...     stop = bot.listen(lambda trace: kinds.append(trace.kind))
-            ...     turn = bot.say("thanks")
+            ...     turn = bot.say("track")
             ...     stop()
             >>> kinds[0], "text" in kinds
             ('action', True)

@@ -49,9 +49,9 @@ class Session(SessionActions):
 
     Example:
         >>> with snb.connect("voiceflow", name="shop", simulate=True) as bot:
-        ...     bot.say("thanks").text
+        ...     bot.say("track").text
         ...     bot
-        'Glad to help. See you on the trail!'
+        'Gladly. What is your order number? (Try `4567`.)'
         <session 'shop': voiceflow, ready, 1 turns>
     """
 

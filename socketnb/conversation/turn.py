@@ -41,9 +41,9 @@ class Turn:
 
     Example:
         >>> with snb.connect("voiceflow", simulate=True) as bot:
-        ...     turn = bot.say("thanks")
+        ...     turn = bot.say("track")
         >>> turn.status, turn.text
-        ('completed', 'Glad to help. See you on the trail!')
+        ('completed', 'Gladly. What is your order number? (Try `4567`.)')
         >>> 0 < turn.first_ms <= turn.done_ms
         True
     """
@@ -117,7 +117,7 @@ class Turn:
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
-            ...     turn = bot.send("thanks")
+            ...     turn = bot.send("track")
             ...     turn.wait(timeout=10).status
             'completed'
         """
@@ -136,7 +136,7 @@ class Turn:
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
-            ...     turn = bot.send("thanks")
+            ...     turn = bot.send("track")
             ...     turn.cancel()
             >>> turn.status in ("cancelled", "completed")
             True

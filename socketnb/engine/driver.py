@@ -300,7 +300,8 @@ class Driver:
             self._enter("reconnecting")
         attempts = self._address.attempts
         total = f" of {attempts:g}" if math.isfinite(attempts) else ""
-        self._note("reconnecting", "reconnecting", text=f"attempt {self._reconnects.attempt}{total} in {delay:.2g} s")
+        seconds = float(f"{delay:.2g}")
+        self._note("reconnecting", "reconnecting", text=f"attempt {self._reconnects.attempt}{total} in {seconds:g} s")
         dial = partial(self._dial_again, self._links.number)
         asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, dial)
 

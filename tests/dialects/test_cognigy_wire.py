@@ -290,7 +290,7 @@ def test_a_link_that_is_cut_fifty_times_at_any_point_loses_and_doubles_no_output
         cuts[:] = [STEPS[n % len(STEPS)]]
         bot.say(f"n{n}", timeout=10)
         assert not cuts, "the link was never cut"
-        eventually(lambda n=n: bot.state == "ready" and bot._driver._number == n + 2)  # type: ignore[misc]
+        eventually(lambda n=n: bot.state == "ready" and bot._driver._links.number == n + 2)  # type: ignore[misc]
     said = list(bot.messages_df()["text"])
     wanted = [
         line
