@@ -53,7 +53,7 @@ class Commands:
         command, *rest = words(line) or ["list"]
         command = "help" if command in ("?", "-h", "--help") else command
         if command not in COMMANDS:
-            raise SettingsError(unknown("command of %chat", command, COMMANDS))
+            raise SettingsError(unknown("%chat command", command, COMMANDS))
         what: Any = getattr(self, COMMANDS[command].__name__)
         if {"?", "-h", "--help"} & set(rest):
             rest, what = [command], self.help
@@ -181,7 +181,7 @@ class Commands:
         elif args.command in COMMANDS:
             print(_doc(COMMANDS[args.command]))  # noqa: T201
         else:
-            raise SettingsError(unknown("command of %chat", args.command, COMMANDS))
+            raise SettingsError(unknown("%chat command", args.command, COMMANDS))
 
     def _one(self, args: Any) -> Any:
         """Return the session that is meant."""

@@ -253,7 +253,7 @@ def fields(verb: str, verbs: Mapping[str, Verb], text: str) -> dict[str, Any]:
             if field is None:
                 known = [field.name for field in verbs[verb].fields]
                 twice = f"{verb}: {key[1]} is given twice"
-                wrong = f"{unknown(f'field of {verb!r}', key[1], known)} (a text with = in it stands in quotes)"
+                wrong = f"{unknown(f'{verb} field', key[1], known)} (a text with = in it stands in quotes)"
                 raise ActionError(twice if key[1] in values else wrong)
             text = text[key.end() :]
         elif left:

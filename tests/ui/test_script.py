@@ -185,11 +185,11 @@ def test_any_json_is_read_whole_and_what_follows_it_is_the_next_field(data: dict
 @pytest.mark.parametrize(
     ("verb", "text", "said"),
     [
-        ("lunch", "", "there is no verb 'lunch'; did you mean 'launch'?"),
+        ("lunch", "", "unknown verb 'lunch'; did you mean 'launch'?"),
         ("launch", "now", "launch takes nothing, and this is left over: 'now'"),
         ("press", "", "press needs choice: /press choice"),
         ("review", "five", "review: rating is a whole number from 0 up, not 'five'"),
-        ("review", "5 reviw=nice", "there is no field of 'review' 'reviw'; did you mean 'review'?"),
+        ("review", "5 reviw=nice", "unknown review field 'reviw'; did you mean 'review'?"),
         ("review", "rating=5 rating=4", "review: rating is given twice"),
         ("review", "review=nice", "review needs rating: /review rating [review]"),
         ("data", "{'a': 1}", "data: data is JSON, and this is not: Expecting property name"),
