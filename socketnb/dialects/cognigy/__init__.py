@@ -30,8 +30,8 @@ TOKEN = re.compile(r"[0-9a-fA-F]{32,}")
 SETTINGS: dict[str, Setting] = {
     "url": Setting("the Endpoint URL as its editor shows it, or without its last part, the token", required=True),
     "token": Setting("the URL token, where the url has none", secret=True),
-    "user_id": Setting("who is talking; made up when absent"),
-    "session_id": Setting("the conversation; made up when absent"),
+    "user_id": Setting("who is talking; made up when absent", generate="user"),
+    "session_id": Setting("the conversation; made up when absent", generate="session"),
     "channel": Setting("the channel that the flow is told", default="socket-client"),
     "passthrough_ip": Setting("the user's IP address, for the endpoint's logs"),
     "transport": Setting("how to connect", default="websocket", among=tuple(TRANSPORTS)),
@@ -66,6 +66,11 @@ def settle(settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "url": url, "token": token}
 
 
+def secret_in_url(url: str) -> bool:
+    """Return whether an Endpoint URL contains its token."""
+    return bool(TOKEN.fullmatch(url.rstrip("/").rpartition("/")[2]))
+
+
 def content(event: str, payload: Any) -> Content | None:
     """Return what a person sees of a recorded event, or None."""
     about = as_dict(payload)
@@ -91,6 +96,7 @@ DIALECT = Dialect(
     content=content,
     simulated=simulated,
     settle=settle,
+    secret_in_url=secret_in_url,
     secret_fields=frozenset({"URLToken", "urlToken"}),
     resume_scope=("url", "token"),
     resume_settings=("user_id", "session_id"),
