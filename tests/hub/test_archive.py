@@ -420,7 +420,7 @@ def test_a_path_that_is_none_is_one_sentence(wrong: Any, traces: pd.DataFrame, h
         with pytest.raises(SettingsError, match="must be a path, got"):
             call(wrong)
     if wrong is not None:
-        with pytest.raises(SettingsError, match="record is True, False or a folder, not"):
+        with pytest.raises(SettingsError, match="record must be True, False or a folder, got"):
             hub.connect("voiceflow", simulate=True, record=wrong)
 
 
