@@ -19,10 +19,10 @@ from socketnb.model.trace import NO_TIME, Trace
 
 if TYPE_CHECKING:
     from socketnb.conversation.call import Calls
+    from socketnb.conversation.saved import SavedSession
     from socketnb.conversation.turn import Turn
     from socketnb.dialects.base import Dialect
     from socketnb.recording.recorder import Log
-    from socketnb.settings import SavedSession
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class EventIntake:
                 self.calls.end(event)
             case Persist(setting, value):
                 if self._saved:
-                    self._saved.keep(**{setting: value})
+                    self._saved.save(**{setting: value})
             case StateChange(state, error):
                 self._enter(state, error)
             case Ready() | Credential() | TurnDone():

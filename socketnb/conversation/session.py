@@ -16,12 +16,12 @@ from socketnb.conversation.events import EventIntake
 from socketnb.errors import SessionError
 
 if TYPE_CHECKING:
+    from socketnb.conversation.saved import SavedSession
     from socketnb.dialects.base import Dialect
     from socketnb.engine.driver import Driver
     from socketnb.engine.events import SessionEvent
     from socketnb.engine.loop import Loop
     from socketnb.recording.recorder import Log
-    from socketnb.settings import SavedSession
 
 
 class View(Protocol):

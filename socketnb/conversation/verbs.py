@@ -53,7 +53,7 @@ def check_fields(dialect: Dialect, verb: str, fields: JsonObject) -> JsonObject:
     checked: JsonObject = {}
     for name, value in fields.items():
         if name not in known:
-            raise ActionError(f"{verb}: {unknown('field', name, known)}")
+            raise ActionError(unknown(f"{verb} field", name, known))
         wanted = known[name].type
         if wanted is Path:
             checked[name] = _existing_file(verb, value)

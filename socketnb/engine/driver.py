@@ -17,7 +17,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never
 
@@ -269,9 +269,9 @@ class Driver:
         self._now = now
         await self._perform(self._machine.received(event, payload, now), observed_at)
 
-    async def acknowledged(self, name: str, args: tuple[Json, ...]) -> None:
+    async def acknowledged(self, key: Hashable, args: tuple[Json, ...]) -> None:
         """Let the machine handle an acknowledgement."""
-        await self._perform(self._machine.acked(name, args, self._now))
+        await self._perform(self._machine.acked(key, args, self._now))
 
     async def packet_broken(self, reason: str) -> None:
         """Record a packet that is not a Socket.IO packet."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -38,8 +38,8 @@ class LinkListener(Protocol):
     async def packet_broken(self, reason: str) -> None:
         """Handle a packet that is not a Socket.IO packet."""
 
-    async def acknowledged(self, name: str, args: tuple[Json, ...]) -> None:
-        """Handle the acknowledgement of an event that was sent."""
+    async def acknowledged(self, key: Hashable, args: tuple[Json, ...]) -> None:
+        """Handle the acknowledgement of the event that was sent with this key."""
 
 
 class Links:
@@ -87,13 +87,14 @@ class Links:
             await link.close()
         return link is not None
 
-    async def emit(self, event: str, args: tuple[Json, ...], ack: str) -> None:
-        """Send an event over the current link, if there is one. With `ack`, ask for an acknowledgement of this name."""
+    async def emit(self, event: str, args: tuple[Json, ...], key: Hashable) -> None:
+        """Send an event over the current link, if there is one. Unless `key` is None, ask for an acknowledgement."""
         if self.current:
-            await self.current.emit(event, args, partial(self._on_ack, self.number, ack) if ack else None)
+            on_ack = None if key is None else partial(self._on_ack, self.number, key)
+            await self.current.emit(event, args, on_ack)
 
-    def _on_ack(self, number: int, name: str, *args: Json) -> None:
-        self._put(partial(self._deliver, number, partial(self._listener.acknowledged, name, args)))
+    def _on_ack(self, number: int, key: Hashable, *args: Json) -> None:
+        self._put(partial(self._deliver, number, partial(self._listener.acknowledged, key, args)))
 
     async def _open(self, number: int, address: Address) -> None:
         early: list[Step] = []  # what arrives before `_opened` is in the inbox

@@ -9,7 +9,7 @@ from socketnb.errors import RecordingError, SettingsError
 from socketnb.frames.table import table_from
 from socketnb.model.trace import COLUMNS
 from socketnb.recording.parts import line_of, numbered, whole, write_part
-from socketnb.settings import path_of
+from socketnb.settings import to_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ BATCH = 8192
 
 def to_parquet(frame: pd.DataFrame, path: str | Path) -> None:
     """Write traces as one Parquet file, such as the parts of a recording; errors as `table_from`, or RecordingError."""
-    table, path = table_from(frame), path_of(path, "path is a path")
+    table, path = table_from(frame), to_path(path, "path must be a path")
     try:
         write_part(table, path)
     except OSError as error:
@@ -32,7 +32,7 @@ def to_parquet(frame: pd.DataFrame, path: str | Path) -> None:
 
 def to_jsonl(frame: pd.DataFrame, path: str | Path) -> None:
     """Write traces as JSON lines, one a trace, as a recording has them; errors as `to_parquet`."""
-    table, path = table_from(frame), path_of(path, "path is a path")
+    table, path = table_from(frame), to_path(path, "path must be a path")
     try:
         with whole(path) as new, new.open("wb") as file:
             file.writelines(lines(table))
@@ -61,7 +61,7 @@ def to_duckdb(frame: pd.DataFrame, path: str | Path, table: str = "traces") -> N
         import duckdb
     except ImportError:
         raise SettingsError('DuckDB is not installed: pip install "socketnb[duckdb]"') from None
-    rows, path = table_from(frame), path_of(path, "path is a path")
+    rows, path = table_from(frame), to_path(path, "path must be a path")
     if not isinstance(table, str) or not table.strip() or "\0" in table:
         raise SettingsError(f"table is a name, not {table!r}")
     name = '"' + table.replace('"', '""') + '"'

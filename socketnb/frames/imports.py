@@ -15,7 +15,7 @@ from socketnb.model.secret import clean
 from socketnb.model.trace import NO_TIME
 from socketnb.recording.parts import read_lines, table_of_lines
 from socketnb.recording.recorder import Recorder
-from socketnb.settings import path_of
+from socketnb.settings import to_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def from_jsonl(path: str | Path) -> pd.DataFrame:
     Raises:
         RecordingError: there is no such file, or a line is no trace.
     """
-    path = path_of(path, "path is a path")
+    path = to_path(path, "path must be a path")
     traces, _ = read_lines(_bytes(path), path.name, whole=True)
     return frame_of(table_of_lines(traces, path.name))
 
@@ -45,7 +45,7 @@ def from_voiceflow(saved: str | Path | dict[str, Any] | Sequence[Any]) -> pd.Dat
         RecordingError: there is no such file, or it is no JSON.
     """
     if isinstance(saved, str | Path):
-        path = path_of(saved, "saved is a path")
+        path = to_path(saved, "saved must be a path")
         try:
             saved = json.loads(_bytes(path))
         except (ValueError, RecursionError) as error:

@@ -17,7 +17,7 @@ import click
 
 from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SettingsError, SocketnbError, unknown
-from socketnb.settings import pairs
+from socketnb.settings import parse_pairs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -127,7 +127,7 @@ def chat(bot: str, typed: tuple[str, ...], flow: str | None, timeout: float | No
     from socketnb.ui.terminal import converse
 
     check_timeout(timeout)
-    with hub.connect(bot, simulate=simulate, flow=_flow(flow), **pairs(typed, hub.connect)) as session:
+    with hub.connect(bot, simulate=simulate, flow=_flow(flow), **parse_pairs(typed, hub.connect)) as session:
         status = converse(session, timeout, hub.mask)
     sys.exit(status)
 
@@ -142,7 +142,7 @@ def check(bot: str, typed: tuple[str, ...], say: str | None, *, simulate: bool) 
     from socketnb.hub import hub
     from socketnb.ui.checks import checked
 
-    sys.exit(checked(hub, bot, say, {"simulate": simulate, **pairs(typed, hub.connect)}))
+    sys.exit(checked(hub, bot, say, {"simulate": simulate, **parse_pairs(typed, hub.connect)}))
 
 
 @commands.command()

@@ -216,8 +216,8 @@ def test_open_turns_fail_after_the_last_attempt_and_the_next_action_tries_again(
 @pytest.mark.parametrize(
     ("verb", "fields", "message"),
     [
-        ("lanch", {}, r"voiceflow verb 'lanch'; did you mean 'launch'\?"),
-        ("text", {"txt": "hi"}, r"^text: .*field 'txt'; did you mean 'text'\?"),
+        ("lanch", {}, r"unknown voiceflow verb 'lanch'; did you mean 'launch'\?"),
+        ("text", {"txt": "hi"}, "unknown text field 'txt'"),
         ("text", {"text": 7}, "text must be of type str, got int"),
         ("text", {}, "text needs text"),
         ("event", {}, "event needs name"),
@@ -235,7 +235,7 @@ def test_the_error_for_an_unknown_button_names_the_offered_ones(bot: Session) ->
     with pytest.raises(ActionError, match="no message has offered a button yet"):
         bot.press("Order")
     bot.launch()
-    with pytest.raises(ActionError, match="button 'Oder'; did you mean 'Order'"):
+    with pytest.raises(ActionError, match="unknown button 'Oder'; did you mean 'Order'"):
         bot.press("Oder")
     with pytest.raises(ActionError, match="no button 3: press 1 to 2"):
         bot.press(3)

@@ -177,12 +177,11 @@ def test_a_cell_stops_at_the_first_failed_turn_and_says_where(cells: Cells, bot:
 def test_a_button_that_is_not_there_is_told_with_its_line(cells: Cells, bot: Session, hub: Hub) -> None:
     line = failed(cells, "%%chat bot -o turns\n/launch\n/press Trak\nnever")
     assert (
-        line
-        == "line 3: there is no button 'Trak'; did you mean 'Track'? there is: Order, Track; this line was not sent"
+        line == "line 3: unknown button 'Trak'; did you mean 'Track'? available: Order, Track; this line was not sent"
     )
     assert len(cells.shell.user_ns["turns"]) == 1
     assert cells.run("%%chat bot --continue-on-error\n/press Trak\nhi").success
-    assert "✗ line 2: there is no button" in cells.text
+    assert "✗ line 2: unknown button" in cells.text
 
 
 def test_a_number_presses_the_button_of_that_place_unless_one_is_called_so(cells: Cells, hub: Hub) -> None:
@@ -264,8 +263,8 @@ def test_settings_are_configured(cells: Cells, bot: Session, hub: Hub) -> None:
 @pytest.mark.parametrize(
     ("cell", "line"),
     [
-        ("%%chat nobody\nhi", "there is no session 'nobody'; there is: bot"),
-        ("%%chat --to bot,nobody\nhi", "there is no session 'nobody'; there is: bot"),
+        ("%%chat nobody\nhi", "unknown session 'nobody'; available: bot"),
+        ("%%chat --to bot,nobody\nhi", "unknown session 'nobody'; available: bot"),
         ("%%chat bot --to bot\nhi", "name a session, or several with --to: one of them"),
         ("%%chat\n\n", "the cell is empty: each of its lines is said"),
         ("%%chat --timeout 0\nhi", "timeout must be a number of seconds above 0, got 0.0"),
@@ -280,7 +279,7 @@ def test_settings_are_configured(cells: Cells, bot: Session, hub: Hub) -> None:
         ("%%chat --nonsense\nhi", "unrecognized arguments: --nonsense"),
         ("%%chat 'bot\nhi", "a quote is opened and not closed"),
         ("%%chat --expect /(/\nhi", "--expect: /(/ is no regular expression"),
-        ("%%chat\nhi\n/lunch", "line 3: there is no verb 'lunch'; did you mean 'launch'?"),
+        ("%%chat\nhi\n/lunch", "line 3: unknown verb 'lunch'; did you mean 'launch'?"),
         ("%%chat\nhi\n/event", "line 3: event needs name: /event name; nothing was sent"),
         ("%%chat\nhi\n/wait x", "line 3: /wait takes seconds, as in /wait 2, not 'x'; nothing was sent"),
         ('%%chat\n"""\nhi', 'line 2: """ begins a message that no later """ ends; nothing was sent'),

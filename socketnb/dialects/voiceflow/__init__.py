@@ -27,7 +27,7 @@ SETTINGS: dict[str, Setting] = {
     "url": Setting("where the runtime is", default="https://general-runtime.voiceflow.com"),
     "project_id": Setting("the project, as its settings page shows it", required=True),
     "api_key": Setting("the project's API key, VF.DM.…; public projects need none", secret=True),
-    "user_id": Setting("who is talking; made up when absent"),
+    "user_id": Setting("who is talking; made up when absent", generate="user"),
     "environment_id": Setting("the environment's alias; absent: the project's traffic split"),
     "session_key": Setting("a stored session to go on with", secret=True),
     "completion_events": Setting("stream what language models say, piece by piece", type=bool, default=False),
