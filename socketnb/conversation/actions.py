@@ -279,5 +279,5 @@ class SessionActions(SessionReader):
 
     def _hang_up(self, conversation: str) -> None:
         turn = self._start(Action("hang_up", conversation=conversation))
-        if not self._loop.here:  # a listener cannot wait
+        if not self._loop.is_current_thread:  # a listener cannot wait
             turn.wait()

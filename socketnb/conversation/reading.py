@@ -127,7 +127,7 @@ class SessionReader:
             >>> newer["text"].dropna().iloc[0]
             'track'
         """
-        return query.traces_df([self._log.recorder.columns], session=self.name, since=since, columns=columns)
+        return query.traces_df([self._store], session=self.name, since=since, columns=columns)
 
     def turns_df(
         self, *, since: Mapping[str, int] | pd.DataFrame | None = None, columns: Sequence[str] | None = None
@@ -151,7 +151,7 @@ class SessionReader:
             ...     bot.turns_df(columns=["turn", "status"]).values.tolist()
             [[1, 'completed']]
         """
-        return query.turns_df([self._log.recorder.columns], session=self.name, since=since, columns=columns)
+        return query.turns_df([self._store], session=self.name, since=since, columns=columns)
 
     def messages_df(
         self, *, since: Mapping[str, int] | pd.DataFrame | None = None, columns: Sequence[str] | None = None
@@ -175,13 +175,17 @@ class SessionReader:
             ...     bot.messages_df(columns=["sender", "text"]).values.tolist()
             [['user', 'track'], ['bot', 'Gladly. What is your order number? (Try `4567`.)']]
         """
-        return query.messages_df([self._log.recorder.columns], session=self.name, since=since, columns=columns)
+        return query.messages_df([self._store], session=self.name, since=since, columns=columns)
 
     @property
     def ids(self) -> dict[str, str]:
         """The settings that are ids, for example of the user and the session, without credentials."""
         secret = [name for name, setting in self._dialect.settings.items() if setting.secret]
         return {n: str(v) for n, v in self._settings.items() if n.endswith("_id") and v and n not in secret}
+
+    @property
+    def _store(self) -> query.Store:
+        return self._log.recorder.columns
 
     # Listening
 

@@ -102,7 +102,7 @@ class Session(SessionActions):
             ConnectError: The session cannot be made ready.
             SessionError: A listener called this. A listener cannot wait.
         """
-        if self._loop.here:
+        if self._loop.is_current_thread:
             raise SessionError("a listener cannot call connect, because connect waits")
         self._driver.start()
         self._events.wait_until_ready()

@@ -195,7 +195,7 @@ class Turn:
         """
         check_timeout(timeout)
         seconds = self._timeout if timeout is None else timeout
-        if self._loop.here:
+        if self._loop.is_current_thread:
             raise SessionError("a listener cannot wait for a turn: use send() there")
         if timeout is not None:
             self._driver.allow(self.number, seconds)

@@ -139,7 +139,7 @@ class Driver:
     def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
         """Close the link for good, and wait at most `timeout` seconds until it is closed."""
         self._post(self._close)
-        if self._loop.here:  # called by a listener: the task ends after the listener returns
+        if self._loop.is_current_thread:  # called by a listener: the task ends after the listener returns
             return
         with contextlib.suppress(Exception, concurrent.futures.CancelledError):  # the task logs its errors
             wait(self._task, timeout)

@@ -80,12 +80,11 @@ class Links:
             self._opening.cancel()
             self._opening = None
 
-    async def close(self) -> bool:
-        """Close the current link and return whether there was one."""
+    async def close(self) -> None:
+        """Close the current link, if there is one."""
         link, self.current = self.current, None
         if link:
             await link.close()
-        return link is not None
 
     async def emit(self, event: str, args: tuple[Json, ...], key: Hashable) -> None:
         """Send an event over the current link, if there is one. Unless `key` is None, ask for an acknowledgement."""

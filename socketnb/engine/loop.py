@@ -46,7 +46,7 @@ class Loop:
         self._http: aiohttp.ClientSession | None = None
 
     @property
-    def here(self) -> bool:
+    def is_current_thread(self) -> bool:
         """Whether the caller runs on the loop's own thread."""
         return threading.current_thread() is self._thread
 
@@ -81,7 +81,7 @@ class Loop:
             TimeoutError: The coroutine did not end in time; it is cancelled.
             SocketnbError: The caller runs on the loop itself and would wait for ever.
         """
-        if self.here:
+        if self.is_current_thread:
             coro.close()
             raise SocketnbError(f"a coroutine on the {self.name} loop cannot wait for that loop: await instead")
         future = self.submit(coro)
