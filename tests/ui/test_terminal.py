@@ -85,10 +85,10 @@ def test_what_a_bot_says_cannot_steer_the_terminal(tmp_path: Path) -> None:
             ("chat", "voiceflow", "--simulate", "--flow", "bots:nobody"),
             "--flow is MODULE:FLOW, and 'bots:nobody' is none",
         ),
-        (("chat", "voiceflow", "--simulate", "--flow", "bots:not_a_flow"), "flow is a Flow, such as Flow('pizza')"),
+        (("chat", "voiceflow", "--simulate", "--flow", "bots:not_a_flow"), "flow must be a Flow such as Flow('pizza')"),
         (("simulate", "voiceflow", "--flow", "broken:mine"), "the module fails with ZeroDivisionError"),
         (("simulate", "voiceflow", "--fault", "x"), "unknown fault 'x'"),
-        (("simulate", "voiceflow", "--token", "a b"), "token is a text of letters, digits"),
+        (("simulate", "voiceflow", "--token", "a b"), "token must consist of letters, digits"),
         (("check", "eusate"), "eusate needs api_key"),
     ],
 )
@@ -273,7 +273,7 @@ def test_what_is_no_setting_of_a_platform_is_told(pair: str) -> None:
     for command in ("chat", "check"):
         done = piped("", command, "voiceflow", "--simulate", "--set", pair)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-        assert "--set takes a platform's setting" in done.stderr
+        assert "--set takes a setting of the platform" in done.stderr
 
 
 @pytest.mark.parametrize("pair", ["say=x", "hub=x", "bot=x", "how=x", "typed=x"])
