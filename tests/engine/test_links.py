@@ -111,7 +111,7 @@ def test_a_saved_session_that_has_expired_is_noted_and_replaced(hub: Hub, flow: 
     hub.connect("voiceflow", name="shop", resume=True, **simulator.settings).close()
     simulator.fault("expire")
     again = hub.connect("voiceflow", name="shop", resume=True, **simulator.settings)
-    assert "the stored session is gone; a new one begins" in set(again.traces_df()["text"].dropna())
+    assert "the stored session no longer exists, so a new one begins" in set(again.traces_df()["text"].dropna())
     assert again.launch().text == "Hello!"
 
 
