@@ -232,7 +232,10 @@ class SessionActions(SessionReader):
     # Conversations and calls
 
     def conversations(self) -> list[Conversation]:
-        """Return the conversations of this session, each with its handler, its unread messages and its state."""
+        """Return the conversations of this session, each with its handler, its unread messages and its state.
+
+        The list is empty on platforms where a session is one conversation.
+        """
         return list(self._events.conversations.current)
 
     def conversation(self, conversation: str | Conversation) -> Self:
@@ -258,6 +261,13 @@ class SessionActions(SessionReader):
 
         Raises:
             ActionError: The platform has one conversation per session.
+
+        Example:
+            >>> with snb.connect("eusate", simulate=True) as bot:
+            ...     turn = bot.say("track")
+            ...     turn = bot.new_conversation().say("hours")
+            ...     len(bot.conversations())
+            2
         """
         self._events.conversations.choose("")
         return self
