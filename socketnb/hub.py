@@ -168,11 +168,11 @@ class Hub(OpenSessions, KernelFrames):
             name,
             dialect,
             loop=self.engine,
-            drive=lambda events: Driver(machine, self.engine, events, links=session_log.link),
+            make_driver=lambda on_events: Driver(machine, self.engine, on_events, links=session_log.link),
             log=session_log,
             settings=settings,
             timeout=turn_timeout,
-            kept=saved,
+            saved=saved,
             panel=lambda session, ui: self._panel(ui, session),
             on_close=closed,
         )

@@ -122,7 +122,7 @@ SET = click.option("--set", "typed", multiple=True, metavar="KEY=VALUE", help=SE
 @click.option("--timeout", type=float, metavar="S", help="seconds that each turn is waited for")
 def chat(bot: str, typed: tuple[str, ...], flow: str | None, timeout: float | None, *, simulate: bool) -> None:
     """Talk to a bot here, a line a turn. From a pipe: do its lines, as those of a %%chat cell."""
-    from socketnb.conversation.turn import check_timeout
+    from socketnb.conversation.verbs import check_timeout
     from socketnb.hub import hub
     from socketnb.ui.terminal import converse
 

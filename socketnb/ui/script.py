@@ -229,7 +229,7 @@ def with_line(step: Step, do: Any, *args: Any, left: str = "nothing was sent") -
     try:
         return do(*args)
     except ActionError as error:
-        said = str(error).replace("; nothing was sent", "")
+        said = str(error).replace("; nothing was sent", "").replace(" (nothing was sent)", "")
         where = f"line {step.line}" if step.line else "--expect"
         raise ActionError(f"{where}: {said}; {left}") from None
 

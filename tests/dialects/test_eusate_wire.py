@@ -108,7 +108,7 @@ def test_three_conversations_in_one_session(bot: Session) -> None:
 def test_other_platforms_have_one_conversation_a_session(hub: Hub, flow: Flow) -> None:
     bot = hub.connect("voiceflow", simulate=True, flow=flow)
     assert bot.conversations() == []
-    with pytest.raises(ActionError, match="one conversation a session"):
+    with pytest.raises(ActionError, match="one conversation per session"):
         bot.new_conversation()
     with pytest.raises(ActionError, match="unknown voiceflow verb 'call'"):
         bot.call()
@@ -221,7 +221,7 @@ def test_a_link_that_is_cut_at_any_point_enters_all_rooms_again_and_misses_and_d
         simulator.agent_says(f"agent {n}")
         simulator.agent_leaves()
         wanted += [f"agent {n}"]
-        eventually(lambda n=n: not cuts and bot.state == "ready" and bot._driver._number >= n + 2)  # type: ignore[misc]
+        eventually(lambda n=n: not cuts and bot.state == "ready" and bot._driver._links.number >= n + 2)  # type: ignore[misc]
         eventually(lambda n=n: f"agent {n}" in list(bot.messages_df()["text"]))  # type: ignore[misc]
         eventually(lambda: bot.conversations()[0].handler == "bot")
     assert list(bot.messages_df()["text"]) == wanted
@@ -356,7 +356,7 @@ def test_a_link_that_is_lost_while_a_conversation_begins_loses_no_reply(
     turn = bot.send("slow")
     eventually(lambda: "ack" in set(bot.traces_df()["kind"]))
     simulator.fault("drop")
-    eventually(lambda: bot._driver._number == 2 and bot.state == "ready")
+    eventually(lambda: bot._driver._links.number == 2 and bot.state == "ready")
     go.set()
     assert turn.wait(10).text == "at last"
     assert bot.say("hi").text == "You said hi"

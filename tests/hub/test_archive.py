@@ -396,7 +396,7 @@ def test_what_is_no_transcript_is_told_so(wrong: Any, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="not a saved Voiceflow transcript"):
         snb.from_voiceflow(wrong)
     (tmp_path / "a.json").write_text("{")
-    with pytest.raises(RecordingError, match="a.json is no JSON"):
+    with pytest.raises(RecordingError, match="a.json is not JSON"):
         snb.from_voiceflow(tmp_path / "a.json")
 
 

@@ -267,7 +267,7 @@ def test_settings_are_configured(cells: Cells, bot: Session, hub: Hub) -> None:
         ("%%chat --to bot,nobody\nhi", "unknown session 'nobody'; available: bot"),
         ("%%chat bot --to bot\nhi", "name a session, or several with --to: one of them"),
         ("%%chat\n\n", "the cell is empty: each of its lines is said"),
-        ("%%chat --timeout 0\nhi", "timeout is a number of seconds above 0, not 0.0"),
+        ("%%chat --timeout 0\nhi", "timeout must be a number of seconds above 0, got 0.0"),
         ("%%chat --timeout soon\nhi", "argument --timeout: invalid float value: 'soon'"),
         ("%%chat --repeat 0\nhi", "--repeat is a number from 1 up, not 0"),
         ("%%chat -o 1x\nhi", "'1x' is no name for what is kept: letters, digits and _, as in Python"),
@@ -430,7 +430,7 @@ def test_a_wait_goes_on_while_one_session_is_open_if_errors_do_not_end_the_cell(
 def test_a_file_that_is_not_there_is_told_with_its_line(cells: Cells) -> None:
     cells.run("%chat connect cognigy --simulate")
     line = failed(cells, "%%chat\nhours\n/upload nofile.txt")
-    assert line == "line 3: upload needs the path of a file, and 'nofile.txt' is none; this line was not sent"
+    assert line == "line 3: upload needs the path of an existing file, got 'nofile.txt'; this line was not sent"
 
 
 @pytest.mark.parametrize(("head", "kept"), [("T<<bot", "T"), ("T <<bot", "T"), ("bot T <<", "T")])

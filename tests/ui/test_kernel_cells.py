@@ -97,7 +97,7 @@ def test_fifty_runs_leave_no_widget_thread_or_listener_behind(kernel: Kernel) ->
     kernel.run(CONNECT)
     count = (
         "from ipywidgets import Widget; from ipywidgets.widgets.widget import _instances; import threading\n"
-        "print(len(_instances), threading.active_count(), len(bot._listeners))"
+        "print(len(_instances), threading.active_count(), len(bot._events.listeners))"
     )
     kernel.run("%%chat bot\nhours")
     before = kernel.run(count)

@@ -79,7 +79,7 @@ def test_what_a_bot_says_cannot_steer_the_terminal(tmp_path: Path) -> None:
     ("words", "line"),
     [
         (("chat", "nobody"), "unknown platform 'nobody'"),
-        (("chat", "voiceflow", "--simulate", "--timeout", "0"), "timeout is a number of seconds above 0"),
+        (("chat", "voiceflow", "--simulate", "--timeout", "0"), "timeout must be a number of seconds above 0"),
         (("chat", "voiceflow", "--simulate", "--set", "VF.DM.planted"), "--set takes KEY=VALUE"),
         (
             ("chat", "voiceflow", "--simulate", "--flow", "bots:nobody"),
