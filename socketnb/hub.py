@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from socketnb.dialects.base import Dialect
     from socketnb.flows.flow import Flow
-    from socketnb.recording.columns import Columns
+    from socketnb.recording.store import TraceStore
 
 log = logging.getLogger(__name__)
 TURN_TIMEOUT_S = 30.0
@@ -261,11 +261,11 @@ class Hub(OpenSessions, KernelFrames):
         """Return the folder of this kernel's recording; None if nothing is recorded or it has stopped."""
         return self.recorders.folder
 
-    def stores(self) -> list[Columns]:
+    def stores(self) -> list[TraceStore]:
         """Return the traces of this kernel, one store per recording."""
         for recorder in self.recorders.all():
             recorder.warn()
-        return [recorder.columns for recorder in self.recorders.all()]
+        return [recorder.store for recorder in self.recorders.all()]
 
     def close(self) -> None:
         """Close every session and simulator, stop the background threads, and close the recordings."""

@@ -185,7 +185,7 @@ class SessionReader:
 
     @property
     def _store(self) -> query.Store:
-        return self._log.recorder.columns
+        return self._log.recorder.store
 
     # Listening
 

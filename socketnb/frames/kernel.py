@@ -6,6 +6,7 @@ import abc
 from typing import TYPE_CHECKING
 
 from socketnb.frames import query
+from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TRACE_COLUMNS, TURN_COLUMNS, document_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -171,3 +172,12 @@ class KernelFrames(abc.ABC):
         return query.sessions_df(
             self.stores(), session=session, platform=platform, recording=recording, since=since, columns=columns
         )
+
+
+for _method, _columns in (
+    (KernelFrames.traces_df, TRACE_COLUMNS),
+    (KernelFrames.messages_df, MESSAGE_COLUMNS),
+    (KernelFrames.turns_df, TURN_COLUMNS),
+    (KernelFrames.sessions_df, SESSION_COLUMNS),
+):
+    document_columns(_columns)(_method)  # not as decorators, with which mypy loses the types of the package root

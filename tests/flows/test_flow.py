@@ -184,7 +184,7 @@ def test_calling_the_simulator_from_a_coroutine_handler_is_an_error_and_does_not
 
     simulator = hub.simulate("voiceflow", flow)
     turn = hub.connect("voiceflow", **simulator.settings).say("hi")
-    assert "cannot be called from a coroutine on it" in (turn.error or "")
+    assert "a coroutine on the socketnb-simulator loop cannot wait for that loop" in (turn.error or "")
 
 
 def test_a_handler_that_never_ends_does_not_keep_the_process_alive() -> None:
