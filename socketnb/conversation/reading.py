@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from socketnb import render
 from socketnb.frames import query
+from socketnb.frames.columns import MESSAGE_COLUMNS, TRACE_COLUMNS, TURN_COLUMNS, document_columns
 from socketnb.model.content import Choice
 from socketnb.model.trace import Trace
 
@@ -103,6 +104,7 @@ class SessionReader:
         """
         return render.transcript_text(self.traces())
 
+    @document_columns(TRACE_COLUMNS)
     def traces_df(
         self, *, since: Mapping[str, int] | pd.DataFrame | None = None, columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
@@ -113,7 +115,7 @@ class SessionReader:
             columns: The names of the columns to return (default: all).
 
         Returns:
-            A frame with one row per trace. Columns as in `socketnb.traces_df`.
+            A frame with one row per trace; `df.attrs["cursor"]` is the cursor for the next `since`.
 
         Raises:
             SettingsError: There is no such column, or `since` is not a cursor.
@@ -129,6 +131,7 @@ class SessionReader:
         """
         return query.traces_df([self._store], session=self.name, since=since, columns=columns)
 
+    @document_columns(TURN_COLUMNS)
     def turns_df(
         self, *, since: Mapping[str, int] | pd.DataFrame | None = None, columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
@@ -139,7 +142,7 @@ class SessionReader:
             columns: As in `traces_df`.
 
         Returns:
-            A frame with one row per turn. Columns as in `socketnb.turns_df`.
+            A frame with one row per turn; `df.attrs["cursor"]` is the cursor for the next `since`.
 
         Raises:
             SettingsError: There is no such column, or `since` is not a cursor.
@@ -153,6 +156,7 @@ class SessionReader:
         """
         return query.turns_df([self._store], session=self.name, since=since, columns=columns)
 
+    @document_columns(MESSAGE_COLUMNS)
     def messages_df(
         self, *, since: Mapping[str, int] | pd.DataFrame | None = None, columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
@@ -163,7 +167,7 @@ class SessionReader:
             columns: As in `traces_df`.
 
         Returns:
-            A frame with one row per message. Columns as in `socketnb.messages_df`.
+            A frame with one row per message; `df.attrs["cursor"]` is the cursor for the next `since`.
 
         Raises:
             SettingsError: There is no such column, or `since` is not a cursor.

@@ -53,9 +53,9 @@ def test_a_lone_surrogate_can_be_sent_displayed_and_put_into_frames(bot: Session
 def test_a_turn_that_nothing_waits_for_times_out(hub: Hub, flow: Flow) -> None:
     bot = hub.connect("voiceflow", simulate=True, flow=flow, turn_timeout=0.3)
     sim(hub).fault("silent")
-    lost = bot.send("hi")
+    unanswered = bot.send("hi")
     assert bot.say("again", timeout=5).text == "You said again"
-    assert lost.status == "timeout"
+    assert unanswered.status == "timeout"
 
 
 def test_an_expired_session_is_replaced(hub: Hub, bot: Session) -> None:
@@ -329,7 +329,7 @@ def test_an_interrupted_stream_gets_no_words_of_the_next_one(hub: Hub) -> None:
 
 
 def test_a_button_with_a_credential_is_sent_as_the_bot_sent_it(hub: Hub) -> None:
-    flow, heard = Flow("carrier"), []
+    flow, actions = Flow("carrier"), []
     request = {"type": "path-1", "payload": {"label": "Go", "authorization": "planted-in-a-button"}}
 
     @flow.launch
@@ -340,11 +340,11 @@ def test_a_button_with_a_credential_is_sent_as_the_bot_sent_it(hub: Hub) -> None
     bot = hub.connect("voiceflow", simulate=True, flow=flow)
     machine: Any = sim(hub)._machine
     act = machine._act
-    machine._act = lambda session, payload, now: heard.append(payload["action"]) or act(session, payload, now)
+    machine._act = lambda session, payload, now: actions.append(payload["action"]) or act(session, payload, now)
     turn = bot.launch()
     assert "planted" not in repr(turn.choices) + repr(turn.traces)
     bot.press("Go")
-    assert heard[-1] == request
+    assert actions[-1] == request
     assert "planted" not in bot.traces_df().to_csv()
 
 
