@@ -1,4 +1,4 @@
-"""What tests share: a hub of their own, a flow to talk to, and the browser, if there is one."""
+"""Fixtures that tests share: a hub, a flow, a session, a shell and a kernel."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 
 NUMBERS = count()
-Eventually = Callable[..., None]  # of what shall become true, and perhaps of seconds
+Eventually = Callable[..., None]  # takes a condition, and optionally the seconds to wait for it
 FAST = {"reconnection_delay": 0.02, "reconnection_delay_max": 0.05}
 
 
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep every recording of a test in the test's own folder, and users' settings out of it."""
+    """Give each test its own data folder, and no settings from the environment."""
     monkeypatch.setenv("SOCKETNB_HOME", str(tmp_path / "home"))
     for name in os.environ:
         if name.startswith("SOCKETNB_") and name != "SOCKETNB_HOME":
@@ -39,21 +39,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    """A hub that leaves nothing behind."""
+    """A hub. The test fails if it leaves a thread behind."""
     before = set(threading.enumerate())
     hub = socketnb._with_ui(Hub())
     yield hub
     hub.close()
     ours = [t for t in set(threading.enumerate()) - before if t.name.startswith("socketnb")]
-    for thread in ours:  # a handler that is just returning
+    for thread in ours:  # wait for a handler that is returning
         thread.join(5)
     left = [thread.name for thread in ours if thread.is_alive()]
-    assert not left, f"threads were left behind: {left}"
+    assert not left, f"the hub left threads behind: {left}"
 
 
 @pytest.fixture
 def flow() -> Flow:
-    """A bot with one answer of each kind."""
+    """A flow with one answer of each kind."""
     flow = Flow(f"test {next(NUMBERS)}")
 
     @flow.launch
@@ -95,7 +95,7 @@ def flow() -> Flow:
 
 @pytest.fixture
 def bot(hub: Hub, flow: Flow) -> Session:
-    """A conversation with that bot, on a simulator of its own."""
+    """A session with that flow, on its own simulator."""
     return hub.connect("voiceflow", name="bot", simulate=True, flow=flow, **FAST)
 
 
@@ -106,21 +106,21 @@ def sim(hub: Hub) -> Any:
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """Wait until something is true, without polling for longer than a test may take."""
+    """A function that waits until a condition is true."""
 
-    def wait(true: Callable[[], bool], seconds: float = 10) -> None:
+    def wait(condition: Callable[[], bool], seconds: float = 10) -> None:
         tick = threading.Event()
         for _ in range(int(seconds / 0.01)):
-            if true():
+            if condition():
                 return
             tick.wait(0.01)
-        raise AssertionError("it did not happen in time")
+        raise AssertionError("the condition did not become true in time")
 
     return wait
 
 
 class Cells:
-    """Runs cells in a shell; what they show is kept."""
+    """Runs cells in a shell, and keeps their output."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
@@ -153,16 +153,16 @@ def cells(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
 
 @pytest.fixture
 def ears(hub: Hub) -> list[str]:
-    """What a bot heard, byte for byte; its session is called bot."""
+    """The texts that a bot received. Its session has the name bot."""
     flow = Flow("ears")
-    heard: list[str] = []
+    texts: list[str] = []
 
     @flow.otherwise
-    def hear(turn: FlowTurn) -> None:
-        heard.append(turn.text)
+    def receive(turn: FlowTurn) -> None:
+        texts.append(turn.text)
 
     hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
-    return heard
+    return texts
 
 
 @pytest.fixture

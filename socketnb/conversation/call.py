@@ -1,42 +1,47 @@
-"""A voice call: where it is, the token that opens it, how it ended. Joining needs the extra `socketnb[voice]`."""
+"""Voice calls: where a call takes place, its token, and how it ended. Joining needs the extra `socketnb[voice]`."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from socketnb.dialects.tokens import claims_of
 from socketnb.errors import ConnectError
+from socketnb.model.json import JsonObject, as_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from livekit import rtc
 
     from socketnb.engine.loop import Loop
-    from socketnb.model.effects import CallStarted
+    from socketnb.model.effects import CallEnded, CallStarted
 
-PATIENCE = 20.0
+JOIN_TIMEOUT_S = 20.0
 """Seconds that joining a room may take."""
 
 
 class Call:
-    """A voice call in a LiveKit room.
+    """A voice call in a LiveKit room. `Session.call` starts one.
 
     Args:
-        begun: what the platform said of it.
-        hang_up: ends it.
-        loop: where its room lives.
+        started: What the platform told about the call.
+        hang_up: Ends the call.
+        loop: The background loop, on which the room runs.
 
     Attributes:
-        id, conversation, room: the platform's ids.
-        token: opens the room; a `Secret`.
-        started, ended: UTC; `ended` is None while the call runs.
-        reason: why it ended.
+        id: The platform's id of the call.
+        conversation: The id of its conversation.
+        room: The name of the LiveKit room.
+        token: The credential for the room, a `Secret`.
+        started: When it started, in UTC.
+        ended: When it ended, in UTC; None while it runs.
+        reason: Why it ended; None while it runs.
     """
 
-    def __init__(self, begun: CallStarted, hang_up: Callable[[], object], loop: Loop) -> None:
-        self.id, self.conversation, self.room = begun.id, begun.conversation, begun.room
-        self.token = begun.token
-        self.started = _time(begun.started) or dt.datetime.now(dt.UTC)
+    def __init__(self, started: CallStarted, hang_up: Callable[[], object], loop: Loop) -> None:
+        self.id, self.conversation, self.room = started.id, started.conversation, started.room
+        self.token = started.token
+        self.started = _time(started.started) or dt.datetime.now(dt.UTC)
         self.ended: dt.datetime | None = None
         self.reason: str | None = None
         self._hang_up = hang_up
@@ -44,65 +49,77 @@ class Call:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the call has not ended."""
         return self.ended is None
 
     @property
     def duration(self) -> dt.timedelta:
-        """How long it lasted, or has lasted so far."""
+        """The duration of the call, until now if it has not ended."""
         return (self.ended or dt.datetime.now(dt.UTC)) - self.started
 
     @property
     def expires(self) -> dt.datetime | None:
-        """When the token expires, as the token itself says; None: it does not say."""
-        seconds: Any = claims_of(self.token.reveal()).get("exp")
+        """When the token expires, in UTC; None if the token does not say."""
+        seconds = claims_of(self.token.reveal()).get("exp")
         try:
-            return dt.datetime.fromtimestamp(seconds, dt.UTC) if type(seconds) in (int, float) else None
+            return (
+                dt.datetime.fromtimestamp(seconds, dt.UTC) if type(seconds) is int or type(seconds) is float else None
+            )
         except (ValueError, OverflowError, OSError):
             return None
 
     @property
-    def grants(self) -> dict[str, Any]:
-        """What the token allows in the room, as the token itself says."""
-        grants = claims_of(self.token.reveal()).get("video")
-        return grants if isinstance(grants, dict) else {}
+    def grants(self) -> JsonObject:
+        """What the token allows in the room, LiveKit's video grants."""
+        return as_dict(claims_of(self.token.reveal()).get("video"))
 
     def end(self) -> None:
-        """End the call; one that has ended stays as it is."""
+        """End the call. Ending it again does nothing.
+
+        Raises:
+            TurnError: The platform did not end it.
+        """
         if self.running:
             self._hang_up()
 
-    def join(self, url: str) -> Any:
-        """Join the room with LiveKit's own SDK and return its `livekit.rtc.Room`.
+    def join(self, url: str) -> rtc.Room:
+        """Join the room with LiveKit's own SDK.
 
         Args:
-            url: the LiveKit server, wss://…; the platform does not tell it.
+            url: The address of the LiveKit server, wss://…, which the platform does not send.
+
+        Returns:
+            The `livekit.rtc.Room`.
 
         Raises:
-            ConnectError: the call has ended, the SDK is not installed, or the room cannot be joined.
+            ConnectError: The call has ended, the SDK is not installed, or the room cannot be joined.
+
+        Example:
+            >>> call = bot.call()  # doctest: +SKIP
+            >>> room = call.join("wss://my-project.livekit.cloud")  # doctest: +SKIP
         """
         if not self.running:
-            raise ConnectError("this call has ended: bot.call() begins another")
+            raise ConnectError("this call has ended: start another one with bot.call()")
         try:
             from livekit import rtc
         except ImportError:
             raise ConnectError('joining a call needs LiveKit: pip install "socketnb[voice]"') from None
 
-        async def join() -> Any:
+        async def join() -> rtc.Room:
             room = rtc.Room()
             await room.connect(url, self.token.reveal())
             return room
 
         try:
-            return self._loop.run(join(), PATIENCE)
+            return self._loop.run(join(), JOIN_TIMEOUT_S)
         except TimeoutError:
             raise ConnectError(f"no LiveKit server answers at {url}: check the url") from None
-        except Exception as error:  # noqa: BLE001 (whatever the SDK raises; its text may have the token in it)
-            said = " ".join(str(error).split()).replace(self.token.reveal(), str(self.token))
-            raise ConnectError(f"the room cannot be joined at {url} ({said})") from None
+        except Exception as error:  # noqa: BLE001 (the SDK may raise anything, and its text may contain the token)
+            reason = " ".join(str(error).split()).replace(self.token.reveal(), str(self.token))
+            raise ConnectError(f"the room cannot be joined at {url} ({reason})") from None
 
     def finish(self, ended: str | None, reason: str) -> None:
-        """Be over; the session says so."""
+        """Note that the call has ended, at the time that the platform gives or now."""
         self.ended = _time(ended or "") or dt.datetime.now(dt.UTC)
         self.reason = reason
 
@@ -111,9 +128,43 @@ class Call:
         return f"<call {self.id!r} in room {self.room!r}: {state}, {self.duration.total_seconds():.0f} s>"
 
 
+class Calls:
+    """The voice calls of a session.
+
+    Args:
+        hang_up: Ends the call of a conversation.
+        loop: The background loop.
+    """
+
+    def __init__(self, hang_up: Callable[[str], object], loop: Loop) -> None:
+        self._hang_up = hang_up
+        self._loop = loop
+        self._by_turn: dict[int, Call] = {}
+
+    def start(self, started: CallStarted) -> None:
+        """Add a call."""
+        self._by_turn[started.turn] = Call(started, lambda: self._hang_up(started.conversation), self._loop)
+
+    def of_turn(self, turn: int) -> Call | None:
+        """Return the call that a turn started, or None."""
+        return self._by_turn.get(turn)
+
+    def end(self, ended: CallEnded) -> None:
+        """Note that a call has ended."""
+        for call in self._by_turn.values():
+            if call.id == ended.id and call.running:
+                call.finish(ended.ended, ended.reason)
+
+    def end_all(self, reason: str) -> None:
+        """Note that all calls have ended."""
+        for call in self._by_turn.values():
+            if call.running:
+                call.finish(None, reason)
+
+
 def _time(text: str) -> dt.datetime | None:
     try:
-        at = dt.datetime.fromisoformat(text)
+        time = dt.datetime.fromisoformat(text)
     except ValueError:
         return None
-    return at.replace(tzinfo=at.tzinfo or dt.UTC)
+    return time.replace(tzinfo=time.tzinfo or dt.UTC)

@@ -1,4 +1,4 @@
-"""A `Turn` is one user action and all that follows until the bot is done with it."""
+"""A `Turn` is one action of the user and everything that follows until the bot is done."""
 
 from __future__ import annotations
 
@@ -6,36 +6,46 @@ import asyncio
 import concurrent.futures
 import html
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 from socketnb import render
+from socketnb.conversation.verbs import check_timeout, choices_of
 from socketnb.dialects.messages import Message, message, messages
-from socketnb.engine.loop import SLICE, wait
-from socketnb.errors import ActionError, SessionError, TurnFailed, TurnTimeout
+from socketnb.engine.loop import WAIT_SLICE_S, wait
+from socketnb.errors import SessionError, TurnFailed, TurnTimeout
 from socketnb.model.actions import Action
 from socketnb.model.content import Choice, Choices, Delta
 from socketnb.model.trace import NO_TIME, Status, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-
-    from socketnb.engine.driver import Driver
+    from socketnb.engine.driver import Driver, EndReason
     from socketnb.engine.loop import Loop
 
-SPARE = 5.0
-"""Seconds that a wait outlasts its turn's own time, which the driver keeps."""
+WAIT_MARGIN_S = 5.0
+"""Seconds that a wait continues after the driver should have ended the turn."""
+CANCEL_TIMEOUT_S = 1.0
+"""Seconds that a cancelled turn may take to end."""
 
 
 class Turn:
-    """One user action and all that follows until the bot is done with it. It can be awaited.
+    """One action of the user and everything that follows until the bot is done. It can be awaited.
 
     Attributes:
-        number: 1, 2, 3 … in its session.
-        action: what the user did.
-        status: `running`, then `completed`, `rejected`, `timeout`, `cancelled` or `failed`.
-        reason: why it ended so, where the platform tells.
-        traces: what was observed, so far.
-        session: the name of its session.
+        number: The number of the turn in its session: 1, 2, 3 …
+        action: What the user did.
+        status: `running`, then `completed`, `rejected`, `failed`, `timeout` or `cancelled`.
+        reason: Why it ended like this, if that is known.
+        traces: The traces observed so far.
+        session: The name of the session.
+
+    Example:
+        >>> with snb.connect("voiceflow", simulate=True) as bot:
+        ...     turn = bot.say("track")
+        >>> turn.status, turn.text
+        ('completed', 'Gladly. What is your order number? (Try `4567`.)')
+        >>> 0 < turn.first_ms <= turn.done_ms
+        True
     """
 
     def __init__(
@@ -56,15 +66,14 @@ class Turn:
 
     @property
     def messages(self) -> list[Message]:
-        """What the bot showed, streamed pieces put together."""
-        said = [trace for trace in self.traces if trace.sender != "user"]
-        return messages(said, self._encoding)
+        """The messages of the bot or an agent. The pieces of a streamed message are joined."""
+        return messages([trace for trace in self.traces if trace.sender != "user"], self._encoding)
 
     @property
     def text(self) -> str:
-        """What the bot said, a line a message."""
-        said = (m.content.text if isinstance(m.content, Choices) else m.text for m in self.messages)
-        return "\n".join(filter(None, said))
+        """The words of the messages, one message per line."""
+        words = (m.content.text if isinstance(m.content, Choices) else m.text for m in self.messages)
+        return "\n".join(filter(None, words))
 
     @property
     def choices(self) -> list[Choice]:
@@ -73,49 +82,76 @@ class Turn:
 
     @property
     def error(self) -> str | None:
-        """The error that came, if any."""
+        """The first error of the turn, or None."""
         return next((trace.error for trace in self.traces if trace.error), None)
 
     @property
     def first_ms(self) -> float:
-        """Milliseconds from sending to the first message; NaN while there is none."""
+        """Milliseconds from sending the action to the first message; NaN while there is none."""
         return next((m.trace.elapsed_ms for m in self.messages), NO_TIME)
 
     @property
     def done_ms(self) -> float:
-        """Milliseconds from sending to the end; NaN while running."""
+        """Milliseconds from sending the action to the end of the turn; NaN while it runs."""
         return next((trace.elapsed_ms for trace in self.traces if trace.final), NO_TIME)
 
     def over(self, within: float = 0) -> bool:
-        """Wait at most so many seconds; tell whether the bot is done, or the turn ended otherwise."""
+        """Return whether the turn has ended, after waiting for that at most `within` seconds."""
         return bool(concurrent.futures.wait([self._done], timeout=within).done)
 
     def wait(self, timeout: float | None = None) -> Turn:
-        """Wait until the bot is done, at most `timeout` seconds (default: the session's), and return this turn.
+        """Wait until the bot is done.
+
+        Args:
+            timeout: Seconds from now after which the turn times out (default: the session's timeout, counted from
+                the start of the turn).
+
+        Returns:
+            This turn.
 
         Raises:
-            TurnTimeout: it was not; the session stays usable.
-            TurnFailed: the session broke.
+            ActionError: `timeout` is not a number of seconds above 0.
+            TurnTimeout: The bot was not done in time. The session stays usable.
+            TurnFailed: The session failed during the turn.
+            SessionError: A listener called this. A listener cannot wait.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     turn = bot.send("track")
+            ...     turn.wait(timeout=10).status
+            'completed'
         """
         seconds = self.allow(timeout)
         try:
-            wait(self._done, seconds + SPARE)  # the driver gives the turn up in time; nothing waits for ever
+            wait(self._done, seconds + WAIT_MARGIN_S)  # the driver ends the turn earlier, unless its loop has stopped
         except KeyboardInterrupt:
             self._abandon("cancelled")
             raise
         except TimeoutError:
-            self.finish("timeout", "the background loop does not answer")
+            self.finish("timeout", "the background loop does not respond")
         return self._result(seconds)
 
     def cancel(self) -> None:
-        """Stop waiting for this turn. What came is kept; what still comes is in the session's frames."""
+        """Stop waiting for this turn. Traces that still arrive are recorded in the session.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     turn = bot.send("track")
+            ...     turn.cancel()
+            >>> turn.status in ("cancelled", "completed")
+            True
+        """
         self._abandon("cancelled")
 
     def stream(self, timeout: float | None = None) -> Iterator[Message]:
-        """Yield the bot's messages as they arrive, a streamed one piece by piece, until the turn is over.
+        """Yield the messages as they arrive, and each piece of a streamed message, until the turn has ended.
+
+        Args:
+            timeout: As in `wait`.
 
         Raises:
-            TurnTimeout, TurnFailed: as `wait`.
+            TurnTimeout: The bot was not done in time. The session stays usable.
+            TurnFailed: The session failed during the turn.
         """
         seconds = self.allow(timeout)
         seen = 0
@@ -123,20 +159,20 @@ class Turn:
             while not (self._done.done() and seen == len(self.traces)):
                 with self._changed:
                     if len(self.traces) == seen and not self._done.done():
-                        self._changed.wait(SLICE)
-                fresh = self.traces[seen:]
-                seen += len(fresh)
-                found = (m for m in map(message, fresh) if m and m.trace.sender != "user")
-                yield from (m for m in found if m.text or not isinstance(m.content, Delta))
+                        self._changed.wait(WAIT_SLICE_S)
+                new = self.traces[seen:]
+                seen += len(new)
+                shown = (m for m in map(message, new) if m and m.trace.sender != "user")
+                yield from (m for m in shown if m.text or not isinstance(m.content, Delta))
         except KeyboardInterrupt:
             self._abandon("cancelled")
             raise
         self._result(seconds)
 
-    def __await__(self) -> Generator[Any, None, Turn]:
-        return self._awaited().__await__()
+    def __await__(self) -> Generator[object, None, Turn]:
+        return self._until_done().__await__()
 
-    async def _awaited(self) -> Turn:
+    async def _until_done(self) -> Turn:
         try:
             await asyncio.shield(asyncio.wrap_future(self._done))
         except asyncio.CancelledError:
@@ -145,53 +181,62 @@ class Turn:
         return self._result(self._timeout)
 
     def allow(self, timeout: float | None) -> float:
-        """Set how long this turn may take from now, in seconds (default: the session's), and return that.
+        """Set after how many seconds from now the turn times out.
+
+        Args:
+            timeout: Seconds above 0, or None to leave it as it is.
+
+        Returns:
+            The seconds: `timeout`, or the session's timeout.
 
         Raises:
-            ActionError: it is no number of seconds.
+            ActionError: `timeout` is not a number of seconds above 0.
+            SessionError: A listener called this. A listener cannot wait.
         """
         check_timeout(timeout)
         seconds = self._timeout if timeout is None else timeout
-        if self._loop.here:
+        if self._loop.is_current_thread:
             raise SessionError("a listener cannot wait for a turn: use send() there")
         if timeout is not None:
             self._driver.allow(self.number, seconds)
         return float(seconds)
 
-    def _abandon(self, kind: str) -> None:
-        self._driver.abandon(self.number, kind)
-        concurrent.futures.wait([self._done], timeout=1)
+    def _abandon(self, reason: EndReason) -> None:
+        self._driver.abandon(self.number, reason)
+        concurrent.futures.wait([self._done], timeout=CANCEL_TIMEOUT_S)
 
     def _result(self, seconds: float) -> Turn:
         if self.status == "failed":
             raise TurnFailed(f"{self.session}: {self.reason}", self)
         if self.status == "timeout":
-            hint = f" (it said: {self.error})" if self.error else ""
-            what = f"{self.session}: the bot was not done with turn {self.number} within {seconds:g} s{hint}"
-            raise TurnTimeout(f"{what}; the session stays usable, timeout= waits longer", self)
+            hint = f" (its first error was: {self.error})" if self.error else ""
+            text = f"{self.session}: the bot was not done with turn {self.number} within {seconds:g} s{hint}"
+            raise TurnTimeout(f"{text}; the session stays usable; pass a larger timeout= to wait longer", self)
         return self
 
-    # What its session does with it
+    # Called by the session, on the loop's thread
 
     def add(self, trace: Trace) -> None:
-        """Take in what was observed."""
+        """Add a trace."""
         with self._changed:
             self.traces.append(trace)
             self._changed.notify_all()
 
     def finish(self, status: Status, reason: str | None) -> None:
-        """Be over, once."""
+        """End the turn, unless it has ended."""
         with self._changed:
             if not self._done.done():
                 self.status, self.reason = status, reason
                 self._done.set_result(None)
                 self._changed.notify_all()
 
+    # Representations
+
     @property
     def summary(self) -> str:
-        """How it ended, and how long it took: `completed · first 212 ms · 1.4 s`."""
-        ms = render.milliseconds(self.first_ms)
-        parts = [self.status, self.reason, ms and f"first {ms}", render.milliseconds(self.done_ms)]
+        """How the turn ended and how long it took, for example `completed · first 212 ms · 1.4 s`."""
+        first_ms = render.milliseconds(self.first_ms)
+        parts = [self.status, self.reason, first_ms and f"first {first_ms}", render.milliseconds(self.done_ms)]
         return " · ".join(part for part in parts if part)
 
     def __repr__(self) -> str:
@@ -203,23 +248,3 @@ class Turn:
             "text/plain": repr(self),
             "text/html": render.transcript_html(self.traces, self._encoding) + foot,
         }
-
-
-def check_timeout(timeout: float | None) -> None:
-    """Check how long a turn is to be waited for: before it begins, nothing is sent then.
-
-    Raises:
-        ActionError: it is no number of seconds.
-    """
-    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    if timeout is not None and not (number and 0 < timeout < threading.TIMEOUT_MAX):
-        raise ActionError(f"timeout is a number of seconds above 0, not {timeout!r}")
-
-
-def choices_of(traces: list[Trace]) -> list[Choice]:
-    """Return the buttons of the last trace that has any."""
-    for trace in reversed(traces):
-        shown = message(trace)
-        if shown and shown.choices:
-            return list(shown.choices)
-    return []

@@ -1,5 +1,5 @@
-"""The engine: the only IO with the outside. One background loop; a driver per session; a link per connection.
+"""The engine: the only IO of a conversation. One background loop, a driver per session, a link per connection.
 
-Nothing here prints, displays or knows of recordings, sessions and notebooks: a driver is handed a callable for its
-news and calls it from the loop's thread.
+Nothing here prints, displays, or knows about recordings, sessions and notebooks. A driver gets a callable for its
+session events and calls it on the loop's thread.
 """

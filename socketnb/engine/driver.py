@@ -1,9 +1,11 @@
-"""A driver runs one client machine over one link after another.
+"""A driver runs one client machine, over one link after another.
 
-Everything that happens to a session (an event, an action, a timer, a lost link) is put into one inbox; one task
-takes it out and lets the machine answer. So order is strict, and an exception in a machine becomes an `error`
-trace at once instead of a time-out. News leave through one callable, on the loop's thread, in bursts: what one
-pass through the inbox brought, and before anything is waited for or sent, what there is until then.
+Everything that happens to a session (an event, an action, a timer, a lost link) is put into one inbox as a step. One
+task takes the steps out in order and performs the effects that the machine returns. If the machine raises an
+exception, an `error` trace is recorded at once, and the session does not wait for a timeout.
+
+Session events are delivered on the loop's thread, in batches: after each pass through the inbox, and before anything
+is sent or waited for. So every event is journaled before its consequences are visible.
 """
 
 from __future__ import annotations
@@ -15,13 +17,17 @@ import itertools
 import logging
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never
 
-from socketnb.engine.link import Link, LinkCallbacks, fetch, open_link
+from socketnb.engine.events import EventBatch, Observation, SessionEvent, State, StateChange
+from socketnb.engine.http import HttpRequests
+from socketnb.engine.links import Links, Step
 from socketnb.engine.loop import wait
-from socketnb.errors import ConnectError, ConnectTimeout, Refused, Unreachable
+from socketnb.engine.reconnect import ReconnectPolicy, Reconnects, backoff
+from socketnb.engine.turns import OpenTurns
+from socketnb.errors import ConnectError, ConnectTimeout, Refused
 from socketnb.model.effects import (
     CallEnded,
     CallStarted,
@@ -37,116 +43,111 @@ from socketnb.model.effects import (
     Ready,
     Reconnect,
     Record,
-    SessionUpdate,
     TurnDone,
 )
-from socketnb.model.trace import NO_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Sequence
-
     from socketnb.dialects.base import ClientMachine
+    from socketnb.engine.link import Link
     from socketnb.engine.loop import Loop
     from socketnb.model.actions import Action
     from socketnb.model.effects import Address
+    from socketnb.model.json import Json
 
 log = logging.getLogger(__name__)
-RECONNECT_INTERVAL_S = 10.0
-"""Seconds within which a second order to reconnect is obeyed with the pauses of a lost link."""
+
 STEPS_PER_YIELD = 64
-"""Steps after which a session with a full inbox lets the others have the loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """News: one thing to record. `at` is nanoseconds since 1970."""
-
-    record: Record
-    link: int
-    at: int
-    elapsed_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class StateChange:
-    """News: what the session is now; `error` says why it is lost."""
-
-    name: str  # connecting · ready · reconnecting · ended · lost · closed
-    error: ConnectError | None = None
-
-
-SessionEvent = Observation | StateChange | SessionUpdate
+"""After so many steps, a driver with a full inbox lets the other tasks of the loop run."""
+CLOSE_TIMEOUT_S = 2.0
+"""Seconds that `Driver.close` waits for the end of the task."""
+EndReason: TypeAlias = Literal["timeout", "cancelled"]
+"""Why a turn is abandoned."""
+_END_TEXTS: Final[dict[EndReason, str]] = {
+    "timeout": "the bot was not done in time",
+    "cancelled": "the turn was cancelled",
+}
+_FAILED_ERRORS: Final[dict[Literal["refused", "timeout", "lost"], type[ConnectError]]] = {
+    "refused": Refused,
+    "timeout": ConnectTimeout,
+    "lost": ConnectError,
+}
 
 
 class Driver:
-    """Runs one machine.
+    """Runs one client machine.
 
     Args:
-        machine: the conversation's client machine.
-        loop: the background loop.
-        news: called with news in bursts, in order, on the loop's thread.
-        links: how many links the session has had before.
+        machine: The client machine of the session.
+        loop: The background loop.
+        on_events: Called with each batch of session events, in order, on the loop's thread.
+        links: How many links the session has had before.
+        policy: The delays before the attempts to reconnect.
     """
 
     def __init__(
-        self, machine: ClientMachine, loop: Loop, news: Callable[[list[SessionEvent]], None], links: int = 0
+        self,
+        machine: ClientMachine,
+        loop: Loop,
+        on_events: Callable[[list[SessionEvent]], None],
+        links: int = 0,
+        policy: ReconnectPolicy = backoff,
     ) -> None:
-        self.link: Link | None = None
         self._machine = machine
         self._loop = loop
-        self._tell = news
-        self._untold: list[SessionEvent] = []
-        self._number = links
-        self._inbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
-        self._state = "connecting"
+        self._inbox: asyncio.Queue[Step] = asyncio.Queue()
+        self._events = EventBatch(on_events)
+        self._links = Links(loop, self._inbox.put_nowait, self, links)
+        self._turns = OpenTurns(lambda turn: self._inbox.put_nowait(partial(self._abandon, turn, "timeout")))
+        self._requests = HttpRequests(loop, lambda r: self._inbox.put_nowait(partial(self._http_response, r)))
+        self._reconnects = Reconnects(policy)
+        self._state: State = "connecting"
         self._address: Address | None = None
-        self._attempt = 0
-        self._reconnected = -RECONNECT_INTERVAL_S
         self._was_ready = False
         self._lost_at: float | None = None
-        self._sent_at: dict[int, float] = {}  # open turns → when their action was sent (NaN: not yet)
-        self._due: dict[int, asyncio.TimerHandle] = {}  # open turns → when they are given up
         self._timer: asyncio.TimerHandle | None = None
-        self._dialling: asyncio.Task[None] | None = None
-        self._fetching: set[asyncio.Task[None]] = set()
         self._now = time.monotonic()
         self._task: concurrent.futures.Future[None] = concurrent.futures.Future()
 
-    # From any thread
+    @property
+    def link(self) -> Link | None:
+        """The open link, or None."""
+        return self._links.current
+
+    # Called from any thread
 
     def start(self) -> None:
         """Open the first link."""
         self._task = self._loop.submit(self._run())
 
     def act(self, turn: int, action: Action, timeout: float) -> None:
-        """Let the user act; the turn is given up after so many seconds, whether anybody waits or not."""
-        self._post(self._act, turn, action)
+        """Perform an action of the user. Its turn times out after `timeout` seconds, also if nothing waits for it."""
+        self._post(partial(self._act, turn, action))
         self.allow(turn, timeout)
 
     def allow(self, turn: int, timeout: float) -> None:
-        """Give a turn so many seconds from now."""
-        self._post(self._allow, turn, time.monotonic() + timeout)
+        """Let a turn time out `timeout` seconds from now."""
+        self._post(partial(self._allow, turn, time.monotonic() + timeout))
 
     def reconnect(self) -> None:
-        """Try a lost link again now."""
+        """Try to open a lost link now."""
         self._post(partial(self._redial, waiting=True))
 
-    def abandon(self, turn: int, kind: str) -> None:
-        """Give a turn up; `kind` is `timeout` or `cancelled`."""
-        self._post(self._abandon, turn, kind)
+    def abandon(self, turn: int, reason: EndReason) -> None:
+        """End a turn without waiting for the bot any longer."""
+        self._post(partial(self._abandon, turn, reason))
 
-    def close(self, timeout: float = 2.0) -> None:
-        """Leave the link for good, and wait until it is left."""
+    def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
+        """Close the link for good, and wait at most `timeout` seconds until it is closed."""
         self._post(self._close)
-        if self._loop.here:  # in a listener: it ends when the listener is done
+        if self._loop.is_current_thread:  # called by a listener: the task ends after the listener returns
             return
-        with contextlib.suppress(Exception, concurrent.futures.CancelledError):  # what it was, is logged
+        with contextlib.suppress(Exception, concurrent.futures.CancelledError):  # the task logs its errors
             wait(self._task, timeout)
 
-    def _post(self, step: Callable[..., Awaitable[None]], *args: object) -> None:
-        self._loop.post(self._inbox.put_nowait, partial(step, *args))
+    def _post(self, step: Step) -> None:
+        self._loop.post(self._inbox.put_nowait, step)
 
-    # The one task
+    # The task
 
     async def _run(self) -> None:
         self._dial()
@@ -155,10 +156,10 @@ class Driver:
                 if self._state == "closed":
                     break
                 if n % STEPS_PER_YIELD == 0:
-                    self._flush()
+                    self._events.flush()
                     await asyncio.sleep(0)
                 if self._inbox.empty():
-                    self._flush()
+                    self._events.flush()
                 step = await self._inbox.get()
                 self._now = time.monotonic()
                 try:
@@ -166,286 +167,231 @@ class Driver:
                 except Exception as error:
                     log.exception("the %s machine failed", type(self._machine).__module__)
                     with contextlib.suppress(Exception):
-                        self._local("exception", "error", error=f"{type(error).__name__}: {error}")
-                self._arm()
+                        self._note("exception", "error", error=f"{type(error).__name__}: {error}")
+                self._set_timer()
         finally:
-            self._flush()
-            for timer in [self._timer, *self._due.values()]:
-                if timer:
-                    timer.cancel()
-            for task in [*self._fetching, *([self._dialling] if self._dialling else [])]:
-                task.cancel()
-            if self.link:
-                await self.link.close()
+            self._events.flush()
+            self._turns.stop_timers()
+            if self._timer:
+                self._timer.cancel()
+            self._requests.cancel()
+            self._links.cancel()
+            await self._links.close()
 
-    def _news(self, news: SessionEvent) -> None:
-        self._untold.append(news)
+    def _set_timer(self) -> None:
+        """Set the timer for the machine's deadline."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if (deadline := self._machine.deadline) is not None:
+            delay = max(0.0, deadline - time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, self._tick)
 
-    def _flush(self) -> None:
-        """Tell what there is."""
-        if self._untold:
-            news, self._untold = self._untold, []
-            try:
-                self._tell(news)
-            except Exception:
-                log.exception("news could not be told")
+    async def _tick(self) -> None:
+        if self._machine.deadline is not None and self._machine.deadline <= self._now:
+            await self._perform(self._machine.timer(self._now))
 
-    def _dial(self) -> None:
-        """Open the next link, as a task of its own: the inbox stays open meanwhile."""
-        self._number += 1
-        self._now = time.monotonic()
-        self._address = self._machine.dial(self._now)
-        self._arm()
-        self._dialling = asyncio.create_task(self._open(self._number, self._address))
-
-    async def _open(self, number: int, address: Address) -> None:
-        early: list[Callable[[], Awaitable[None]]] = []  # what arrives before the connection is handed to us
-        put = early.append
-
-        def event_came(event: str, args: list[Any]) -> None:
-            put(partial(self._received, number, event, args, time.time_ns(), time.monotonic()))
-
-        ears = LinkCallbacks(
-            event_came,
-            lambda what: put(partial(self._broken, number, what)),
-            lambda reason: put(partial(self._closed, number, reason)),
-        )
-        try:
-            link = await open_link(address, await self._loop.http(), ears)
-        except Exception as raised:  # noqa: BLE001 (a hostile server can make the library raise anything)
-            what = f"no Socket.IO server answers at {address.url} ({type(raised).__name__}: {raised})"
-            error = raised if isinstance(raised, ConnectError) else Unreachable(what)
-            self._inbox.put_nowait(partial(self._not_opened, number, error))
-            return
-        put = self._inbox.put_nowait
-        put(partial(self._opened, number, link))
-        for step in early:
-            put(step)
-
-    async def _not_opened(self, number: int, error: ConnectError) -> None:
-        if number == self._number and self._dialling:
-            await self._failed(error)
-
-    async def _opened(self, number: int, link: Link) -> None:
-        if number != self._number or not self._dialling:  # given up in the very moment that it opened
-            await link.close()
-            return
-        self.link, self._dialling = link, None
-        self._local("connected", "connected", text=f"link {self._number} over {link.transport}")
-        if self._lost_at is not None:
-            gap = self._now - self._lost_at
-            self._lost_at = None
-            self._local("gap", "gap", text=f"{gap:.1f} s without a link")
-        await self._do(self._machine.opened(self._now))
-
-    async def _received(self, number: int, event: str, args: list[Any], at: int, now: float) -> None:
-        if number == self._number:
-            self._now = now
-            payload = args[0] if len(args) == 1 else args or None
-            await self._do(self._machine.received(event, payload, self._now), at)
-
-    async def _broken(self, number: int, what: str) -> None:
-        if number == self._number:
-            self._local("packet", "error", error=f"not a Socket.IO packet: {what}")
+    # Turns
 
     async def _act(self, turn: int, action: Action) -> None:
-        self._sent_at[turn] = NO_TIME
+        self._turns.begin(turn)
         try:
-            await self._do(self._machine.act(turn, action, self._now))
+            await self._perform(self._machine.act(turn, action, self._now))
         except Exception as error:
             log.exception("the %s machine could not act", type(self._machine).__module__)
             self._machine.abandon(turn, self._now)
-            await self._fail(turn, f"this could not be sent: {type(error).__name__}: {error}")
+            await self._fail_turn(turn, f"the action could not be sent: {type(error).__name__}: {error}")
             return
-        await self._redial()  # the user tries again: so do we
+        await self._redial()  # a lost session tries again if the user does
 
-    async def _redial(self, *, waiting: bool = False) -> None:
-        pausing = self._state == "reconnecting" and not self._dialling and not self.link
-        if self._state == "lost" or (waiting and pausing):
-            self._enter("reconnecting")
-            self._attempt = 0
-            self._dial()
+    async def _allow(self, turn: int, deadline: float) -> None:
+        self._turns.set_deadline(turn, deadline)
 
-    async def _allow(self, turn: int, due: float) -> None:
-        if turn in self._sent_at:
-            if timer := self._due.pop(turn, None):
-                timer.cancel()
-            give_up = partial(self._abandon, turn, "timeout")
-            delay = max(0.0, due - time.monotonic())
-            self._due[turn] = asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, give_up)
+    async def _fail_turn(self, turn: int, error: str) -> None:
+        self._note("turn", "error", turn=turn, text="failed", error=error, final=True)
+        await self._perform([TurnDone(turn, "failed", error)])
 
-    async def _fail(self, turn: int, said: str) -> None:
-        self._local("turn", "error", turn=turn, text="failed", error=said, final=True)
-        await self._do([TurnDone(turn, "failed", said)])
-
-    async def _abandon(self, turn: int, kind: str) -> None:
-        if turn in self._sent_at:
+    async def _abandon(self, turn: int, reason: EndReason) -> None:
+        if turn in self._turns:
             effects = self._machine.abandon(turn, self._now)
-            said = "nobody waits any more" if kind == "cancelled" else "the bot was not done in time"
-            self._local(kind, kind, turn=turn, text=said, final=True)
-            await self._do([TurnDone(turn, "cancelled" if kind == "cancelled" else "timeout", said)])
-            await self._do(effects)
+            text = _END_TEXTS[reason]
+            self._note(reason, reason, turn=turn, text=text, final=True)
+            await self._perform([TurnDone(turn, reason, text)])
+            await self._perform(effects)
 
-    async def _closed(self, number: int, reason: str) -> None:
-        """The current link is gone: reconnect, unless the conversation is over."""
-        if number != self._number or self.link is None:
-            return
-        self.link = None
-        if self._state != "ended":
-            self._enter("reconnecting")
-        self._local("disconnected", "disconnected", text=reason)
-        await self._do(self._machine.closed(self._now))
-        if self._state == "ended":
-            return
-        self._lost_at = self._now
-        self._attempt = 0
-        error = ConnectError(f"the link was lost ({reason})")
-        if self._was_ready:
-            await self._retry(error)
-        else:
-            await self._give_up(ConnectError(f"{self._address and self._address.url}: {error} before it was ready"))
+    async def _close(self) -> None:
+        for turn in reversed(self._turns.numbers):  # from the newest, so that none of the queued ones is sent now
+            await self._abandon(turn, "cancelled")
+        self._enter("closed")
+        self._note("disconnected", "disconnected", text="closed")
 
-    async def _failed(self, error: ConnectError) -> None:
-        """This link cannot be made ready."""
-        if self._dialling:
-            self._dialling.cancel()
-            self._dialling = None
-        if link := self.link:
-            self.link = None
-            self._flush()
-            await link.close()
-        await self._do(self._machine.closed(self._now))
+    # What the links report
+
+    async def link_opened(self) -> None:
+        """Let the machine begin its handshake."""
+        if link := self._links.current:
+            self._note("connected", "connected", text=f"link {self._links.number} over {link.transport}")
+        if self._lost_at is not None:
+            gap = self._now - self._lost_at
+            self._lost_at = None
+            self._note("gap", "gap", text=f"{gap:.1f} s without a link")
+        await self._perform(self._machine.opened(self._now))
+
+    async def link_failed(self, error: ConnectError) -> None:
+        """Close a link that cannot be made ready, and retry unless that is useless."""
+        self._links.cancel()
+        self._events.flush()
+        await self._links.close()
+        await self._perform(self._machine.closed(self._now))
         if self._was_ready and not isinstance(error, Refused):
             await self._retry(error)
         else:
             await self._give_up(error)
 
+    async def link_closed(self, reason: str) -> None:
+        """Reconnect after the loss of the current link, unless the conversation has ended."""
+        if self._state != "ended":
+            self._enter("reconnecting")
+        self._note("disconnected", "disconnected", text=reason)
+        await self._perform(self._machine.closed(self._now))
+        if self._state == "ended":
+            return
+        self._lost_at = self._now
+        self._reconnects.reset()
+        message = f"the link was lost ({reason})"
+        if self._was_ready:
+            await self._retry(ConnectError(message))
+        else:
+            await self._give_up(ConnectError(f"{self._url}: {message} before it was ready"))
+
+    async def event_received(self, event: str, payload: Json, observed_at: int, now: float) -> None:
+        """Let the machine handle an event."""
+        self._now = now
+        await self._perform(self._machine.received(event, payload, now), observed_at)
+
+    async def acknowledged(self, key: Hashable, args: tuple[Json, ...]) -> None:
+        """Let the machine handle an acknowledgement."""
+        await self._perform(self._machine.acked(key, args, self._now))
+
+    async def packet_broken(self, reason: str) -> None:
+        """Record a packet that is not a Socket.IO packet."""
+        self._note("packet", "error", error=f"not a Socket.IO packet: {reason}")
+
+    # Reconnecting
+
+    @property
+    def _url(self) -> str:
+        return self._address.url if self._address else ""
+
+    def _dial(self) -> None:
+        """Open the next link."""
+        self._now = time.monotonic()
+        self._address = self._machine.dial(self._now)
+        self._set_timer()
+        self._links.open(self._address)
+
     async def _retry(self, error: ConnectError) -> None:
-        attempts = self._address.attempts if self._address else 0
-        if not self._address or self._attempt >= attempts:
+        """Open the next link after a delay, or give up if no attempt is left."""
+        delay = self._reconnects.next_delay(self._address) if self._address else None
+        if not self._address or delay is None:
             await self._give_up(error)
             return
-        delay = self._address.pause(self._attempt)
-        self._attempt += 1
         if self._state != "reconnecting":
             self._enter("reconnecting")
-        said = f"attempt {self._attempt}{f' of {attempts:g}' if math.isfinite(attempts) else ''} in {delay:g} s"
-        self._local("reconnecting", "reconnecting", text=said)
-        again = partial(self._again, self._number)
-        asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, again)
+        attempts = self._address.attempts
+        total = f" of {attempts:g}" if math.isfinite(attempts) else ""
+        seconds = float(f"{delay:.2g}")
+        self._note("reconnecting", "reconnecting", text=f"attempt {self._reconnects.attempt}{total} in {seconds:g} s")
+        dial = partial(self._dial_again, self._links.number)
+        asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, dial)
 
-    async def _again(self, number: int) -> None:
-        if number == self._number and self._state == "reconnecting" and not self._dialling and not self.link:
+    async def _dial_again(self, number: int) -> None:
+        if number == self._links.number and self._state == "reconnecting" and self._links.is_idle:
+            self._dial()
+
+    async def _redial(self, *, waiting: bool = False) -> None:
+        """Open the next link now if the session is lost or, with `waiting`, if it waits for its next attempt."""
+        is_waiting = self._state == "reconnecting" and self._links.is_idle
+        if self._state == "lost" or (waiting and is_waiting):
+            self._enter("reconnecting")
+            self._reconnects.reset()
+            self._dial()
+
+    async def _reconnect(self, reason: str, *, wanted: bool) -> None:
+        """Close the link and open the next one. If the server orders this too often, delay the next link."""
+        if self._links.current:
+            self._note("disconnected", "disconnected", text=reason)
+            self._events.flush()
+            await self._links.close()
+            await self._perform(self._machine.closed(self._now))
+        self._enter("reconnecting")
+        if not wanted and self._reconnects.is_ordered_too_often(self._now):
+            await self._retry(ConnectError(f"the server sends every link away ({reason})"))
+        else:
+            self._reconnects.reset()
             self._dial()
 
     async def _give_up(self, error: ConnectError) -> None:
-        """End every open turn as failed; the next action will try the link again."""
-        said = str(error)
+        """End every open turn as failed. The next action tries to open a link again."""
+        message = str(error)
         self._enter("lost", error)
-        self._local("connect_error", "error", error=said)
-        for turn in list(self._sent_at):
+        self._note("connect_error", "error", error=message)
+        for turn in self._turns.numbers:
             self._machine.abandon(turn, self._now)
-            await self._fail(turn, said)
-
-    async def _close(self) -> None:
-        for turn in reversed(list(self._sent_at)):  # the newest first: none of them is to be sent now
-            await self._abandon(turn, "cancelled")
-        self._enter("closed")
-        self._local("disconnected", "disconnected", text="closed")
-
-    async def _tick(self) -> None:
-        if self._machine.deadline is not None and self._machine.deadline <= self._now:
-            await self._do(self._machine.timer(self._now))
+            await self._fail_turn(turn, message)
 
     # Effects
 
-    async def _do(self, effects: Sequence[ClientEffect], at: int | None = None) -> None:
+    async def _perform(self, effects: Sequence[ClientEffect], observed_at: int | None = None) -> None:
         for effect in effects:
             match effect:
                 case Emit(event, args, ack=ack):
-                    self._flush()  # what is sent is on disk before
-                    if self.link:
-                        await self.link.emit(event, args, self._ack_callback(ack))
+                    self._events.flush()  # what led to it is on disk before it is sent
+                    await self._links.emit(event, args, ack)
                 case Record():
-                    self._record(effect, at)
+                    self._record(effect, observed_at)
                 case Ready():
                     self._was_ready = True
-                    self._news(effect)
+                    self._events.add(effect)
                     self._enter("ready")
                 case TurnDone(turn):
-                    self._sent_at.pop(turn, None)
-                    if timer := self._due.pop(turn, None):
-                        timer.cancel()
-                    self._news(effect)
+                    self._turns.end(turn)
+                    self._events.add(effect)
                 case Credential() | Persist() | Conversations() | CallStarted() | CallEnded():
-                    self._news(effect)
+                    self._events.add(effect)
                 case HttpRequest():
-                    task = asyncio.create_task(self._fetch(effect))
-                    self._fetching.add(task)
-                    task.add_done_callback(self._fetching.discard)
+                    self._requests.start(effect)
                 case Failed(reason, how):
-                    kind = {"refused": Refused, "timeout": ConnectTimeout}.get(how, ConnectError)
-                    await self._failed(kind(f"{self._address and self._address.url}: {reason}"))
+                    await self.link_failed(_FAILED_ERRORS[how](f"{self._url}: {reason}"))
                 case Reconnect(reason, wanted):
                     await self._reconnect(reason, wanted=wanted)
                 case Ended():
                     self._enter("ended")
-
-    def _ack_callback(self, key: Hashable) -> Callable[..., None] | None:
-        return None if key is None else partial(self._acked, self._number, key)
-
-    def _acked(self, number: int, key: Hashable, *args: Any) -> None:
-        self._inbox.put_nowait(partial(self._acknowledged, number, key, args))
-
-    async def _acknowledged(self, number: int, key: Hashable, args: tuple[Any, ...]) -> None:
-        if number == self._number:
-            await self._do(self._machine.acked(key, args, self._now))
-
-    async def _fetch(self, wanted: HttpRequest) -> None:
-        response = await fetch(wanted, await self._loop.http())
-        self._inbox.put_nowait(partial(self._http_response, response))
+                case _:
+                    assert_never(effect)
 
     async def _http_response(self, response: HttpResponse) -> None:
-        await self._do(self._machine.http_response(response, self._now))
+        await self._perform(self._machine.http_response(response, self._now))
 
-    async def _reconnect(self, reason: str, *, wanted: bool) -> None:
-        if link := self.link:
-            self.link = None
-            self._local("disconnected", "disconnected", text=reason)
-            self._flush()
-            await link.close()
-            await self._do(self._machine.closed(self._now))
-        self._enter("reconnecting")
-        before = self._reconnected
-        if not wanted:
-            self._reconnected = self._now
-        # A server that sends everybody away at once is not to be hammered.
-        if self._now - before < RECONNECT_INTERVAL_S and not wanted:
-            await self._retry(ConnectError(f"the server sends every link away ({reason})"))
-        else:
-            self._attempt = 0
-            self._dial()
+    def _record(self, record: Record, observed_at: int | None = None) -> None:
+        if record.kind == "action":
+            self._turns.mark_sent(record.turn, self._now)
+        elapsed_ms = self._turns.elapsed_ms(record.turn, self._now)
+        self._events.add(Observation(record, self._links.number, observed_at or time.time_ns(), elapsed_ms))
 
-    def _record(self, record: Record, at: int | None = None) -> None:
-        turn = record.turn
-        if record.kind == "action" and turn in self._sent_at:
-            self._sent_at[turn] = self._now
-        elapsed = (self._now - self._sent_at.get(turn, NO_TIME)) * 1000
-        self._news(Observation(record, self._number, at or time.time_ns(), elapsed))
+    def _note(
+        self,
+        event: str,
+        kind: str,
+        *,
+        turn: int = 0,
+        text: str | None = None,
+        error: str | None = None,
+        final: bool = False,
+    ) -> None:
+        """Record an event of the engine itself."""
+        self._record(Record(event, kind, direction="local", turn=turn, text=text, error=error, final=final))
 
-    def _local(self, event: str, kind: str, turn: int = 0, **said: Any) -> None:
-        self._record(Record(event, kind, direction="local", turn=turn, **said))
-
-    def _enter(self, state: str, error: ConnectError | None = None) -> None:
+    def _enter(self, state: State, error: ConnectError | None = None) -> None:
         self._state = state
-        self._news(StateChange(state, error))
-
-    def _arm(self) -> None:
-        """Keep one timer, for the machine's deadline."""
-        due = self._machine.deadline
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-        if due is not None:
-            delay = max(0.0, due - time.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, self._tick)
+        self._events.add(StateChange(state, error))

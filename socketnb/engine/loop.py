@@ -1,7 +1,7 @@
 """One daemon thread with one asyncio loop, started on first use.
 
-A socket on the kernel's main loop dies while a cell blocks; on this one it answers every ping. Stopping cancels
-and gathers all tasks, then stops the loop, then joins the thread.
+A socket on the kernel's main loop would be lost while a cell blocks, because no ping is answered. On this loop every
+ping is answered.
 """
 
 from __future__ import annotations
@@ -11,27 +11,31 @@ import concurrent.futures
 import contextlib
 import functools
 import logging
+import math
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from socketnb.errors import SocketnbError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     import aiohttp
 
 T = TypeVar("T")
+Coro: TypeAlias = Coroutine[Any, Any, T]
+"""A coroutine that returns a T."""
 log = logging.getLogger(__name__)
-SLICE = 0.1
-"""Seconds: Windows delivers no keyboard interrupt inside a wait, so every wait is made of short ones."""
+WAIT_SLICE_S = 0.1
+"""Seconds of one wait. Windows delivers no keyboard interrupt during a wait, so a long wait is made of short ones."""
+STOP_TIMEOUT_S = 2.0
+"""Seconds that `Loop.close` waits for the end of the thread."""
 
 
 class Loop:
     """A background event loop.
 
     Attributes:
-        name: the name of its thread.
+        name: The name of its thread.
     """
 
     def __init__(self, name: str = "socketnb") -> None:
@@ -42,23 +46,23 @@ class Loop:
         self._http: aiohttp.ClientSession | None = None
 
     @property
-    def here(self) -> bool:
-        """Whether this is the loop's own thread."""
+    def is_current_thread(self) -> bool:
+        """Whether the caller runs on the loop's own thread."""
         return threading.current_thread() is self._thread
 
-    def submit(self, coro: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    def submit(self, coro: Coro[T]) -> concurrent.futures.Future[T]:
         """Start a coroutine on the loop, from any thread."""
         return asyncio.run_coroutine_threadsafe(coro, self._running())
 
     def post(self, call: Callable[..., object], *args: object) -> None:
-        """Call a function on the loop's thread, soon, in order. Once the loop has stopped, nothing happens."""
+        """Call a function on the loop's thread soon, in order. If the loop has stopped, do nothing."""
         loop = self._loop
         if loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop closed between the check and the call
+            with contextlib.suppress(RuntimeError):  # the loop was closed after the check
                 loop.call_soon_threadsafe(call, *args)
 
     def later(self, seconds: float, call: Callable[[], object]) -> bool:
-        """Call a function on the loop's thread after so many seconds; tell whether the loop runs."""
+        """Call a function on the loop's thread after so many seconds. Return whether the loop runs."""
         loop = self._loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):
@@ -66,16 +70,20 @@ class Loop:
                 return True
         return False
 
-    def run(self, coro: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
-        """Run a coroutine on the loop and wait for its result; an interrupt cancels it.
+    def run(self, coro: Coro[T], timeout: float | None = None) -> T:
+        """Run a coroutine on the loop and wait for its result. A keyboard interrupt cancels it.
+
+        Args:
+            coro: The coroutine.
+            timeout: Seconds to wait at most (default: no limit).
 
         Raises:
-            TimeoutError: `timeout` seconds passed.
-            SocketnbError: called on the loop itself, which would wait for ever.
+            TimeoutError: The coroutine did not end in time; it is cancelled.
+            SocketnbError: The caller runs on the loop itself and would wait for ever.
         """
-        if self.here:
+        if self.is_current_thread:
             coro.close()
-            raise SocketnbError(f"this waits for the {self.name} loop, and cannot be called from a coroutine on it")
+            raise SocketnbError(f"a coroutine on the {self.name} loop cannot wait for that loop: await instead")
         future = self.submit(coro)
         try:
             return wait(future, timeout)
@@ -84,7 +92,7 @@ class Loop:
             raise
 
     async def http(self) -> aiohttp.ClientSession:
-        """Return the HTTP session that all links share: no limit of connections, no cookies between them."""
+        """Return the HTTP session that all links share. It has no limit of connections and stores no cookies."""
         import aiohttp
 
         if self._http is None or self._http.closed:
@@ -95,13 +103,13 @@ class Loop:
             )
         return self._http
 
-    def close(self, timeout: float = 2.0) -> None:
-        """Cancel and gather all tasks, stop the loop, join the thread. Calling it again does nothing."""
+    def close(self, timeout: float = STOP_TIMEOUT_S) -> None:
+        """Cancel all tasks and wait for their end, stop the loop, and join the thread. Closing again does nothing."""
         with self._lock:
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is None or thread is None:
             return
-        with contextlib.suppress(RuntimeError):  # it has stopped by itself
+        with contextlib.suppress(RuntimeError):  # the loop has stopped already
             loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout)
 
@@ -134,47 +142,65 @@ class Loop:
 
 
 @functools.cache
-def _websocket_class() -> Any:
-    """Return aiohttp's websocket, but for one thing: closing it lets go of its connection when that is lost, too."""
+def _websocket_class() -> type[aiohttp.ClientWebSocketResponse]:
+    """Return aiohttp's websocket class, changed so that closing a lost websocket releases its connection as well."""
     import aiohttp
 
     class WebSocket(aiohttp.ClientWebSocketResponse):
-        def __init__(self, reader: Any, writer: Any, protocol: Any, response: Any, *args: Any, **more: Any) -> None:
-            super().__init__(reader, writer, protocol, response, *args, **more)
-            self._answer = response
+        def __init__(self, reader: Any, writer: Any, protocol: Any, response: Any, *args: Any, **options: Any) -> None:
+            super().__init__(reader, writer, protocol, response, *args, **options)
+            self._http_response: aiohttp.ClientResponse = response
 
-        async def close(self, **how: Any) -> bool:
+        async def close(self, *, code: int = aiohttp.WSCloseCode.OK, message: bytes = b"") -> bool:
             try:
-                return await super().close(**how)
+                return await super().close(code=code, message=message)
             finally:
-                self._answer.close()
+                self._http_response.close()
 
     return WebSocket
 
 
 def wait(future: concurrent.futures.Future[T], timeout: float | None = None) -> T:
-    """Wait for a future so that a keyboard interrupt is heard on every system.
+    """Wait for a future so that a keyboard interrupt ends the wait on every system.
+
+    Args:
+        future: The future.
+        timeout: Seconds to wait at most (default: no limit).
+
+    Returns:
+        The result of the future.
 
     Raises:
-        TimeoutError: `timeout` seconds passed.
+        TimeoutError: The future was not done in time.
     """
-    left = float("inf") if timeout is None else timeout
+    left = math.inf if timeout is None else timeout
     while True:
         try:
-            return future.result(max(0.0, min(SLICE, left)))
+            return future.result(max(0.0, min(WAIT_SLICE_S, left)))
         except concurrent.futures.TimeoutError:
-            left -= SLICE
-            if future.done():  # the coroutine's own TimeoutError
+            left -= WAIT_SLICE_S
+            if future.done():  # this is the coroutine's own TimeoutError
                 return future.result()
             if left <= 0:
                 raise
 
 
-def run(coro: Coroutine[Any, Any, T]) -> T:
-    """Run a user's own coroutine to its end, also from a cell whose loop already runs.
+def run(coro: Coro[T]) -> T:
+    """Run a coroutine to its end, also in a cell whose event loop already runs.
+
+    Args:
+        coro: The coroutine.
+
+    Returns:
+        The result of the coroutine.
 
     Raises:
-        SocketnbError: the running loop cannot be nested (uvloop).
+        SocketnbError: The running loop cannot be nested, for example uvloop.
+
+    Example:
+        >>> import asyncio
+        >>> snb.run(asyncio.sleep(0.01, result="done"))
+        'done'
     """
     try:
         loop = asyncio.get_running_loop()
@@ -186,8 +212,8 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
         nest_asyncio2.apply(loop)
     except ValueError as error:
         coro.close()
-        kind = f"{type(loop).__module__}.{type(loop).__name__}"
-        raise SocketnbError(f"snb.run cannot nest in a {kind}: use top-level `await` instead") from error
+        name = f"{type(loop).__module__}.{type(loop).__name__}"
+        raise SocketnbError(f"snb.run cannot nest in the running loop ({name}): use top-level `await`") from error
     return loop.run_until_complete(coro)
 
 

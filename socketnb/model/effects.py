@@ -42,10 +42,6 @@ class Address:
     delay: float = 1.0
     delay_max: float = 5.0
 
-    def pause(self, attempt: int) -> float:
-        """Return the seconds before an attempt (from 0) to reconnect: doubling from `delay` up to `delay_max`."""
-        return min(self.delay * 2.0 ** min(attempt, 60), self.delay_max)
-
 
 @dataclass(frozen=True, slots=True)
 class Emit:

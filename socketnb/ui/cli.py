@@ -17,7 +17,7 @@ import click
 
 from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SettingsError, SocketnbError, unknown
-from socketnb.settings import pairs
+from socketnb.settings import parse_pairs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -122,12 +122,12 @@ SET = click.option("--set", "typed", multiple=True, metavar="KEY=VALUE", help=SE
 @click.option("--timeout", type=float, metavar="S", help="seconds that each turn is waited for")
 def chat(bot: str, typed: tuple[str, ...], flow: str | None, timeout: float | None, *, simulate: bool) -> None:
     """Talk to a bot here, a line a turn. From a pipe: do its lines, as those of a %%chat cell."""
-    from socketnb.conversation.turn import check_timeout
+    from socketnb.conversation.verbs import check_timeout
     from socketnb.hub import hub
     from socketnb.ui.terminal import converse
 
     check_timeout(timeout)
-    with hub.connect(bot, simulate=simulate, flow=_flow(flow), **pairs(typed, hub.connect)) as session:
+    with hub.connect(bot, simulate=simulate, flow=_flow(flow), **parse_pairs(typed, hub.connect)) as session:
         status = converse(session, timeout, hub.mask)
     sys.exit(status)
 
@@ -142,7 +142,7 @@ def check(bot: str, typed: tuple[str, ...], say: str | None, *, simulate: bool) 
     from socketnb.hub import hub
     from socketnb.ui.checks import checked
 
-    sys.exit(checked(hub, bot, say, {"simulate": simulate, **pairs(typed, hub.connect)}))
+    sys.exit(checked(hub, bot, say, {"simulate": simulate, **parse_pairs(typed, hub.connect)}))
 
 
 @commands.command()

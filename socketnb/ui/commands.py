@@ -13,7 +13,7 @@ from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SessionError, SettingsError, unknown
 from socketnb.flows.flow import Flow
 from socketnb.hub import Hub
-from socketnb.settings import pairs
+from socketnb.settings import parse_pairs
 from socketnb.ui import script
 
 THE_NAME = "the session's name (default: the one that was used last)"
@@ -53,7 +53,7 @@ class Commands:
         command, *rest = words(line) or ["list"]
         command = "help" if command in ("?", "-h", "--help") else command
         if command not in COMMANDS:
-            raise SettingsError(unknown("command of %chat", command, COMMANDS))
+            raise SettingsError(unknown("%chat command", command, COMMANDS))
         what: Any = getattr(self, COMMANDS[command].__name__)
         if {"?", "-h", "--help"} & set(rest):
             rest, what = [command], self.help
@@ -74,7 +74,7 @@ class Commands:
         """
         if not args.which and not args.profile:
             raise SettingsError(f"connect to which platform? %chat connect {PLATFORMS[0]} --simulate")
-        settings: dict[str, Any] = pairs(args.set, self._hub.connect)
+        settings: dict[str, Any] = parse_pairs(args.set, self._hub.connect)
         if args.url:
             settings["url"] = args.url
         flow = self._flow(args.flow)
@@ -142,8 +142,8 @@ class Commands:
     def record(self, args: Any) -> None:
         """Tell where sessions that are opened from now on are recorded, or set it."""
         if args.where is not None:
-            self._hub.record({"on": True, "off": False}.get(args.where, args.where))
-        print(self._hub.recorded())  # noqa: T201
+            self._hub.recorders.set_default({"on": True, "off": False}.get(args.where, args.where))
+        print(self._hub.recorders.describe())  # noqa: T201
 
     @magic_arguments("chat recordings")
     def recordings(self, _: Any) -> Any:
@@ -181,7 +181,7 @@ class Commands:
         elif args.command in COMMANDS:
             print(_doc(COMMANDS[args.command]))  # noqa: T201
         else:
-            raise SettingsError(unknown("command of %chat", args.command, COMMANDS))
+            raise SettingsError(unknown("%chat command", args.command, COMMANDS))
 
     def _one(self, args: Any) -> Any:
         """Return the session that is meant."""

@@ -15,7 +15,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from socketnb.conversation.session import Session
-from socketnb.conversation.turn import check_timeout
+from socketnb.conversation.verbs import check_timeout
 from socketnb.errors import CONTROLS, ExpectationFailed, SettingsError, SocketnbError
 from socketnb.hub import Hub
 from socketnb.ui import script

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from socketnb.errors import ActionError, unknown
 from socketnb.model.content import Choice
 from socketnb.model.secret import Secret
-from socketnb.settings import CONVERT, A
+from socketnb.settings import VALUE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -229,7 +229,7 @@ def with_line(step: Step, do: Any, *args: Any, left: str = "nothing was sent") -
     try:
         return do(*args)
     except ActionError as error:
-        said = str(error).replace("; nothing was sent", "")
+        said = str(error).replace("; nothing was sent", "").replace(" (nothing was sent)", "")
         where = f"line {step.line}" if step.line else "--expect"
         raise ActionError(f"{where}: {said}; {left}") from None
 
@@ -253,7 +253,7 @@ def fields(verb: str, verbs: Mapping[str, Verb], text: str) -> dict[str, Any]:
             if field is None:
                 known = [field.name for field in verbs[verb].fields]
                 twice = f"{verb}: {key[1]} is given twice"
-                wrong = f"{unknown(f'field of {verb!r}', key[1], known)} (a text with = in it stands in quotes)"
+                wrong = f"{unknown(f'{verb} field', key[1], known)} (a text with = in it stands in quotes)"
                 raise ActionError(twice if key[1] in values else wrong)
             text = text[key.end() :]
         elif left:
@@ -314,9 +314,11 @@ def _taken(verb: str, field: Field, text: str, left: list[Field]) -> tuple[Any, 
         return [each.strip() for each in word.split(",")], text
     if field.type in (int, float, bool):
         try:
-            return CONVERT[field.type](word), text
+            return VALUE_TYPES[field.type].convert(word), text
         except (ValueError, KeyError, OverflowError):
-            raise ActionError(f"{verb}: {field.name} is {A[field.type]}, not {word!r}") from None
+            raise ActionError(
+                f"{verb}: {field.name} must be {VALUE_TYPES[field.type].description}, got {word!r}"
+            ) from None
     return word, text
 
 

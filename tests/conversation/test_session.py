@@ -1,4 +1,4 @@
-"""Conversations over a real socket: sessions and turns, and what ends them."""
+"""Sessions and turns over a real socket, and how they end."""
 
 import asyncio
 import signal
@@ -24,7 +24,7 @@ from socketnb.model.content import Choice, Custom
 from socketnb.model.trace import Trace
 
 
-def test_a_turn_has_its_words_its_buttons_and_its_times(bot: Session) -> None:
+def test_a_turn_has_text_buttons_and_times(bot: Session) -> None:
     turn = bot.launch()
     assert turn.text == "Hello!"
     assert [choice.label for choice in turn.choices] == ["Order", "Track"]
@@ -33,18 +33,18 @@ def test_a_turn_has_its_words_its_buttons_and_its_times(bot: Session) -> None:
     assert [trace.turn for trace in turn.traces] == [1] * len(turn.traces)
 
 
-@pytest.mark.parametrize("how", ["Order", "order ", 1])
-def test_a_button_is_pressed_by_label_or_position(bot: Session, how: str | int) -> None:
+@pytest.mark.parametrize("choice", ["Order", "order ", 1])
+def test_a_button_is_pressed_by_label_or_position(bot: Session, choice: str | int) -> None:
     bot.launch()
-    assert bot.press(how).text == "Which size?"
+    assert bot.press(choice).text == "Which size?"
 
 
-def test_a_button_is_pressed_by_itself(bot: Session) -> None:
+def test_a_choice_of_a_turn_can_be_pressed(bot: Session) -> None:
     turn = bot.launch()
     assert bot.press(turn.choices[0]).text == "Which size?"
 
 
-def test_a_question_waits_for_the_next_turn(bot: Session) -> None:
+def test_the_next_turn_answers_a_question(bot: Session) -> None:
     bot.launch()
     assert [c.label for c in bot.press("Order").choices] == ["S", "L"]
     assert bot.press("L").text == "One L pizza."
@@ -71,7 +71,7 @@ def test_a_turn_can_be_awaited(bot: Session) -> None:
     assert asyncio.run(talk()) == ["You said a", "You said b"]
 
 
-def test_messages_are_streamed_before_the_turn_is_over(hub: Hub) -> None:
+def test_messages_are_yielded_before_the_turn_ends(hub: Hub) -> None:
     flow, go = Flow("story"), threading.Event()
 
     @flow.otherwise
@@ -87,7 +87,7 @@ def test_messages_are_streamed_before_the_turn_is_over(hub: Hub) -> None:
     assert [message.text for message in story] == ["the end"]
 
 
-def test_a_turn_that_does_not_end_times_out_with_what_came_and_the_session_goes_on(hub: Hub, bot: Session) -> None:
+def test_a_turn_that_times_out_keeps_its_messages_and_the_session_stays_usable(hub: Hub, bot: Session) -> None:
     sim(hub).fault("silent")
     with pytest.raises(TurnTimeout, match=r"not done with turn 1 within 0.2 s.*stays usable") as caught:
         bot.say("hi", timeout=0.2)
@@ -97,7 +97,7 @@ def test_a_turn_that_does_not_end_times_out_with_what_came_and_the_session_goes_
     assert list(bot.turns_df()["status"]) == ["timeout", "completed"]
 
 
-def test_an_awaited_turn_times_out_too(hub: Hub, bot: Session) -> None:
+def test_an_awaited_turn_times_out(hub: Hub, bot: Session) -> None:
     sim(hub).fault("silent")
     bot.timeout = 0.2
 
@@ -108,7 +108,7 @@ def test_an_awaited_turn_times_out_too(hub: Hub, bot: Session) -> None:
         asyncio.run(talk())
 
 
-def test_cancelling_an_awaiting_task_cancels_the_turn(hub: Hub, bot: Session) -> None:
+def test_cancelling_a_task_that_awaits_a_turn_cancels_the_turn(hub: Hub, bot: Session) -> None:
     sim(hub).fault("silent")
     turn = bot.send("hi")
 
@@ -130,13 +130,13 @@ def test_a_keyboard_interrupt_cancels_the_wait_and_is_recorded(hub: Hub, bot: Se
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         turn.wait()
-    assert time.monotonic() - started < 5, "the wait was not cut short"
+    assert time.monotonic() - started < 5, "the interrupt did not end the wait"
     assert turn.status == "cancelled"
     assert bot.traces_df()["kind"].isin(["cancelled"]).sum() == 1
     assert bot.say("again").text == "You said again"
 
 
-def test_a_rejected_turn_says_why(hub: Hub, bot: Session) -> None:
+def test_a_rejected_turn_has_the_reason(hub: Hub, bot: Session) -> None:
     sim(hub).fault("reject")
     turn = bot.say("hi")
     assert (turn.status, turn.reason) == ("rejected", "rejected on request")
@@ -148,15 +148,15 @@ def test_an_error_of_the_platform_is_in_the_turn(bot: Session) -> None:
     assert turn.status == "completed"
 
 
-def test_a_mistake_in_a_flow_is_told_with_its_line(bot: Session) -> None:
+def test_an_exception_in_a_flow_is_reported_with_its_line(bot: Session) -> None:
     turn = bot.say("break")
     assert "raised ZeroDivisionError: cannot slice a pizza by none, line" in (turn.error or "")
     assert bot.say("hi").text == "You said hi"
 
 
-def test_unknown_and_malformed_events_are_kept_and_the_session_goes_on(bot: Session) -> None:
-    shown = bot.say("strange").messages[0]
-    assert shown.content == Custom("fireworks", {"colour": "red"})
+def test_unknown_and_malformed_events_are_recorded_and_the_session_stays_usable(bot: Session) -> None:
+    message = bot.say("strange").messages[0]
+    assert message.content == Custom("fireworks", {"colour": "red"})
     bot.say("malformed", timeout=5)
     assert bot.say("hi").text == "You said hi"
     traces = bot.traces_df()
@@ -164,9 +164,7 @@ def test_unknown_and_malformed_events_are_kept_and_the_session_goes_on(bot: Sess
     assert list(traces["seq"]) == list(range(len(traces)))
 
 
-def test_a_lost_link_is_opened_again_and_the_conversation_goes_on(
-    hub: Hub, bot: Session, eventually: Eventually
-) -> None:
+def test_a_lost_link_is_reopened_and_the_conversation_continues(hub: Hub, bot: Session, eventually: Eventually) -> None:
     bot.launch()
     bot.press("Order")
     sim(hub).fault("drop")
@@ -178,7 +176,7 @@ def test_a_lost_link_is_opened_again_and_the_conversation_goes_on(
     assert bot.traces_df()["link"].max() == 2
 
 
-def test_a_turn_during_which_the_link_is_lost_is_completed_on_the_next(hub: Hub, eventually: Eventually) -> None:
+def test_a_turn_whose_link_is_lost_is_completed_on_the_next_link(hub: Hub, eventually: Eventually) -> None:
     flow, go = Flow("slow"), threading.Event()
 
     @flow.otherwise
@@ -194,7 +192,7 @@ def test_a_turn_during_which_the_link_is_lost_is_completed_on_the_next(hub: Hub,
     assert turn.wait().text == "done at last"
 
 
-def test_when_no_attempt_succeeds_open_turns_fail_and_the_next_action_tries_again(
+def test_open_turns_fail_after_the_last_attempt_and_the_next_action_tries_again(
     hub: Hub, flow: Flow, eventually: Eventually
 ) -> None:
     simulator = hub.simulate("voiceflow", flow)
@@ -210,64 +208,66 @@ def test_when_no_attempt_succeeds_open_turns_fail_and_the_next_action_tries_agai
     with pytest.raises(TurnFailed):
         bot.say("anyone there?")
     assert list(bot.turns_df()["status"]) == ["failed", "failed"]
-    again = hub.simulate("voiceflow", flow, port=port)
-    again._machine._settings = simulator._settings
+    restarted = hub.simulate("voiceflow", flow, port=port)
+    restarted._machine._settings = simulator._settings
     assert bot.say("back?").text == "You said back?"
 
 
 @pytest.mark.parametrize(
-    ("verb", "fields", "said"),
+    ("verb", "fields", "message"),
     [
-        ("lanch", {}, r"no voiceflow verb 'lanch'; did you mean 'launch'\?"),
-        ("text", {"txt": "hi"}, "no field of 'text' 'txt'"),
-        ("text", {"text": 7}, "text is a str, not a int"),
+        ("lanch", {}, r"unknown voiceflow verb 'lanch'; did you mean 'launch'\?"),
+        ("text", {"txt": "hi"}, "unknown text field 'txt'"),
+        ("text", {"text": 7}, "text must be of type str, got int"),
         ("text", {}, "text needs text"),
         ("event", {}, "event needs name"),
     ],
 )
-def test_a_wrong_verb_or_field_says_which_exist(bot: Session, verb: str, fields: dict[str, Any], said: str) -> None:
-    with pytest.raises(ActionError, match=said):
+def test_the_error_for_a_wrong_verb_or_field_says_what_is_wrong(
+    bot: Session, verb: str, fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ActionError, match=message):
         bot.act(verb, **fields)
-    assert bot.turns_df().empty, "nothing was sent"
+    assert bot.turns_df().empty, "something was sent"
 
 
-def test_a_button_that_is_not_there_says_which_are(bot: Session) -> None:
+def test_the_error_for_an_unknown_button_names_the_offered_ones(bot: Session) -> None:
     with pytest.raises(ActionError, match="no message has offered a button yet"):
         bot.press("Order")
     bot.launch()
-    with pytest.raises(ActionError, match="no button 'Oder'; did you mean 'Order'"):
+    with pytest.raises(ActionError, match="unknown button 'Oder'; did you mean 'Order'"):
         bot.press("Oder")
-    with pytest.raises(ActionError, match="no button 3; press 1 to 2"):
+    with pytest.raises(ActionError, match="no button 3: press 1 to 2"):
         bot.press(3)
 
 
-def test_a_closed_session_says_so(bot: Session) -> None:
+def test_a_closed_session_rejects_actions(bot: Session) -> None:
     bot.close()
     bot.close()
     with pytest.raises(SessionError, match="'bot' is closed"):
         bot.say("hi")
 
 
-def test_closing_cancels_what_is_under_way(hub: Hub, bot: Session) -> None:
+def test_closing_cancels_running_turns(hub: Hub, bot: Session) -> None:
     sim(hub).fault("silent")
     turn = bot.send("hi")
     bot.close()
     assert turn.status == "cancelled"
 
 
-def test_a_listener_that_fails_disturbs_nobody(bot: Session, caplog: pytest.LogCaptureFixture) -> None:
-    heard: list[str] = []
+def test_a_failing_listener_affects_nothing_else(bot: Session, caplog: pytest.LogCaptureFixture) -> None:
+    kinds: list[str] = []
     bot.listen(lambda trace: 1 / 0)  # type: ignore[arg-type, return-value]
-    stop = bot.listen(lambda trace: heard.append(trace.kind))
+    stop = bot.listen(lambda trace: kinds.append(trace.kind))
     assert bot.say("hi").status == "completed"
     stop()
     stop()
     bot.say("again")
-    assert heard.count("action") == 1
+    assert kinds.count("action") == 1
     assert "a listener of session 'bot' failed" in caplog.text
 
 
-def test_sessions_may_be_used_from_many_threads_at_once(bot: Session) -> None:
+def test_a_session_can_be_used_from_several_threads(bot: Session) -> None:
     replies: list[str] = []
 
     def talk(n: int) -> None:
@@ -281,7 +281,7 @@ def test_sessions_may_be_used_from_many_threads_at_once(bot: Session) -> None:
     assert sorted(replies) == sorted(f"You said {n}.{m}" for n in range(4) for m in range(5))
 
 
-def test_the_notebook_shows_a_turn_escaped_and_as_text(bot: Session) -> None:
+def test_a_turn_is_displayed_as_escaped_html_and_as_text(bot: Session) -> None:
     data = bot.say("<script>alert(1)</script>")._repr_mimebundle_()
     assert "<script" not in data["text/html"]
     assert "&lt;script&gt;" in data["text/html"]
@@ -289,7 +289,7 @@ def test_the_notebook_shows_a_turn_escaped_and_as_text(bot: Session) -> None:
     assert "completed" in data["text/plain"]
 
 
-def test_a_session_shows_its_conversation(bot: Session) -> None:
+def test_a_session_is_displayed_with_its_transcript(bot: Session) -> None:
     bot.launch()
     data = bot._repr_mimebundle_()
     assert "Hello!" in data["text/html"]
@@ -297,13 +297,13 @@ def test_a_session_shows_its_conversation(bot: Session) -> None:
     assert bot.transcript() == "user:  (launch)\nbot:   Hello!\nbot:   [1] Order  [2] Track"
 
 
-def test_a_choice_made_by_hand_is_sent_as_it_is(bot: Session) -> None:
+def test_a_choice_made_by_the_user_is_sent_unchanged(bot: Session) -> None:
     own = Choice("Order", {"type": "path-mine", "payload": {"label": "Order"}})
     assert bot.press(own).text == "Which size?"
 
 
 @pytest.mark.parametrize("dev", [(), ("-X", "dev")])
-def test_a_kernel_that_ends_leaves_no_warning_behind(dev: tuple[str, ...]) -> None:
+def test_a_process_that_ends_with_an_open_session_shows_no_warning(dev: tuple[str, ...]) -> None:
     code = (
         "import socketnb as snb\n"
         "bot = snb.connect('voiceflow', simulate=True)\n"
@@ -314,7 +314,7 @@ def test_a_kernel_that_ends_leaves_no_warning_behind(dev: tuple[str, ...]) -> No
     assert [line for line in done.stderr.splitlines() if "took" not in line] == []
 
 
-def test_the_ways_on_from_a_custom_action_are_buttons(hub: Hub) -> None:
+def test_the_paths_of_a_custom_action_are_buttons(hub: Hub) -> None:
     flow = Flow("payment")
 
     @flow.launch
@@ -335,36 +335,36 @@ def test_the_ways_on_from_a_custom_action_are_buttons(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("raised", [SystemExit, asyncio.CancelledError, KeyboardInterrupt, ValueError])
-def test_whatever_a_listener_raises_no_conversation_ends(bot: Session, raised: type[BaseException]) -> None:
-    def hear(trace: Trace) -> None:
+def test_no_exception_of_a_listener_ends_the_session(bot: Session, raised: type[BaseException]) -> None:
+    def fail(trace: Trace) -> None:
         raise raised
 
-    bot.listen(hear)
+    bot.listen(fail)
     assert bot.say("hi").text == "You said hi"
     assert bot.say("again").text == "You said again"
 
 
-def test_a_session_may_be_closed_in_a_listener(hub: Hub, bot: Session, flow: Flow) -> None:
+def test_a_listener_can_close_its_session(hub: Hub, bot: Session, flow: Flow) -> None:
     other = hub.connect("voiceflow", name="other", simulate=True, flow=flow)
     closed = threading.Event()
 
-    def hear(trace: Trace) -> None:
+    def close(trace: Trace) -> None:
         if trace.kind == "text":
             bot.close()
             closed.set()
 
-    bot.listen(hear)
+    bot.listen(close)
     turn = bot.send("hi")
-    assert closed.wait(1), "it does not wait for itself"
+    assert closed.wait(1), "close() waits for the thread that it runs on"
     assert other.say("hi").text == "You said hi"
     assert turn.wait().status in ("cancelled", "completed")
 
 
-@pytest.mark.parametrize("timeout", [-1, 0, "x", True, float("nan")])
-def test_a_timeout_that_is_none_sends_nothing(bot: Session, timeout: Any) -> None:
+@pytest.mark.parametrize("timeout", [-1, 0, "5", True, float("nan")])
+def test_an_invalid_timeout_is_rejected_before_anything_is_sent(bot: Session, timeout: Any) -> None:
     for call in (bot.say, bot.stream, bot.event):
-        with pytest.raises(ActionError, match="timeout is a number of seconds above 0"):
+        with pytest.raises(ActionError, match="timeout must be a number of seconds above 0"):
             call("hi", timeout=timeout)
-    with pytest.raises(ActionError, match="timeout is a number"):
+    with pytest.raises(ActionError, match="timeout must be a number"):
         bot.launch(timeout=timeout)
     assert bot.turns_df().empty

@@ -207,7 +207,7 @@ def test_the_transport_setting_selects_the_transports(transport: str, tried: tup
 
 def test_a_lost_link_is_reconnected_at_every_interval_up_to_the_limit() -> None:
     address = cognigy.DIALECT.client(given_(interval=3.0, reconnection_limit=7), ids()).dial(0.0)
-    assert (address.attempts, address.pause(0), address.pause(6)) == (7, 3.0, 3.0)
+    assert (address.attempts, address.delay, address.delay_max) == (7, 3.0, 3.0)
     assert cognigy.DIALECT.client(given_(reconnection_limit=0), ids()).dial(0.0).attempts > 10**6, "0 means no limit"
     assert cognigy.DIALECT.client(given_(reconnection=False), ids()).dial(0.0).attempts == 0
 

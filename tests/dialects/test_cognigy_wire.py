@@ -292,7 +292,7 @@ def test_fifty_lost_links_at_any_step_neither_lose_nor_repeat_an_output(
         cuts[:] = [STEPS[n % len(STEPS)]]
         bot.say(f"n{n}", timeout=10)
         assert not cuts, "the link was never cut"
-        eventually(lambda n=n: bot.state == "ready" and bot._driver._number == n + 2)  # type: ignore[misc]
+        eventually(lambda n=n: bot.state == "ready" and bot._driver._links.number == n + 2)  # type: ignore[misc]
     texts = list(bot.messages_df()["text"])
     expected = [
         line
@@ -413,12 +413,12 @@ def test_a_chunked_http_answer_is_read_completely(hub: Hub, flow: Flow, tmp_path
         return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
     bot = hub.connect("cognigy", simulate=True, flow=flow)
-    runner, url = hub._stage.run(serve())
+    runner, url = hub._simulator_loop.run(serve())
     machine: Any = bot._driver._machine
     machine._settings = {**machine._settings, "url": url}
     (tmp_path / "a").write_text("a")
     assert bot.act("upload", file=tmp_path / "a").text == "You said a"
-    hub._stage.run(runner.cleanup())
+    hub._simulator_loop.run(runner.cleanup())
 
 
 @pytest.mark.parametrize("name", [b"\xff.txt", b"two\nlines.txt", b'quo"te.txt'])

@@ -98,7 +98,7 @@ def test_a_session_holds_three_open_conversations(bot: Session) -> None:
     assert bot.conversation(second).say("to the second").status == "completed"
     with pytest.raises(TurnFailed, match="3 conversations are open, and no more are allowed"):
         bot.new_conversation().say("a fourth")
-    with pytest.raises(ActionError, match="no conversation 'none'"):
+    with pytest.raises(ActionError, match="unknown conversation 'none'"):
         bot.conversation("none")
     frame = bot.messages_df()
     conversation_of = dict(zip(frame["text"], frame["conversation"], strict=True))
@@ -110,9 +110,9 @@ def test_a_session_holds_three_open_conversations(bot: Session) -> None:
 def test_other_platforms_have_one_conversation_per_session(hub: Hub, flow: Flow) -> None:
     bot = hub.connect("voiceflow", simulate=True, flow=flow)
     assert bot.conversations() == []
-    with pytest.raises(ActionError, match="one conversation a session"):
+    with pytest.raises(ActionError, match="one conversation per session"):
         bot.new_conversation()
-    with pytest.raises(ActionError, match="no voiceflow verb 'call'"):
+    with pytest.raises(ActionError, match="unknown voiceflow verb 'call'"):
         bot.call()
 
 
@@ -225,7 +225,7 @@ def test_no_message_is_lost_or_doubled_wherever_the_link_is_cut(hub: Hub, bot: S
         simulator.agent_says(f"agent {n}")
         simulator.agent_leaves()
         expected += [f"agent {n}"]
-        eventually(lambda n=n: not cut_points and bot.state == "ready" and bot._driver._number >= n + 2)  # type: ignore[misc]
+        eventually(lambda n=n: not cut_points and bot.state == "ready" and bot._driver._links.number >= n + 2)  # type: ignore[misc]
         eventually(lambda n=n: f"agent {n}" in list(bot.messages_df()["text"]))  # type: ignore[misc]
         eventually(lambda: bot.conversations()[0].handler == "bot")
     assert list(bot.messages_df()["text"]) == expected
@@ -365,7 +365,7 @@ def test_no_reply_is_lost_if_the_link_is_lost_while_a_conversation_starts(
     turn = bot.send("slow")
     eventually(lambda: "ack" in set(bot.traces_df()["kind"]))
     simulator.fault("drop")
-    eventually(lambda: bot._driver._number == 2 and bot.state == "ready")
+    eventually(lambda: bot._driver._links.number == 2 and bot.state == "ready")
     go.set()
     assert turn.wait(10).text == "at last"
     assert bot.say("hi").text == "You said hi"

@@ -1,4 +1,4 @@
-"""Streams, sound, and conversations that outlive their links and their kernel."""
+"""Streams, sound, and sessions that continue after the loss of a link or in a later kernel."""
 
 import threading
 from collections.abc import Iterator
@@ -9,15 +9,13 @@ import pytest
 from conftest import FAST, Eventually, sim
 
 from socketnb.conversation.session import Session
-from socketnb.errors import (
-    ConnectError,
-)
+from socketnb.errors import ConnectError
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 from socketnb.model.effects import Close
 
 
-def test_a_streamed_answer_comes_piece_by_piece_and_is_one_message_afterwards(hub: Hub) -> None:
+def test_a_streamed_message_is_yielded_in_pieces_and_is_one_message_in_the_turn(hub: Hub) -> None:
     flow, go = Flow("model"), threading.Event()
 
     def pieces() -> Iterator[str]:
@@ -44,7 +42,7 @@ def test_a_streamed_answer_comes_piece_by_piece_and_is_one_message_afterwards(hu
     assert (bot.traces_df()["kind"] == "delta").sum() == 10
 
 
-def test_a_client_that_asked_for_no_pieces_gets_the_whole(hub: Hub) -> None:
+def test_a_stream_is_one_message_if_the_client_asks_for_no_pieces(hub: Hub) -> None:
     flow = Flow("model")
 
     @flow.otherwise
@@ -56,22 +54,22 @@ def test_a_client_that_asked_for_no_pieces_gets_the_whole(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["audio/x-mulaw", "audio/pcm"])
-def test_speech_is_a_message_with_a_sound_that_plays(bot: Session, hub: Hub, encoding: str) -> None:
-    loud = hub.connect("voiceflow", simulate=True, flow=sim(hub).flow, audio_events=True, audio_encoding=encoding)
-    text, sound = loud.say("hi there you").messages
+def test_streamed_sound_is_a_message_with_a_wav_file(bot: Session, hub: Hub, encoding: str) -> None:
+    speaker = hub.connect("voiceflow", simulate=True, flow=sim(hub).flow, audio_events=True, audio_encoding=encoding)
+    text, sound = speaker.say("hi there you").messages
     assert text.text == "You said hi there you"
     assert (sound.audio or b"")[:4] == b"RIFF"
-    assert "<audio controls" in loud.say("x")._repr_mimebundle_()["text/html"]
+    assert "<audio controls" in speaker.say("x")._repr_mimebundle_()["text/html"]
 
 
-def test_typed_words_press_a_button_if_asked_for(hub: Hub, flow: Flow) -> None:
+def test_a_typed_label_presses_its_button_with_press_typed(hub: Hub, flow: Flow) -> None:
     bot = hub.connect("voiceflow", simulate=True, flow=flow, press_typed=True)
     bot.launch()
     bot.say(" order ")
     assert list(bot.turns_df()["action"]) == ["launch", "press"]
 
 
-def test_a_second_action_can_be_sent_at_once(hub: Hub) -> None:
+def test_a_second_text_can_be_sent_before_the_first_turn_ends(hub: Hub) -> None:
     flow, go = Flow("slow"), threading.Event()
 
     @flow.otherwise
@@ -99,17 +97,16 @@ def test_a_session_is_resumed_by_a_later_kernel(hub: Hub, flow: Flow, home: Path
         again = later.connect("voiceflow", name="shop", resume=True, **simulator.settings)
         assert again.say("L").text == "One L pizza."
         assert list(later.traces_df()["kind"])[:3] == ["connected", "session", "resumed"]
-        (kept,) = (home / "sessions").glob("*.json")
-        assert kept.stat().st_mode & 0o077 == 0
+        (saved,) = (home / "sessions").glob("*.json")
+        assert saved.stat().st_mode & 0o077 == 0
         key = next(iter(simulator._machine._keys), "")  # type: ignore[attr-defined]
         assert not key or key not in "".join(p.read_text() for p in home.rglob("*.jsonl"))
-        eventually_gone = again.say("anything").text
-        assert eventually_gone == "You said anything", "the kept session has ended, and a new one began"
+        assert again.say("anything").text == "You said anything", "the saved session has ended, and a new one starts"
     finally:
         later.close()
 
 
-def test_a_kept_session_that_the_platform_forgot_is_told_and_replaced(hub: Hub, flow: Flow) -> None:
+def test_a_saved_session_that_has_expired_is_noted_and_replaced(hub: Hub, flow: Flow) -> None:
     simulator = hub.simulate("voiceflow", flow)
     hub.connect("voiceflow", name="shop", resume=True, **simulator.settings).close()
     simulator.fault("expire")
@@ -119,7 +116,9 @@ def test_a_kept_session_that_the_platform_forgot_is_told_and_replaced(hub: Hub, 
 
 
 @pytest.mark.parametrize("other", [{"user_id": "bob"}, {"environment_id": "staging"}])
-def test_a_kept_session_is_shown_to_nobody_else(hub: Hub, flow: Flow, other: dict[str, str]) -> None:
+def test_a_saved_session_of_another_user_or_environment_is_not_resumed(
+    hub: Hub, flow: Flow, other: dict[str, str]
+) -> None:
     simulator = hub.simulate("voiceflow", flow)
     hub.connect("voiceflow", name="shop", resume=True, **simulator.settings).close()
     again = hub.connect("voiceflow", name="shop", resume=True, **simulator.settings, **other)
@@ -128,7 +127,7 @@ def test_a_kept_session_is_shown_to_nobody_else(hub: Hub, flow: Flow, other: dic
     assert list(again.traces_df()["kind"])[2:5] == ["session", "session", "ready"]
 
 
-def test_a_restarting_server_is_left_and_the_turn_goes_on(hub: Hub, eventually: Eventually) -> None:
+def test_a_turn_continues_after_a_restart_of_the_server(hub: Hub, eventually: Eventually) -> None:
     flow, go = Flow("slow"), threading.Event()
 
     @flow.otherwise
@@ -153,7 +152,9 @@ STEPS += ["accepted", "block", "text", "choices", "completed", "delta"]
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("step", STEPS)
-def test_a_link_that_is_cut_at_any_step_loses_and_doubles_nothing(hub: Hub, step: str, eventually: Eventually) -> None:
+def test_no_message_is_lost_or_doubled_if_the_link_is_lost_at_any_step(
+    hub: Hub, step: str, eventually: Eventually
+) -> None:
     flow = Flow(f"cut {step}")
 
     @flow.otherwise
@@ -168,23 +169,25 @@ def test_a_link_that_is_cut_at_any_step_loses_and_doubles_nothing(hub: Hub, step
     cuts = [step]
 
     def cut(trace: Any) -> None:
-        """Cut the link when the step is seen, on the background thread: what the server sends next is lost."""
+        """Cut the link at the step, on the background thread, so that what the server sends next is lost."""
         if cuts and step in (trace.event, trace.kind, trace.text) and trace.turn != 1:
             cuts.pop()
             sim(hub)._loop.submit(sim(hub)._cut())
 
     bot.listen(cut)
-    if handshake:  # a resumed session has the first half of the handshake, a new one all of it
+    if handshake:  # a resumed session does the first half of the handshake, a new one all of it
         sim(hub).fault("expire" if step.startswith("session") else "drop")
     turns = [bot.send(text) for text in ("one", "two")]
     for turn in turns:
         assert turn.wait().status == "completed"
-    assert not cuts, "the link was never cut"
-    said = list(bot.messages_df()["text"])
-    assert said == [part for text in ("zero", "one", "two") for part in (text, f"You said {text}", "abc", "[Yes] [No]")]
+    assert not cuts, "the link was not cut"
+    texts = list(bot.messages_df()["text"])
+    assert texts == [
+        part for text in ("zero", "one", "two") for part in (text, f"You said {text}", "abc", "[Yes] [No]")
+    ]
 
 
-def test_an_early_loss_of_the_very_first_link_is_a_clear_error(
+def test_the_loss_of_the_first_link_before_it_is_ready_is_a_clear_error(
     hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulator = hub.simulate("voiceflow", flow)

@@ -292,7 +292,7 @@ def test_a_person_recalls_stops_starts_over_and_exports(lab: Any) -> None:
     box.fill("are you there?")
     box.press("Enter")
     panel.get_by_role("button", name="Stop").click()
-    panel.get_by_text("nobody waits any more").wait_for()
+    panel.get_by_text("the turn was cancelled").wait_for()
     panel.locator(".snb-stop").wait_for(state="hidden")
     panel.get_by_role("button", name="Start over").click()
     panel.get_by_text("Welcome").last.wait_for()

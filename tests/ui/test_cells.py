@@ -177,12 +177,11 @@ def test_a_cell_stops_at_the_first_failed_turn_and_says_where(cells: Cells, bot:
 def test_a_button_that_is_not_there_is_told_with_its_line(cells: Cells, bot: Session, hub: Hub) -> None:
     line = failed(cells, "%%chat bot -o turns\n/launch\n/press Trak\nnever")
     assert (
-        line
-        == "line 3: there is no button 'Trak'; did you mean 'Track'? there is: Order, Track; this line was not sent"
+        line == "line 3: unknown button 'Trak'; did you mean 'Track'? available: Order, Track; this line was not sent"
     )
     assert len(cells.shell.user_ns["turns"]) == 1
     assert cells.run("%%chat bot --continue-on-error\n/press Trak\nhi").success
-    assert "✗ line 2: there is no button" in cells.text
+    assert "✗ line 2: unknown button" in cells.text
 
 
 def test_a_number_presses_the_button_of_that_place_unless_one_is_called_so(cells: Cells, hub: Hub) -> None:
@@ -264,11 +263,11 @@ def test_settings_are_configured(cells: Cells, bot: Session, hub: Hub) -> None:
 @pytest.mark.parametrize(
     ("cell", "line"),
     [
-        ("%%chat nobody\nhi", "there is no session 'nobody'; there is: bot"),
-        ("%%chat --to bot,nobody\nhi", "there is no session 'nobody'; there is: bot"),
+        ("%%chat nobody\nhi", "unknown session 'nobody'; available: bot"),
+        ("%%chat --to bot,nobody\nhi", "unknown session 'nobody'; available: bot"),
         ("%%chat bot --to bot\nhi", "name a session, or several with --to: one of them"),
         ("%%chat\n\n", "the cell is empty: each of its lines is said"),
-        ("%%chat --timeout 0\nhi", "timeout is a number of seconds above 0, not 0.0"),
+        ("%%chat --timeout 0\nhi", "timeout must be a number of seconds above 0, got 0.0"),
         ("%%chat --timeout soon\nhi", "argument --timeout: invalid float value: 'soon'"),
         ("%%chat --repeat 0\nhi", "--repeat is a number from 1 up, not 0"),
         ("%%chat -o 1x\nhi", "'1x' is no name for what is kept: letters, digits and _, as in Python"),
@@ -280,7 +279,7 @@ def test_settings_are_configured(cells: Cells, bot: Session, hub: Hub) -> None:
         ("%%chat --nonsense\nhi", "unrecognized arguments: --nonsense"),
         ("%%chat 'bot\nhi", "a quote is opened and not closed"),
         ("%%chat --expect /(/\nhi", "--expect: /(/ is no regular expression"),
-        ("%%chat\nhi\n/lunch", "line 3: there is no verb 'lunch'; did you mean 'launch'?"),
+        ("%%chat\nhi\n/lunch", "line 3: unknown verb 'lunch'; did you mean 'launch'?"),
         ("%%chat\nhi\n/event", "line 3: event needs name: /event name; nothing was sent"),
         ("%%chat\nhi\n/wait x", "line 3: /wait takes seconds, as in /wait 2, not 'x'; nothing was sent"),
         ('%%chat\n"""\nhi', 'line 2: """ begins a message that no later """ ends; nothing was sent'),
@@ -431,7 +430,7 @@ def test_a_wait_goes_on_while_one_session_is_open_if_errors_do_not_end_the_cell(
 def test_a_file_that_is_not_there_is_told_with_its_line(cells: Cells) -> None:
     cells.run("%chat connect cognigy --simulate")
     line = failed(cells, "%%chat\nhours\n/upload nofile.txt")
-    assert line == "line 3: upload needs the path of a file, and 'nofile.txt' is none; this line was not sent"
+    assert line == "line 3: upload needs the path of an existing file, got 'nofile.txt'; this line was not sent"
 
 
 @pytest.mark.parametrize(("head", "kept"), [("T<<bot", "T"), ("T <<bot", "T"), ("bot T <<", "T")])

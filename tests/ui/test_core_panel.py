@@ -364,7 +364,7 @@ def test_closing_leaves_no_listener_and_no_widget(bot: Session) -> None:
     page.leaves()
     page.panel.close()
     page.panel.close()
-    assert not bot._listeners
+    assert not bot._events.listeners
     assert widgets() == before
 
 

@@ -304,13 +304,13 @@ def test_a_page_that_inspects_is_told_of_the_session_and_the_traces_of_a_turn(bo
 
 def test_a_session_has_one_panel_however_often_it_is_shown(bot: Session, page: Page) -> None:
     assert len({id(bot.panel()) for _ in range(50)}) == 1
-    assert len(bot._listeners) == 1
+    assert len(bot._events.listeners) == 1
 
 
 def test_a_panel_that_was_closed_is_made_again_and_hears_no_more(bot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     panel = bot.panel()
     panel.close()
-    assert not bot._listeners
+    assert not bot._events.listeners
     again = bot.panel()
     assert again is not panel
     again.close()
@@ -332,7 +332,7 @@ def test_running_a_cell_again_and_again_leaks_no_widget_thread_or_listener(hub: 
     for _ in range(50):
         bot = cell()
     assert there() == before
-    assert len(bot._listeners) == 2
+    assert len(bot._events.listeners) == 2
 
 
 def test_a_session_opened_again_takes_its_panel_over(hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,7 +361,7 @@ def test_several_sessions_share_a_panel_each_in_its_place(
 
 
 @pytest.mark.parametrize(
-    ("names", "sentence"), [((), "shows sessions"), (("bot", "bot"), "once"), (("no",), "no session")]
+    ("names", "sentence"), [((), "takes sessions"), (("bot", "bot"), "once"), (("no",), "unknown session")]
 )
 def test_panels_that_cannot_be_are_refused_in_words(
     hub: Hub, bot: Session, names: tuple[str, ...], sentence: str

@@ -185,18 +185,18 @@ def test_any_json_is_read_whole_and_what_follows_it_is_the_next_field(data: dict
 @pytest.mark.parametrize(
     ("verb", "text", "said"),
     [
-        ("lunch", "", "there is no verb 'lunch'; did you mean 'launch'?"),
+        ("lunch", "", "unknown verb 'lunch'; did you mean 'launch'?"),
         ("launch", "now", "launch takes nothing, and this is left over: 'now'"),
         ("press", "", "press needs choice: /press choice"),
-        ("review", "five", "review: rating is a whole number from 0 up, not 'five'"),
-        ("review", "5 reviw=nice", "there is no field of 'review' 'reviw'; did you mean 'review'?"),
+        ("review", "five", "review: rating must be a whole number of at least 0, got 'five'"),
+        ("review", "5 reviw=nice", "unknown review field 'reviw'; did you mean 'review'?"),
         ("review", "rating=5 rating=4", "review: rating is given twice"),
         ("review", "review=nice", "review needs rating: /review rating [review]"),
         ("data", "{'a': 1}", "data: data is JSON, and this is not: Expecting property name"),
         ("data", "hello", "data: data is JSON, and this is not"),
         ("data", '{"a": NaN}', "data: data is JSON, and this is not: NaN is no JSON"),
-        ("typing", "perhaps", "typing: on is True or False, not 'perhaps'"),
-        ("typing", "yes on=no", "typing: on is True or False, not 'yes on=no'"),
+        ("typing", "perhaps", "typing: on must be True or False, got 'perhaps'"),
+        ("typing", "yes on=no", "typing: on must be True or False, got 'yes on=no'"),
     ],
 )
 def test_a_wrong_field_is_one_sentence(verb: str, text: str, said: str) -> None:

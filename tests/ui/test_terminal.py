@@ -54,7 +54,7 @@ def test_a_pipe_is_a_script_that_can_fail() -> None:
 @pytest.mark.parametrize(
     ("said", "line"),
     [
-        ("hi\n/lunch", "line 2: there is no verb 'lunch'; did you mean 'launch'?"),
+        ("hi\n/lunch", "line 2: unknown verb 'lunch'; did you mean 'launch'?"),
         ("/press Nothing", "press: no message has offered a button yet"),
     ],
 )
@@ -78,17 +78,17 @@ def test_what_a_bot_says_cannot_steer_the_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("chat", "nobody"), "there is no platform 'nobody'"),
-        (("chat", "voiceflow", "--simulate", "--timeout", "0"), "timeout is a number of seconds above 0"),
+        (("chat", "nobody"), "unknown platform 'nobody'"),
+        (("chat", "voiceflow", "--simulate", "--timeout", "0"), "timeout must be a number of seconds above 0"),
         (("chat", "voiceflow", "--simulate", "--set", "VF.DM.planted"), "--set takes KEY=VALUE"),
         (
             ("chat", "voiceflow", "--simulate", "--flow", "bots:nobody"),
             "--flow is MODULE:FLOW, and 'bots:nobody' is none",
         ),
-        (("chat", "voiceflow", "--simulate", "--flow", "bots:not_a_flow"), "flow is a Flow, such as Flow('pizza')"),
+        (("chat", "voiceflow", "--simulate", "--flow", "bots:not_a_flow"), "flow must be a Flow such as Flow('pizza')"),
         (("simulate", "voiceflow", "--flow", "broken:mine"), "the module fails with ZeroDivisionError"),
-        (("simulate", "voiceflow", "--fault", "x"), "there is no fault 'x'"),
-        (("simulate", "voiceflow", "--token", "a b"), "token is a text of letters, digits"),
+        (("simulate", "voiceflow", "--fault", "x"), "unknown fault 'x'"),
+        (("simulate", "voiceflow", "--token", "a b"), "token must consist of letters, digits"),
         (("check", "eusate"), "eusate needs api_key"),
     ],
 )
@@ -273,7 +273,7 @@ def test_what_is_no_setting_of_a_platform_is_told(pair: str) -> None:
     for command in ("chat", "check"):
         done = piped("", command, "voiceflow", "--simulate", "--set", pair)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-        assert "--set takes a platform's setting" in done.stderr
+        assert "--set takes a setting of the platform" in done.stderr
 
 
 @pytest.mark.parametrize("pair", ["say=x", "hub=x", "bot=x", "how=x", "typed=x"])
@@ -281,4 +281,4 @@ def test_a_setting_that_is_called_as_something_of_ours_is_unknown_all_the_same(p
     for command in ("chat", "check"):
         done = piped("", command, "voiceflow", "--simulate", "--set", pair)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-        assert "there is no voiceflow setting" in done.stderr
+        assert "unknown voiceflow setting" in done.stderr

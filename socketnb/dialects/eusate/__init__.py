@@ -73,6 +73,7 @@ DIALECT = Dialect(
     secret_fields=frozenset({"token"}),
     resume_scope=("url", "api_key"),
     resume_settings=("session_id", "conversation_id"),
+    user_setting="session_id",
     max_conversations=MAX_OPEN_CONVERSATIONS,
     faults=FAULTS,
     options=OPTIONS,

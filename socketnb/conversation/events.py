@@ -1,0 +1,152 @@
+"""The intake of session events: journal them, update the session, call the listeners, and end turns."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+from socketnb.conversation.conversations import SessionConversations
+from socketnb.conversation.verbs import OfferedButtons
+from socketnb.dialects.messages import OFFERS
+from socketnb.engine.events import Observation, SessionEvent, State, StateChange
+from socketnb.engine.loop import wait
+from socketnb.errors import ConnectError
+from socketnb.model.effects import CallEnded, CallStarted, Conversations, Credential, Persist, Ready, Record, TurnDone
+from socketnb.model.trace import NO_TIME, Trace
+
+if TYPE_CHECKING:
+    from socketnb.conversation.call import Calls
+    from socketnb.conversation.saved import SavedSession
+    from socketnb.conversation.turn import Turn
+    from socketnb.dialects.base import Dialect
+    from socketnb.recording.recorder import Log
+
+log = logging.getLogger(__name__)
+
+Listener: TypeAlias = Callable[[list[Trace]], None]
+"""Called with the traces of each batch."""
+
+
+class EventIntake:
+    """Takes the session events from the driver, on the loop's thread, and keeps the state of the session.
+
+    Args:
+        session: The name of the session.
+        dialect: The dialect of the platform.
+        rows: The log of the session, which writes its traces.
+        saved: What a later kernel needs to resume the session, or None if it is not saved.
+        calls: The voice calls of the session.
+
+    Attributes:
+        state: The state of the session.
+        buttons: The buttons that the bot has offered last.
+        conversations: The conversations of the session.
+        calls: The voice calls of the session.
+        turns: The turns that have not ended, by number.
+        listeners: The functions to call with each batch of traces.
+    """
+
+    def __init__(self, session: str, dialect: Dialect, rows: Log, saved: SavedSession | None, calls: Calls) -> None:
+        self.state: State = "connecting"
+        self.buttons = OfferedButtons(session, dialect.content)
+        self.conversations = SessionConversations(dialect.name, dialect.max_conversations)
+        self.calls = calls
+        self.turns: dict[int, Turn] = {}
+        self.listeners: list[Listener] = []
+        self._session = session
+        self._rows = rows
+        self._saved = saved
+        self._opened: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the session is ready for the first time.
+
+        Raises:
+            ConnectError: It cannot be made ready.
+        """
+        wait(self._opened)
+
+    def take(self, events: list[SessionEvent]) -> None:
+        """Record a batch of events, then make it visible: in the session, to the listeners, and in its turns."""
+        recorded = [(event, self._record(event)) for event in events]
+        self._rows.recorder.flush()
+        if trouble := self._rows.trouble():
+            note = Record("recording", "error", direction="local", error=trouble)
+            warning = Observation(note, self._rows.link, time.time_ns(), NO_TIME)
+            recorded.append((warning, self._record(warning)))
+            self._rows.recorder.flush()
+        for event, trace in recorded:
+            try:
+                self._update(event, trace)
+            except Exception:
+                log.exception("session %r could not handle %r", self._session, type(event).__name__)
+        self.notify([trace for _, trace in recorded if trace])
+        for event in events:
+            if isinstance(event, TurnDone) and (turn := self.turns.pop(event.turn, None)):
+                turn.finish(event.status, event.reason and self._rows.mask(event.reason))
+
+    def notify(self, traces: list[Trace]) -> None:
+        """Call the listeners with the traces of a batch. If only the state has changed, the list is empty."""
+        for listener in list(self.listeners):
+            try:
+                listener(traces)
+            except BaseException:  # no listener may stop the loop, which all sessions share
+                log.exception("a listener of session %r failed", self._session)
+
+    def _record(self, event: SessionEvent) -> Trace | None:
+        """Write the trace of an observation, and note what the traces after an event depend on."""
+        match event:
+            case Observation(record, link, observed_at, elapsed_ms):
+                try:
+                    return self._rows.append(record, link, observed_at, elapsed_ms)
+                except Exception as error:
+                    log.exception("session %r could not record %r", self._session, record.event)
+                    text = f"{record.event} could not be recorded: {type(error).__name__}"
+                    note = Record("recording", "error", error=text)
+                    return self._rows.append(note, link, observed_at, elapsed_ms)
+            case Ready(conversation):
+                self._rows.conversation = conversation
+            case Credential(value):
+                self._rows.hide(value)
+            case _:
+                pass
+        return None
+
+    def _update(self, event: SessionEvent, trace: Trace | None) -> None:
+        """Update the session."""
+        match event:
+            case Observation(record):
+                if trace:
+                    if trace.kind in OFFERS:
+                        self.buttons.add(trace, record.payload)
+                    self._add(trace)
+            case Conversations(conversations):
+                self.conversations.current = conversations
+            case CallStarted():
+                self.calls.start(event)
+            case CallEnded():
+                self.calls.end(event)
+            case Persist(setting, value):
+                if self._saved:
+                    self._saved.save(**{setting: value})
+            case StateChange(state, error):
+                self._enter(state, error)
+            case Ready() | Credential() | TurnDone():
+                pass  # handled in `_record` and `take`
+            case _:
+                assert_never(event)
+
+    def _add(self, trace: Trace) -> None:
+        if self.state == "ready" and not self._opened.done():
+            self._opened.set_result(None)
+        if turn := self.turns.get(trace.turn):
+            turn.add(trace)
+
+    def _enter(self, state: State, error: ConnectError | None) -> None:
+        self.state = state
+        if state in ("lost", "closed") and not self._opened.done():
+            error = error or ConnectError("the session was closed")
+            self._opened.set_exception(type(error)(self._rows.mask(str(error))))

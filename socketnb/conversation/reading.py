@@ -1,0 +1,245 @@
+"""What can be read of a session: its state, its traces, and frames of them."""
+
+from __future__ import annotations
+
+import html
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from socketnb import render
+from socketnb.frames import query
+from socketnb.frames.columns import MESSAGE_COLUMNS, TRACE_COLUMNS, TURN_COLUMNS, document_columns
+from socketnb.model.content import Choice
+from socketnb.model.trace import Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from socketnb.conversation.events import EventIntake, Listener
+    from socketnb.conversation.turn import Turn
+    from socketnb.dialects.base import Dialect
+    from socketnb.engine.events import State
+    from socketnb.model.actions import Verb
+    from socketnb.recording.recorder import Log
+
+log = logging.getLogger(__name__)
+
+
+class SessionReader:
+    """The part of a session that reads.
+
+    Args:
+        name: The name of the session in the kernel.
+        dialect: The dialect of the platform.
+        settings: The settings of the session.
+        rows: The log of the session, which holds its traces.
+        events: The intake of session events, which holds its state.
+    """
+
+    def __init__(
+        self, name: str, dialect: Dialect, *, settings: Mapping[str, object], rows: Log, events: EventIntake
+    ) -> None:
+        self.name = name
+        self.platform = dialect.name
+        self.first = rows.seq
+        self._dialect = dialect
+        self._settings = settings
+        self._log = rows
+        self._events = events
+
+    @property
+    def state(self) -> State:
+        """The state: `connecting`, `ready`, `reconnecting`, `ended`, `lost` or `closed`."""
+        return self._events.state
+
+    @property
+    def verbs(self) -> Mapping[str, Verb]:
+        """The verbs of the platform by name, each with its help and its fields."""
+        return self._dialect.verbs
+
+    @property
+    def running(self) -> list[Turn]:
+        """The turns that have not ended, the oldest first."""
+        return list(self._events.turns.values())
+
+    @property
+    def encoding(self) -> str:
+        """How streamed sound of this session is encoded."""
+        return self._dialect.sound_encoding(self._settings)
+
+    @property
+    def choices(self) -> list[Choice]:
+        """The buttons of the last message that has any."""
+        return self._events.buttons.choices
+
+    def button(self, choice: str | int | Choice) -> Choice:
+        """Return a button of the last message that has any, without pressing it. Arguments and errors as in `press`."""
+        return self._events.buttons.find(choice)
+
+    def traces(self, since: int = 0, count: int | None = None, *, payloads: bool = True) -> list[Trace]:
+        """Return recorded traces.
+
+        Args:
+            since: The `seq` of the first one.
+            count: How many at most (default: all).
+            payloads: Whether to read their payloads; without them it is faster.
+        """
+        return self._log.traces(max(since, self.first), count, payloads=payloads)
+
+    @property
+    def seq(self) -> int:
+        """The `seq` of the next trace."""
+        return self._log.seq
+
+    def transcript(self) -> str:
+        """Return the conversation as plain text.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     turn = bot.say("track")
+            ...     print(bot.transcript())
+            user:  track
+            bot:   Gladly. What is your order number? (Try `4567`.)
+        """
+        return render.transcript_text(self.traces())
+
+    @document_columns(TRACE_COLUMNS)
+    def traces_df(
+        self, *, since: Mapping[str, int] | pd.DataFrame | None = None, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Return the traces of this session.
+
+        Args:
+            since: An earlier frame or its `df.attrs["cursor"]`; only newer traces are returned (default: all).
+            columns: The names of the columns to return (default: all).
+
+        Returns:
+            A frame with one row per trace; `df.attrs["cursor"]` is the cursor for the next `since`.
+
+        Raises:
+            SettingsError: There is no such column, or `since` is not a cursor.
+            RecordingError: Older traces cannot be read from disk.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     earlier = bot.traces_df()
+            ...     turn = bot.say("track")
+            ...     newer = bot.traces_df(since=earlier, columns=["kind", "text"])
+            >>> newer["text"].dropna().iloc[0]
+            'track'
+        """
+        return query.traces_df([self._store], session=self.name, since=since, columns=columns)
+
+    @document_columns(TURN_COLUMNS)
+    def turns_df(
+        self, *, since: Mapping[str, int] | pd.DataFrame | None = None, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Return the turns of this session.
+
+        Args:
+            since: As in `traces_df`.
+            columns: As in `traces_df`.
+
+        Returns:
+            A frame with one row per turn; `df.attrs["cursor"]` is the cursor for the next `since`.
+
+        Raises:
+            SettingsError: There is no such column, or `since` is not a cursor.
+            RecordingError: Older traces cannot be read from disk.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     turn = bot.say("track")
+            ...     bot.turns_df(columns=["turn", "status"]).values.tolist()
+            [[1, 'completed']]
+        """
+        return query.turns_df([self._store], session=self.name, since=since, columns=columns)
+
+    @document_columns(MESSAGE_COLUMNS)
+    def messages_df(
+        self, *, since: Mapping[str, int] | pd.DataFrame | None = None, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Return the messages of this session, those of the user included.
+
+        Args:
+            since: As in `traces_df`.
+            columns: As in `traces_df`.
+
+        Returns:
+            A frame with one row per message; `df.attrs["cursor"]` is the cursor for the next `since`.
+
+        Raises:
+            SettingsError: There is no such column, or `since` is not a cursor.
+            RecordingError: Older traces cannot be read from disk.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     turn = bot.say("track")
+            ...     bot.messages_df(columns=["sender", "text"]).values.tolist()
+            [['user', 'track'], ['bot', 'Gladly. What is your order number? (Try `4567`.)']]
+        """
+        return query.messages_df([self._store], session=self.name, since=since, columns=columns)
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The settings that are ids, for example of the user and the session, without credentials."""
+        secret = [name for name, setting in self._dialect.settings.items() if setting.secret]
+        return {n: str(v) for n, v in self._settings.items() if n.endswith("_id") and v and n not in secret}
+
+    @property
+    def _store(self) -> query.Store:
+        return self._log.recorder.store
+
+    # Listening
+
+    def listen(self, listener: Callable[[Trace], None]) -> Callable[[], None]:
+        """Call a function with every trace after it is recorded, on the background thread.
+
+        Args:
+            listener: The function. It must not wait for a turn. If it raises an exception, that is logged.
+
+        Returns:
+            A function that stops the calls.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     kinds = []
+            ...     stop = bot.listen(lambda trace: kinds.append(trace.kind))
+            ...     turn = bot.say("track")
+            ...     stop()
+            >>> kinds[0], "text" in kinds
+            ('action', True)
+        """
+
+        def call_each(traces: list[Trace]) -> None:
+            for trace in traces:
+                try:
+                    listener(trace)
+                except BaseException:  # the listener still gets the next trace
+                    log.exception("a listener of session %r failed", self.name)
+
+        return self.follow(call_each)
+
+    def follow(self, listener: Listener) -> Callable[[], None]:
+        """Call a function with each batch of traces, as `listen` does with each trace.
+
+        Args:
+            listener: The function. Its argument is an empty list if only the state of the session has changed.
+
+        Returns:
+            A function that stops the calls.
+        """
+        listeners = self._events.listeners
+        listeners.append(listener)
+        return lambda: listeners.remove(listener) if listener in listeners else None
+
+    # Representations
+
+    def __repr__(self) -> str:
+        return f"<session {self.name!r}: {self.platform}, {self.state}, {self._log.turn} turns>"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        facts = html.escape(f"{self.platform} · {self.state} · {self._log.turn} turns · {self._log.seq} traces")
+        head = f"<strong>{html.escape(self.name)}</strong> <small style='opacity:.65'>{facts}</small>"
+        return {"text/plain": repr(self), "text/html": head + render.transcript_html(self.traces(), self.encoding)}

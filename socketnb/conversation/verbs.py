@@ -1,0 +1,164 @@
+"""Checks of what a caller passes to a session, before anything is sent: verbs, fields, buttons, files, timeouts."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from socketnb.dialects.messages import buttons, message
+from socketnb.errors import ActionError, unknown
+from socketnb.model.content import Choice
+from socketnb.model.secret import MASK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from socketnb.dialects.base import Dialect, ReadContent
+    from socketnb.model.json import Json, JsonObject
+    from socketnb.model.trace import Trace
+
+MAX_OFFERS = 8
+"""How many of the last traces with buttons a session remembers."""
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Check the timeout of a turn.
+
+    Raises:
+        ActionError: It is neither None nor a number of seconds above 0.
+    """
+    if timeout is None:
+        return
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not is_number or not 0 < timeout < threading.TIMEOUT_MAX:
+        raise ActionError(f"timeout must be a number of seconds above 0, got {timeout!r}")
+
+
+def check_fields(dialect: Dialect, verb: str, fields: JsonObject) -> JsonObject:
+    """Check the fields of an action.
+
+    Returns:
+        The fields as they are sent, with absolute paths of files.
+
+    Raises:
+        ActionError: The platform has no such verb, a field is unknown, missing or of the wrong type, or JSON cannot
+            represent it.
+    """
+    if verb not in list(dialect.verbs):
+        raise ActionError(unknown(f"{dialect.name} verb", verb, dialect.verbs))
+    known = {field.name: field for field in dialect.verbs[verb].fields}
+    checked: JsonObject = {}
+    for name, value in fields.items():
+        if name not in known:
+            raise ActionError(unknown(f"{verb} field", name, known))
+        wanted = known[name].type
+        if wanted is Path:
+            checked[name] = _existing_file(verb, value)
+        elif not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+            got = type(value).__name__
+            raise ActionError(f"{verb}: {name} must be of type {wanted.__name__}, got {got} (nothing was sent)")
+        else:
+            checked[name] = value
+    try:
+        json.dumps({name: value for name, value in checked.items() if not isinstance(value, Choice)}, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ActionError(f"{verb}: the fields must be JSON values: {error} (nothing was sent)") from None
+    if missing := [name for name, field in known.items() if field.required and name not in checked]:
+        raise ActionError(f"{verb} needs {' and '.join(missing)} (nothing was sent)")
+    return checked
+
+
+def _existing_file(verb: str, value: Json) -> str:
+    """Return the absolute path of a file that exists.
+
+    Raises:
+        ActionError: There is no such file.
+    """
+    try:
+        path = Path(value).expanduser() if isinstance(value, str | Path) else None
+        if path and path.is_file():
+            return str(path.absolute())
+    except (OSError, ValueError, RuntimeError):
+        path = None
+    raise ActionError(f"{verb} needs the path of an existing file, got {str(value)!r} (nothing was sent)")
+
+
+def choices_of(traces: Iterable[Trace]) -> list[Choice]:
+    """Return the buttons of the last trace that has any."""
+    for trace in reversed(list(traces)):
+        shown = message(trace)
+        if shown and shown.choices:
+            return list(shown.choices)
+    return []
+
+
+class OfferedButtons:
+    """The buttons that the bot has offered last.
+
+    Each trace is remembered with its payload before masking, so that a button is sent as the bot sent it.
+
+    Args:
+        session: The name of the session.
+        read: Reads the content of an event.
+    """
+
+    def __init__(self, session: str, read: ReadContent) -> None:
+        self._session = session
+        self._read = read
+        self._offers: deque[tuple[Trace, Json]] = deque(maxlen=MAX_OFFERS)
+
+    def add(self, trace: Trace, payload: Json) -> None:
+        """Remember a trace that may have buttons, with its unmasked payload."""
+        self._offers.append((trace, payload))
+
+    @property
+    def choices(self) -> list[Choice]:
+        """The buttons of the last message that has any."""
+        return choices_of(trace for trace, _ in list(self._offers))
+
+    def of_turn(self, turn: int) -> list[Choice]:
+        """Return the buttons of the last message of a turn that has any."""
+        return choices_of(trace for trace, _ in list(self._offers) if trace.turn == turn)
+
+    def find(self, choice: str | int | Choice) -> Choice:
+        """Return the button with this label or position from 1, or the given button itself.
+
+        Raises:
+            ActionError: There is no such button, or it has nothing to send.
+        """
+        if isinstance(choice, Choice):
+            if choice.request is None:
+                raise ActionError(f"the button {choice.label!r} has nothing to send: press one that the bot offered")
+            return choice
+        if isinstance(choice, bool) or not isinstance(choice, str | int):
+            raise ActionError(f"choice must be the label of a button, its position or a Choice, got {choice!r}")
+        offered = self.choices
+        if not offered:
+            raise ActionError(f"{self._session}: no message has offered a button yet (nothing was sent)")
+        if isinstance(choice, int):
+            if not 1 <= choice <= len(offered):
+                raise ActionError(f"there is no button {choice}: press 1 to {len(offered)} (nothing was sent)")
+            return offered[choice - 1]
+        label = choice.strip().casefold()
+        for option in offered:
+            if option.label.strip().casefold() == label:
+                return option
+        known = [option.label for option in offered]
+        raise ActionError(f"{unknown('button', choice, known)} (nothing was sent)")
+
+    def unmask(self, choice: Choice) -> Choice:
+        """Return a button with its credentials, which are masked in traces and messages.
+
+        Raises:
+            ActionError: The credentials are no longer known.
+        """
+        for trace, payload in reversed(list(self._offers)):
+            shown, content = message(trace), self._read(trace.event, payload)
+            if shown and content and choice in shown.choices:
+                return buttons(content)[shown.choices.index(choice)]
+        if MASK.search(json.dumps(choice.request)):
+            raise ActionError(f"the credential in the button {choice.label!r} is no longer known: press a newer button")
+        return choice
