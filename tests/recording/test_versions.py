@@ -225,6 +225,13 @@ def test_a_part_without_a_column_of_its_version_is_refused(tmp_path: Path) -> No
             parts.read_part(tmp_path / "a.parquet")
 
 
+def test_a_former_name_is_read_only_from_older_parts(tmp_path: Path) -> None:
+    path = write_part_of_version_1(tmp_path, range(1))
+    pq.write_table(pq.read_table(path).replace_schema_metadata({parts.VERSION_KEY: "2"}), path)
+    with pytest.raises(RecordingError, match="it has no column 'observed_at'"):
+        parts.read_part(path)
+
+
 def test_every_field_of_a_record_is_a_column_and_payload_is_the_last() -> None:
     assert set(Record._fields) <= set(SCHEMA)
     assert list(SCHEMA)[-1] == "payload"
