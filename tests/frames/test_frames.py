@@ -93,6 +93,7 @@ def test_a_cursor_returns_only_new_traces(used: Hub) -> None:
     assert list(new["turn"].unique())[-1] == 4
     assert len(first) + len(new) == len(used.traces_df())
     assert used.turns_df(since=used.messages_df(since=first)).empty
+    assert len(used.traces_df(since={"another recording": 0})) == len(first) + len(new)
     for wrong in (-1, "x", {"r": -1}, {"r": True}, pd.DataFrame()):
         with pytest.raises(SettingsError, match="since must be an earlier frame"):
             used.traces_df(since=wrong)

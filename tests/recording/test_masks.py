@@ -23,6 +23,7 @@ from socketnb.hub import Hub
 from socketnb.model.effects import Record
 from socketnb.model.secret import Secret, fingerprint, masked
 from socketnb.model.trace import NO_TIME
+from socketnb.recording import masks
 from socketnb.recording.masks import Mask, Secrets
 from socketnb.recording.recorder import Recorder
 
@@ -402,3 +403,31 @@ def test_a_secret_field_of_any_dialect_is_masked_in_texts() -> None:
 def test_the_fields_of_one_session_do_not_change_those_of_another() -> None:
     Mask({"pin_code"}, Secrets())
     assert json.loads(Mask((), Secrets()).payload({"pin_code": "1234-5678"})) == {"pin_code": "1234-5678"}
+
+
+# Limits
+
+
+@pytest.mark.parametrize(("number", "is_masked"), [(12345, False), (123456, True), (-12345, True), (1234.5, True)])
+def test_a_number_in_a_secret_field_is_masked_from_six_characters_on(number: float, is_masked: object) -> None:
+    assert payload({"token": number}) == {"token": masked(str(number)) if is_masked else number}
+
+
+def test_a_known_credential_is_masked_from_four_characters_on() -> None:
+    assert payload(["abc", "abcd"], "abc", "abcd") == ["abc", masked("abcd")]
+
+
+def test_the_cache_of_short_texts_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masks, "MAX_CACHED_WORDS", 3)
+    words = mask_of().words
+    for n in range(10):
+        assert words[f"event {n}"] == f"event {n}"
+        assert len(words) <= 3
+
+
+def test_a_cached_text_is_masked_again_when_a_credential_becomes_known() -> None:
+    secrets = Secrets()
+    mask = Mask((), secrets)
+    assert mask.words["is planted-key"] == "is planted-key"
+    secrets.add("planted-key")
+    assert mask.words["is planted-key"] == f"is {masked('planted-key')}"
