@@ -69,7 +69,7 @@ def test_recordings_are_listed_exported_and_deleted(home: Path, tmp_path: Path) 
         ("export", folder.name, "a.md", "--session", "nope"): "unknown session 'nope'; available: demo",
         ("export", folder.name, str(tmp_path / "a.duckdb")): "has a table 'traces' already",
         ("export", "nope", "a.md"): "unknown recording 'nope'",
-        ("recordings", "--prune", "soon"): "older_than is a duration",
+        ("recordings", "--prune", "soon"): "older_than must be a duration",
         ("recordings", "--delete", "x", "--prune", "1d"): "one at a time",
     }.items():
         done = run(*words)
