@@ -35,7 +35,7 @@ def test_a_client_written_from_voiceflows_documentation_works_with_the_simulator
     assert sum(trace["type"] == "show_map" for trace in seen["traces"]) == 1, (
         "no trace is sent again after a disconnect"
     )
-    assert seen["rejected"]["reason"] == "the payload of a text action is a string"
+    assert seen["rejected"]["reason"] == "the payload of a text action must be a string"
     assert seen["ended"] == {"reason": "end_of_diagram"}
     assert (
         "Tuesday"
@@ -189,8 +189,8 @@ def test_a_client_written_from_eusates_complete_example_works_with_the_simulator
         """Let the agent leave after the photo was sent."""
         effects = say(link, about, at)
         if about.get("attachment"):
-            here = simulator._machine.conversation(None)
-            effects += simulator._machine._agent_joins(simulator._machine._talks[here], "")  # type: ignore[attr-defined]
+            conversation = simulator._machine.conversation(None)
+            effects += simulator._machine._agent_joins(simulator._machine._talks[conversation], "")  # type: ignore[attr-defined]
         return effects
 
     simulator._machine._support = support  # type: ignore[attr-defined]
