@@ -72,7 +72,11 @@ class Kernel:
 
     def reset(self) -> None:
         """Leave nothing of a test to the next one."""
-        self.run(RESET)
+        aborted = True
+        while aborted:  # for a moment after an error in a cell, a kernel aborts every request
+            reply = self.client.execute(RESET, reply=True, timeout=MESSAGE_TIMEOUT_S)
+            aborted = reply["content"]["status"] == "aborted"
+        self.run("")
         self.other_messages.clear()
 
 
