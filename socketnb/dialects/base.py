@@ -6,9 +6,9 @@ A class that inherits from a machine and lacks one of its methods cannot be defi
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Action, Setting, Verb
@@ -25,9 +25,6 @@ NewId = Callable[[], str]
 class _Machine(abc.ABC):  # noqa: B024 (the methods are in the two machines below)
     """A machine. The definition of a subclass that lacks a method fails, not only its first use."""
 
-    deadline: float | None = None
-    """When `timer` is to be called, or None."""
-
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if abc.ABC not in cls.__bases__ and _Machine not in cls.__bases__:
@@ -38,6 +35,11 @@ class _Machine(abc.ABC):  # noqa: B024 (the methods are in the two machines belo
 
 class ClientMachine(_Machine):
     """One conversation as the client sees it. It outlives its links. `now` is a monotonic clock in seconds."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `timer` is to be called, or None."""
+        return None
 
     @abc.abstractmethod
     def dial(self, now: float) -> Address:
@@ -67,8 +69,8 @@ class ClientMachine(_Machine):
     def closed(self, now: float) -> Sequence[ClientEffect]:
         """Handle the loss of the link."""
 
-    def acked(self, name: str, args: Sequence[Json], now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
-        """Handle the acknowledgement of an event that was sent with this name as `ack`."""
+    def acked(self, key: Hashable, args: Sequence[Json], now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
+        """Handle the acknowledgement of an event that was sent with this key as `ack`."""
         return []
 
     def http_response(self, response: HttpResponse, now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
@@ -83,8 +85,10 @@ class ServerMachine(_Machine):
         path: The path where Socket.IO is served.
         prefix: What the endpoint's URL has after the host.
         namespace: The Socket.IO namespace.
+        deadline: When `timer` is to be called, or None.
     """
 
+    deadline: float | None = None
     path: str
     prefix: str = ""
     namespace: str = "/"
@@ -117,8 +121,8 @@ class ServerMachine(_Machine):
     def fault(self, name: str) -> Sequence[ServerEffect]:
         """Inject one of the dialect's faults, now or at the next occasion."""
 
-    def acked(self, link: str, name: str, args: Sequence[Json], now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
-        """Handle the acknowledgement of an event that was sent with this name as `ack`."""
+    def acked(self, link: str, key: Hashable, args: Sequence[Json], now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+        """Handle the acknowledgement of an event that was sent with this key as `ack`."""
         return []
 
     def request(self, request: HttpCall, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
@@ -148,6 +152,20 @@ class ServerMachine(_Machine):
     def leave_call(self, conversation: str, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
         """Let the bot leave the voice call of a conversation."""
         raise SettingsError("on this platform there are no voice calls")
+
+
+class TimedRecord(NamedTuple):
+    """A record of something in the past, and when it happened, in nanoseconds since 1970."""
+
+    record: Record
+    at: int
+
+
+class Transcript(NamedTuple):
+    """A conversation that the platform saved: its id, and its records in order."""
+
+    id: str
+    records: list[TimedRecord]
 
 
 class ReadContent(Protocol):
@@ -185,8 +203,8 @@ class Dialect:
         client: Makes the client machine of one conversation from its settings.
         server: Makes the server machine of one simulator from its settings, ids and options.
         content: Reads what a person sees of a recorded event.
-        simulated: Makes up the settings of a simulator, but for its URL.
-        settle: Checks settings that depend on each other, and returns them as they belong together.
+        simulated: Returns the settings of a simulator, without its URL.
+        settle: Checks settings that depend on each other, and returns them in their final form.
         prepare: Returns the action to send for an action of the user, given the buttons that the last turn offered.
         sound_encoding: Returns how streamed sound is encoded with these settings.
         secret_in_url: Tells whether a value of the setting `url` contains a credential.
@@ -195,6 +213,8 @@ class Dialect:
         resume_settings: Settings that are saved to resume a session.
         user_setting: The setting that names the user. A saved session of another user is not resumed.
         max_conversations: How many conversations one session may hold.
+        read_transcript: Reads a conversation that the platform saved as JSON; raises `SettingsError` if it is none.
+            None if the platform has no such format.
         faults: The faults of its simulator, each with its description.
         options: The options of its simulator, by name.
     """
@@ -216,6 +236,7 @@ class Dialect:
     resume_settings: tuple[str, ...] = ()
     user_setting: str = "user_id"
     max_conversations: int = 1
+    read_transcript: Callable[[Json], Transcript] | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Setting] = field(default_factory=dict)
 

@@ -18,7 +18,7 @@ import click
 from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SettingsError, SocketnbError, unknown
 from socketnb.frames.exports import EXPORTS, format_of, write
-from socketnb.settings import pairs
+from socketnb.settings import parse_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +131,7 @@ bot_argument = click.argument("bot", metavar="PLATFORM|PROFILE")
 simulate_option = click.option("--simulate", is_flag=True, help="Start a simulator and connect to it.")
 set_option = click.option(
     "--set",
-    "pairs_",
+    "pairs",
     multiple=True,
     metavar="KEY=VALUE",
     help="Any setting of the platform; can be repeated. Put credentials into a profile or an environment variable: "
@@ -145,7 +145,7 @@ set_option = click.option(
 @set_option
 @click.option("--flow", metavar="MODULE:FLOW", help="Flow that the simulator runs.  [default: the demo shop]")
 @click.option("--timeout", type=float, metavar="SECONDS", help="Seconds to wait for each turn.")
-def chat(bot: str, pairs_: tuple[str, ...], flow: str | None, timeout: float | None, *, simulate: bool) -> None:
+def chat(bot: str, pairs: tuple[str, ...], flow: str | None, timeout: float | None, *, simulate: bool) -> None:
     """Talk to a bot in the terminal.
 
     Each line is one turn. Input from a pipe is run as the lines of a %%chat cell; the exit status is 1 if a turn or an
@@ -156,7 +156,7 @@ def chat(bot: str, pairs_: tuple[str, ...], flow: str | None, timeout: float | N
     from socketnb.ui.terminal import converse
 
     check_timeout(timeout)
-    settings = pairs(pairs_, hub.connect)
+    settings = parse_pairs(pairs, hub.connect)
     with hub.connect(bot, simulate=simulate, flow=_import_flow(flow), **settings) as session:
         status = converse(session, timeout, hub.mask)
     sys.exit(status)
@@ -167,7 +167,7 @@ def chat(bot: str, pairs_: tuple[str, ...], flow: str | None, timeout: float | N
 @simulate_option
 @set_option
 @click.option("--say", metavar="TEXT", help="Send this message, and measure the reply.")
-def check(bot: str, pairs_: tuple[str, ...], say: str | None, *, simulate: bool) -> None:
+def check(bot: str, pairs: tuple[str, ...], say: str | None, *, simulate: bool) -> None:
     """Check the connection to a bot, and measure its speed.
 
     The exit status is 1 if the check fails.
@@ -175,7 +175,7 @@ def check(bot: str, pairs_: tuple[str, ...], say: str | None, *, simulate: bool)
     from socketnb.hub import hub
     from socketnb.ui.checks import check_bot
 
-    sys.exit(check_bot(hub, bot, say, {"simulate": simulate, **pairs(pairs_, hub.connect)}))
+    sys.exit(check_bot(hub, bot, say, {"simulate": simulate, **parse_pairs(pairs, hub.connect)}))
 
 
 @commands.command()

@@ -14,7 +14,7 @@ from socketnb import archive
 from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SessionError, SettingsError, unknown
 from socketnb.frames import exports
-from socketnb.settings import pairs
+from socketnb.settings import parse_pairs
 from socketnb.ui import script
 from socketnb.ui.arguments import (
     DEFAULT_SESSION,
@@ -108,7 +108,7 @@ class Commands:
         """
         if not args.which and not args.profile:
             raise SettingsError(f"name a platform or profile, as in: %chat connect {PLATFORMS[0]} --simulate")
-        settings = pairs(args.set, self._hub.connect)
+        settings = parse_pairs(args.set, self._hub.connect)
         if args.url:
             settings["url"] = args.url
         flow = self._flow(args.flow)
@@ -196,8 +196,8 @@ class Commands:
     def record(self, args: argparse.Namespace) -> None:
         """Set where new sessions are recorded, and print it."""
         if args.where is not None:
-            self._hub.record({"on": True, "off": False}.get(args.where, args.where))
-        print(self._hub.recorded())  # noqa: T201
+            self._hub.recorders.set_default({"on": True, "off": False}.get(args.where, args.where))
+        print(self._hub.recorders.describe())  # noqa: T201
 
     @command
     def recordings(self, _: argparse.Namespace) -> pd.DataFrame:

@@ -33,7 +33,7 @@ from socketnb.ui.completion import Completer
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from IPython.core.interactiveshell import InteractiveShell
@@ -189,7 +189,7 @@ class Chat(Magics):
     def _run(
         self, run: CellRun | RepeatedRun, args: argparse.Namespace, expectations: Sequence[Expect], *, is_shown: bool
     ) -> None:
-        cursor: str | None = self._hub.traces_df(columns=["seq"]).attrs["cursor"] if args.df else None
+        cursor: Mapping[str, int] | None = self._hub.traces_df(columns=["seq"]).attrs["cursor"] if args.df else None
 
         def assign_traces() -> None:
             if args.df:
@@ -206,7 +206,7 @@ class Chat(Magics):
         finally:
             assign_traces()
 
-    def _traces_of(self, run: CellRun | RepeatedRun, cursor: str | None) -> pd.DataFrame:
+    def _traces_of(self, run: CellRun | RepeatedRun, cursor: Mapping[str, int] | None) -> pd.DataFrame:
         """Return the traces of a cell's turns, and those that arrived while it waited."""
         new = self._hub.traces_df(since=cursor)
         turns = {(turn.session, turn.number) for turn in run.turns}

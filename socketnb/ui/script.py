@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NoReturn
 from socketnb.errors import ActionError, unknown
 from socketnb.model.content import Choice
 from socketnb.model.secret import Secret
-from socketnb.settings import CONVERT, A
+from socketnb.settings import VALUE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -332,9 +332,11 @@ def _take_value(verb: str, field: Field, text: str, left: list[Field]) -> tuple[
         return [each.strip() for each in word.split(",")], text
     if field.type in (int, float, bool):
         try:
-            return CONVERT[field.type](word), text
+            return VALUE_TYPES[field.type].convert(word), text
         except (ValueError, KeyError, OverflowError):
-            raise ActionError(f"{verb}: {field.name} must be {A[field.type]}, got {word!r}") from None
+            raise ActionError(
+                f"{verb}: {field.name} must be {VALUE_TYPES[field.type].description}, got {word!r}"
+            ) from None
     return word, text
 
 

@@ -324,7 +324,7 @@ def test_sealed_rows_beyond_what_memory_keeps_are_read_back_from_their_parts(tmp
 
 def test_how_much_stays_in_memory_is_a_setting(hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOCKETNB_MEMORY_ROWS", "many")
-    with pytest.raises(SettingsError, match="SOCKETNB_MEMORY_ROWS is a whole number from 0 up, not 'many'"):
+    with pytest.raises(SettingsError, match="SOCKETNB_MEMORY_ROWS must be a whole number of at least 0, got 'many'"):
         hub.connect("voiceflow", simulate=True, flow=flow)
     monkeypatch.setenv("SOCKETNB_MEMORY_ROWS", "7")
     bot = hub.connect("voiceflow", simulate=True, flow=flow)

@@ -104,10 +104,10 @@ def test_markup_in_messages_is_printed(command_line: CommandLine, monkeypatch: p
             ("chat", "voiceflow", "--simulate", "--flow", "bots:nobody"),
             "--flow must be MODULE:FLOW, got 'bots:nobody': ",
         ),
-        (("chat", "voiceflow", "--simulate", "--flow", "bots:not_a_flow"), "such as Flow('pizza')"),
+        (("chat", "voiceflow", "--simulate", "--flow", "bots:not_a_flow"), "flow must be a Flow such as Flow('pizza')"),
         (("simulate", "voiceflow", "--flow", "broken:mine"), "importing the module raised ZeroDivisionError"),
         (("simulate", "voiceflow", "--fault", "x"), "unknown fault 'x'"),
-        (("simulate", "voiceflow", "--token", "a b"), "token "),
+        (("simulate", "voiceflow", "--token", "a b"), "token must consist of letters, digits"),
         (("check", "eusate"), "eusate needs api_key"),
     ],
 )
@@ -293,7 +293,7 @@ def test_an_ascii_terminal_shows_a_question_mark_for_a_tick(
 def test_set_takes_only_settings_of_the_platform(command_line: CommandLine, command: str, pair: str) -> None:
     done = command_line.run(command, "voiceflow", "--simulate", "--set", pair)
     assert (done.status, len(done.stderr.splitlines())) == (2, 1)
-    assert "--set takes" in done.stderr
+    assert "--set takes a setting of the platform" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["chat", "check"])
