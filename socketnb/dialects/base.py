@@ -6,9 +6,9 @@ A class that inherits from a machine and lacks one of its methods cannot be defi
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Action, Setting, Verb
@@ -18,26 +18,30 @@ from socketnb.model.json import Json
 
 DEFAULT_ENCODING = "audio/x-mulaw"
 """How streamed sound is encoded if neither the settings nor its pieces say so."""
-NewId = Callable[[], str]
+NewId: TypeAlias = Callable[[], str]
 """Returns a new unique string at each call."""
+Settings: TypeAlias = Mapping[str, Any]
+"""The values of a dialect's settings, or of its simulator's options, by name."""
 
 
 class _Machine(abc.ABC):  # noqa: B024 (the methods are in the two machines below)
     """A machine. The definition of a subclass that lacks a method fails, not only its first use."""
-
-    deadline: float | None = None
-    """When `timer` is to be called, or None."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if abc.ABC not in cls.__bases__ and _Machine not in cls.__bases__:
             names = {name for base in cls.__mro__ for name in vars(base)}
             if missing := sorted(n for n in names if getattr(getattr(cls, n, None), "__isabstractmethod__", False)):
-                raise TypeError(f"{cls.__name__} lacks the methods {', '.join(missing)}")
+                raise TypeError(f"{cls.__name__} must define the methods {', '.join(missing)}")
 
 
 class ClientMachine(_Machine):
     """One conversation as the client sees it. It outlives its links. `now` is a monotonic clock in seconds."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `timer` is to be called, or None."""
+        return None
 
     @abc.abstractmethod
     def dial(self, now: float) -> Address:
@@ -67,8 +71,8 @@ class ClientMachine(_Machine):
     def closed(self, now: float) -> Sequence[ClientEffect]:
         """Handle the loss of the link."""
 
-    def acked(self, name: str, args: Sequence[Json], now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
-        """Handle the acknowledgement of an event that was sent with this name as `ack`."""
+    def acked(self, key: Hashable, args: Sequence[Json], now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
+        """Handle the acknowledgement of an event that was sent with this key as `ack`."""
         return []
 
     def http_response(self, response: HttpResponse, now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
@@ -83,8 +87,10 @@ class ServerMachine(_Machine):
         path: The path where Socket.IO is served.
         prefix: What the endpoint's URL has after the host.
         namespace: The Socket.IO namespace.
+        deadline: When `timer` is to be called, or None.
     """
 
+    deadline: float | None = None
     path: str
     prefix: str = ""
     namespace: str = "/"
@@ -117,8 +123,8 @@ class ServerMachine(_Machine):
     def fault(self, name: str) -> Sequence[ServerEffect]:
         """Inject one of the dialect's faults, now or at the next occasion."""
 
-    def acked(self, link: str, name: str, args: Sequence[Json], now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
-        """Handle the acknowledgement of an event that was sent with this name as `ack`."""
+    def acked(self, link: str, key: Hashable, args: Sequence[Json], now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+        """Handle the acknowledgement of an event that was sent with this key as `ack`."""
         return []
 
     def request(self, request: HttpCall, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
@@ -150,6 +156,20 @@ class ServerMachine(_Machine):
         raise SettingsError("on this platform there are no voice calls")
 
 
+class TimedRecord(NamedTuple):
+    """A record of something in the past, and when it happened, in nanoseconds since 1970."""
+
+    record: Record
+    at: int
+
+
+class Transcript(NamedTuple):
+    """A conversation that the platform saved: its id, and its records in order."""
+
+    id: str
+    records: list[TimedRecord]
+
+
 class ReadContent(Protocol):
     """Reads what a person sees of a recorded event."""
 
@@ -161,11 +181,11 @@ def _unchanged(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _as_given(action: Action, offered: Sequence[Choice], settings: Mapping[str, Any]) -> Action:  # noqa: ARG001
+def _as_given(action: Action, offered: Sequence[Choice], settings: Settings) -> Action:  # noqa: ARG001
     return action
 
 
-def _default_encoding(settings: Mapping[str, Any]) -> str:  # noqa: ARG001
+def _default_encoding(settings: Settings) -> str:  # noqa: ARG001
     return DEFAULT_ENCODING
 
 
@@ -185,8 +205,8 @@ class Dialect:
         client: Makes the client machine of one conversation from its settings.
         server: Makes the server machine of one simulator from its settings, ids and options.
         content: Reads what a person sees of a recorded event.
-        simulated: Makes up the settings of a simulator, but for its URL.
-        settle: Checks settings that depend on each other, and returns them as they belong together.
+        simulated: Returns the settings of a simulator, without its URL.
+        settle: Checks settings that depend on each other, and returns them in their final form.
         prepare: Returns the action to send for an action of the user, given the buttons that the last turn offered.
         sound_encoding: Returns how streamed sound is encoded with these settings.
         secret_in_url: Tells whether a value of the setting `url` contains a credential.
@@ -195,6 +215,8 @@ class Dialect:
         resume_settings: Settings that are saved to resume a session.
         user_setting: The setting that names the user. A saved session of another user is not resumed.
         max_conversations: How many conversations one session may hold.
+        read_transcript: Reads a conversation that the platform saved as JSON, or raises `SettingsError`. None if the
+            platform has no such format.
         faults: The faults of its simulator, each with its description.
         options: The options of its simulator, by name.
     """
@@ -203,23 +225,24 @@ class Dialect:
     title: str
     settings: Mapping[str, Setting]
     verbs: Mapping[str, Verb]
-    client: Callable[[Mapping[str, Any], NewId], ClientMachine]
-    server: Callable[[Mapping[str, Any], NewId, Mapping[str, Any]], ServerMachine]
+    client: Callable[[Settings, NewId], ClientMachine]
+    server: Callable[[Settings, NewId, Settings], ServerMachine]
     content: ReadContent
     simulated: Callable[[NewId], dict[str, Any]]
     settle: Callable[[dict[str, Any]], dict[str, Any]] = _unchanged
-    prepare: Callable[[Action, Sequence[Choice], Mapping[str, Any]], Action] = _as_given
-    sound_encoding: Callable[[Mapping[str, Any]], str] = _default_encoding
+    prepare: Callable[[Action, Sequence[Choice], Settings], Action] = _as_given
+    sound_encoding: Callable[[Settings], str] = _default_encoding
     secret_in_url: Callable[[str], bool] = _no_secret
     secret_fields: frozenset[str] = frozenset()
     resume_scope: tuple[str, ...] = ("url",)
     resume_settings: tuple[str, ...] = ()
     user_setting: str = "user_id"
     max_conversations: int = 1
+    read_transcript: Callable[[Json], Transcript] | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Setting] = field(default_factory=dict)
 
 
-def misread(event: str, payload: Json, what: str, turn: int) -> Record:
-    """Return the record of a malformed event. `what` says what is wrong with it."""
-    return Record(event, "error", payload, turn=turn, error=f"malformed {event}: {what}")
+def misread(event: str, payload: Json, problem: str, turn: int) -> Record:
+    """Return the record of a malformed event."""
+    return Record(event, "error", payload, turn=turn, error=f"malformed {event}: {problem}")

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from socketnb.dialects import voiceflow
-from socketnb.dialects.voiceflow.transcript import transcript
-from socketnb.errors import RecordingError
+from socketnb.dialects import registry
+from socketnb.errors import RecordingError, SettingsError
 from socketnb.frames import accessor  # noqa: F401 (registers df.chat)
 from socketnb.frames.table import frame_of
 from socketnb.model.secret import clean
@@ -79,13 +78,21 @@ def from_voiceflow(saved: str | Path | JsonObject | Sequence[Json]) -> pd.DataFr
             saved = json.loads(_bytes(path))
         except (ValueError, RecursionError) as error:
             raise RecordingError(f"{path.name} is not JSON: {error}") from None
-    name, records = transcript(saved)
-    name = clean(name)
+    return _frame_of_transcript("voiceflow", saved)
+
+
+def _frame_of_transcript(platform: str, saved: Json) -> pd.DataFrame:
+    """Return a saved transcript of a platform as traces."""
+    dialect = registry.get(platform)
+    if dialect.read_transcript is None:
+        raise SettingsError(f"{dialect.title} has no format for saved transcripts")
+    transcript = dialect.read_transcript(saved)
+    name = clean(transcript.id)
     recorder = Recorder(name)
-    log = recorder.log(voiceflow.DIALECT.name, name, voiceflow.DIALECT.secret_fields)
+    log = recorder.log(dialect.name, name, dialect.secret_fields)
     log.conversation = name
     began = NO_TIME
-    for record, at in records:
+    for record, at in transcript.records:
         began = at if record.kind == "action" else began
         log.append(record, 1, at, (at - began) / 1e6)
     recorder.close()
