@@ -82,6 +82,7 @@ def from_voiceflow(saved: str | Path | JsonObject | Sequence[Json]) -> pd.DataFr
 
 
 def _frame_of_transcript(platform: str, saved: Json) -> pd.DataFrame:
+    """Return a saved transcript of a platform as traces."""
     dialect = registry.get(platform)
     if dialect.read_transcript is None:
         raise SettingsError(f"{dialect.title} has no format for saved transcripts")
