@@ -1,1 +1,1 @@
-"""The user interface: what people touch. Each module translates and calls; none knows a protocol."""
+"""The user interface: magics, cells, panels, terminal and command line. No module here knows a protocol."""

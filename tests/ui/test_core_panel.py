@@ -358,15 +358,24 @@ def test_stop_disappears_when_the_turn_ends(bot: Session, page: Page) -> None:
     assert not page.can_stop()
 
 
-def test_closing_leaves_no_listener_and_no_widget(bot: Session) -> None:
+def test_closing_leaves_no_listener_and_no_widget(bot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    follow, listeners = bot.follow, set()
+
+    def follow_and_count(listener: Any) -> Callable[[], None]:
+        stop = follow(listener)
+        listeners.add(stop)
+        return lambda: (stop(), listeners.discard(stop))[0]
+
+    monkeypatch.setattr(bot, "follow", follow_and_count)
     before = widgets()
     bot.launch()
     page = Page(CorePanel(bot))
     page.type_text("half a sen")
     page.leave_box()
+    assert len(listeners) == 1
     page.panel.close()
     page.panel.close()
-    assert not bot._events.listeners
+    assert not listeners
     assert widgets() == before
 
 

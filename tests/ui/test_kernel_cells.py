@@ -11,6 +11,12 @@ for _ in range(100):
     if "socketnb-cell" not in [thread.name for thread in threading.enumerate()]: break
     time.sleep(0.05)
 else: print("still running")"""
+COUNT_LISTENERS = """follow, listeners = bot.follow, set()
+def follow_and_count(listener):
+    stop = follow(listener)
+    listeners.add(stop)
+    return lambda: (stop(), listeners.discard(stop))
+bot.follow = follow_and_count"""
 IN_BACKGROUND = "%%chat bot --bg -o turns --df traces\n/wait 0.5\ntrack\n4567\n?? Tuesday"
 
 
@@ -93,12 +99,14 @@ def test_an_error_in_the_background_contains_no_credential(kernel: Kernel) -> No
 
 def test_fifty_runs_leave_no_widget_thread_or_listener_behind(kernel: Kernel) -> None:
     kernel.run(CONNECT)
+    kernel.run(COUNT_LISTENERS)
     count = (
         "from ipywidgets import Widget; from ipywidgets.widgets.widget import _instances; import threading\n"
-        "print(len(_instances), threading.active_count(), len(bot._events.listeners))"
+        "print(len(_instances), threading.active_count(), len(listeners))"
     )
     kernel.run("%%chat bot\nhours")
     before = kernel.run(count)
+    assert before.split()[2] == "1", "the buttons follow the session"
     for _ in range(50):
         kernel.run("%%chat bot\nhours")
     assert kernel.run(count) == before
