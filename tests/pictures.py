@@ -62,7 +62,7 @@ def main() -> None:
                     panel = lab.output(0).locator(".snb-panel")
                     panel.wait_for()
                     lab.run(1)
-                    panel.locator(".snb-under").wait_for()
+                    panel.locator(".snb-timing").wait_for()
                     scene(panel)
                     page.mouse.move(0, 0)
                     page.wait_for_timeout(500)  # what moves has come to rest

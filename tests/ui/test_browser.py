@@ -86,9 +86,9 @@ def test_a_person_types_presses_a_button_and_sees_the_replies(lab: Any) -> None:
     panel.locator(".snb-send").click()
     panel.get_by_text("Tuesday before noon").wait_for()
     assert panel.locator(".snb-user").all_inner_texts() == ["hello", "Track order", "4567"]
-    assert panel.locator(".snb-used").all_inner_texts() == ["Track order"]
-    assert panel.locator(".snb-under").count() == 3
-    assert panel.locator(".snb-typing, .snb-waiting").count() == 0
+    assert panel.locator(".snb-pressed").all_inner_texts() == ["Track order"]
+    assert panel.locator(".snb-timing").count() == 3
+    assert panel.locator(".snb-typing, .snb-pending").count() == 0
 
 
 def test_a_cell_and_the_panel_show_the_same_conversation(lab: Any) -> None:
@@ -160,7 +160,7 @@ def test_what_a_bot_sends_can_do_nothing(lab: Any, server: tuple[str, Path]) -> 
     requests: list[str] = []
     page.page.on("request", lambda request: requests.append(request.url))
     page.run(1)
-    panel.locator(".snb-under").wait_for()
+    panel.locator(".snb-timing").wait_for()
     panel.get_by_text("the last of them").wait_for()
     for folded in panel.locator("details > summary").all():
         folded.click()
@@ -272,7 +272,7 @@ def test_cards_scroll_with_the_arrow_keys_and_their_buttons_are_spent_once_press
     cards.get_by_role("button", name="Take 4").click()
     panel.get_by_text("Yours.").wait_for()
     assert cards.locator("button:enabled").count() == 0
-    assert cards.locator(".snb-used").all_inner_texts() == ["Take 4"]
+    assert cards.locator(".snb-pressed").all_inner_texts() == ["Take 4"]
 
 
 def test_a_person_recalls_stops_starts_over_and_exports(lab: Any) -> None:
@@ -307,17 +307,17 @@ def test_the_inspector_shows_the_last_turn_as_it_comes_and_each_payload_on_deman
     page = lab(CONNECT)
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
-    assert panel.locator(".snb-insp").is_hidden()
+    assert panel.locator(".snb-inspector").is_hidden()
     panel.get_by_role("button", name="Inspector").click()
     say(panel, "hours")
     panel.locator(".snb-trace", has_text="completed").wait_for()
     assert panel.locator(".snb-trace .snb-kind").all_inner_texts()[:2] == ["action", "status"]
-    assert panel.locator(".snb-mark.snb-shown").count() == 2
+    assert panel.locator(".snb-mark.snb-content").count() == 2
     panel.locator(".snb-trace", has_text="action").locator("summary").click()
     panel.locator(".snb-trace pre", has_text='"payload": "hours"').wait_for()
     assert panel.locator(".snb-facts dd").first.inner_text()
     panel.get_by_role("button", name="Inspector").click()
-    panel.locator(".snb-insp").wait_for(state="hidden")
+    panel.locator(".snb-inspector").wait_for(state="hidden")
 
 
 def test_what_waited_in_line_and_was_stopped_does_not_stay(lab: Any) -> None:
@@ -330,9 +330,9 @@ def test_what_waited_in_line_and_was_stopped_does_not_stay(lab: Any) -> None:
     for words in ("first", "second in line"):
         box.fill(words)
         box.press("Enter")
-    panel.locator(".snb-waiting", has_text="second in line").wait_for()
+    panel.locator(".snb-pending", has_text="second in line").wait_for()
     panel.get_by_role("button", name="Stop").click()
-    panel.locator(".snb-waiting").wait_for(state="detached")
+    panel.locator(".snb-pending").wait_for(state="detached")
     box.fill("third")
     box.press("Enter")
     panel.get_by_text("I did not understand that").nth(1).wait_for()  # the first turn had one, and no end
@@ -351,8 +351,8 @@ def test_all_views_know_which_of_two_buttons_with_the_same_words_was_pressed(lab
     cells = page.page.locator(".jp-Notebook .jp-Cell").count()
     first.locator(".snb-choice").nth(1).press("Enter")
     for view in (first, second):
-        view.locator(".snb-card").nth(1).locator(".snb-used").wait_for()
-        assert view.locator(".snb-used").count() == 1
+        view.locator(".snb-card").nth(1).locator(".snb-pressed").wait_for()
+        assert view.locator(".snb-pressed").count() == 1
     first.locator(".snb-log").press("b")
     first.get_by_role("button", name="Export the conversation").press("b")
     assert page.page.locator(".jp-Notebook .jp-Cell").count() == cells, "plain keys are not the notebook's here"
@@ -425,7 +425,7 @@ def test_a_long_conversation_is_scrolled_through_while_the_page_holds_little_of_
     panel.get_by_text("message 0 of one").wait_for()
     assert most <= 300
     page.run(1)  # what comes meanwhile moves nothing
-    panel.locator(".snb-down").wait_for()
+    panel.locator(".snb-newest").wait_for()
     assert panel.get_by_text("message 0 of one").count() == 1
     for _ in range(200):
         log.evaluate("(node) => { node.scrollTop = node.scrollHeight; }")
@@ -468,10 +468,10 @@ def test_the_end_stays_in_sight_and_who_reads_what_is_older_is_left_there(lab: A
     seen += ".getBoundingClientRect())).closest('.snb-item').dataset.seq"
     before = page.page.evaluate(seen)
     page.run(2)
-    panel.locator(".snb-down").wait_for()
+    panel.locator(".snb-newest").wait_for()
     page.page.wait_for_function("!document.querySelector('.snb-stop').checkVisibility()")
     assert page.page.evaluate(seen) == before
-    panel.locator(".snb-down").click()
+    panel.locator(".snb-newest").click()
     panel.get_by_text("message 59 of 60").wait_for()
 
 
@@ -486,7 +486,7 @@ def test_what_is_said_while_older_messages_are_shown_is_seen(lab: Any) -> None:
     panel.get_by_text("message 17 of one").wait_for()
     say(panel, "three")
     panel.get_by_text("message 399 of three").wait_for()
-    panel.locator(".snb-waiting").wait_for(state="detached")
+    panel.locator(".snb-pending").wait_for(state="detached")
 
 
 def test_a_stream_that_went_on_out_of_sight_is_whole_when_it_is_looked_at_again(lab: Any) -> None:
@@ -541,7 +541,7 @@ bot.panel()""",
     panel.get_by_text("See you on the trail").wait_for()
     assert panel.locator(".snb-user").all_inner_texts() == ["That was all"]
     panel.locator(".snb-typing").wait_for(state="detached")
-    assert panel.locator(".snb-talk[aria-pressed=true]").inner_text() not in ("New", "Ada")
+    assert panel.locator(".snb-tab[aria-pressed=true]").inner_text() not in ("New", "Ada")
 
 
 def test_spent_buttons_and_forms_stay_so_in_a_view_that_is_opened_later(lab: Any) -> None:
@@ -558,8 +558,8 @@ def test_spent_buttons_and_forms_stay_so_in_a_view_that_is_opened_later(lab: Any
     second = page.output(1).locator(".snb-panel")
     second.get_by_text("What is your order number?").wait_for()
     assert second.locator(".snb-chip:enabled:not(.snb-date *)").count() == 0
-    assert first.locator(".snb-used").all_inner_texts() == ["Sign up", "Track order"]
-    assert second.locator(".snb-used").all_inner_texts() == ["Track order"]
+    assert first.locator(".snb-pressed").all_inner_texts() == ["Sign up", "Track order"]
+    assert second.locator(".snb-pressed").all_inner_texts() == ["Track order"]
     assert second.locator(".snb-framed[inert]").count() == 1
 
 
@@ -579,7 +579,7 @@ def test_what_is_wrong_in_a_form_is_said_there_and_nothing_typed_is_lost(lab: An
     form.get_by_label("data").type("}")
     form.get_by_role("button", name="data").click()
     form.wait_for(state="detached")
-    panel.locator(".snb-under").nth(1).wait_for()
+    panel.locator(".snb-timing").nth(1).wait_for()
 
 
 def test_words_are_found_in_all_of_the_conversation(lab: Any) -> None:
@@ -593,8 +593,8 @@ def test_words_are_found_in_all_of_the_conversation(lab: Any) -> None:
     panel.get_by_text("message 17 of two").wait_for()
     panel.get_by_role("searchbox").press("Enter")
     panel.get_by_text("1 of 2").wait_for()
-    panel.locator(".snb-found", has_text="message 17 of one").wait_for()
-    panel.locator(".snb-down").click()
+    panel.locator(".snb-match", has_text="message 17 of one").wait_for()
+    panel.locator(".snb-newest").click()
     panel.get_by_text("message 399 of two").wait_for()
 
 
@@ -604,7 +604,7 @@ def test_a_message_is_copied_edited_and_sent_again(lab: Any) -> None:
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
     say(panel, "hours")
-    panel.locator(".snb-under").wait_for()
+    panel.locator(".snb-timing").wait_for()
     panel.locator(".snb-item", has_text="Saturday").hover()
     panel.get_by_role("button", name="Copy").click()
     panel.get_by_text("Copied.").wait_for()
@@ -614,7 +614,7 @@ def test_a_message_is_copied_edited_and_sent_again(lab: Any) -> None:
     assert panel.locator(".snb-input").input_value() == "hours"
     panel.locator(".snb-user").hover()
     panel.get_by_role("button", name="Send again").last.click()
-    panel.locator(".snb-under").nth(1).wait_for()
+    panel.locator(".snb-timing").nth(1).wait_for()
     assert panel.locator(".snb-user").all_inner_texts() == ["hours", "hours"]
     panel.get_by_role("button", name="Collapse").click()
     panel.locator(".snb-input").wait_for(state="hidden")
@@ -625,7 +625,7 @@ def test_the_keyboard_is_enough(lab: Any) -> None:
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
     say(panel, "hours")
-    panel.locator(".snb-under").wait_for()
+    panel.locator(".snb-timing").wait_for()
     press = page.page.keyboard.press
     panel.locator(".snb-log").focus()
     press("ArrowUp")
@@ -657,7 +657,7 @@ snb.panels(*bots)"""
     page.run(0)
     panels = page.output(0).locator(".snb-panel")
     panels.nth(2).wait_for()
-    box = page.output(0).locator(".snb-beside > .snb-foot .snb-input")
+    box = page.output(0).locator(".snb-side-by-side > .snb-composer .snb-input")
     box.fill("hours")
     box.press("Enter")
     for n in range(3):
@@ -710,12 +710,12 @@ def test_a_click_that_the_kernel_cannot_hear_waits_visibly_and_is_not_lost(
     page.run(1)
     eventually((server[1] / "counts").exists)
     panel.get_by_role("button", name="Track order").click()
-    panel.locator(".snb-chip.snb-late").wait_for()
+    panel.locator(".snb-chip.snb-delayed").wait_for()
     say(panel, "4567")
-    panel.locator(".snb-waiting.snb-late").wait_for()
+    panel.locator(".snb-pending.snb-delayed").wait_for()
     page.output(1).get_by_text("done").wait_for(timeout=60_000)
     panel.get_by_text("Tuesday before noon").wait_for()
-    panel.locator(".snb-late").first.wait_for(state="detached")
+    panel.locator(".snb-delayed").first.wait_for(state="detached")
 
 
 def test_when_the_kernel_goes_the_panel_says_so_and_the_transcript_stays(
@@ -759,7 +759,7 @@ def test_what_is_written_from_right_to_left_is_shown_so_and_nothing_moves_where_
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
     say(panel, "مرحبا بالعالم")
-    panel.locator(".snb-under").wait_for()
+    panel.locator(".snb-timing").wait_for()
     assert panel.locator(".snb-user .snb-bubble").evaluate("(node) => getComputedStyle(node).direction") == "rtl"
     assert panel.evaluate("(node) => node.scrollWidth - node.clientWidth") == 0, "a narrow one has no scroll bar"
     assert panel.locator(".snb-item").first.evaluate("(node) => getComputedStyle(node).animationName") == "none"
