@@ -381,7 +381,7 @@ def transcript_html(traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING) -
 def transcript_tail(
     traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING, limit: int = MAX_TRANSCRIPT_CHARS
 ) -> str:
-    """Return the end of a conversation as HTML of about `limit` characters, with a line that counts what is left out."""
+    """Return the end of a conversation as HTML of about `limit` characters, with a count of what is left out."""
     blocks, kept, size = _blocks(traces, encoding), 0, 0
     for block in reversed(blocks):
         size += len(block)

@@ -40,7 +40,7 @@ SAVE_DELAY_S = 1.0
 
 
 def bundle() -> str:
-    """Return all modules of the page as the single module that anywidget takes: without imports, and with one export."""
+    """Return all modules of the page as the single module that anywidget takes: without imports, with one export."""
     texts = [(PAGE_FOLDER / name).read_text(encoding="utf-8") for name in MODULES]
     joined = "".join(re.sub(r"^import [^;]+;\n", "", text, flags=re.MULTILINE) for text in texts)
     return re.sub(r"^export (?!default)", "", joined, flags=re.MULTILINE)

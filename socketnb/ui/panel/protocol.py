@@ -181,7 +181,7 @@ class SessionInfo(TypedDict):
     can_restart: bool
     max_conversations: int
     verbs: list[VerbForm]
-    exports: list[list[str]]  # the name and the title of each format
+    exports: list[list[str]]  # the name and the description of each text format
 
 
 class InspectedTrace(TypedDict):

@@ -14,6 +14,7 @@ from socketnb import render
 from socketnb.dialects import registry
 from socketnb.dialects.messages import message
 from socketnb.errors import ActionError, SocketnbError, unknown
+from socketnb.frames import exports
 from socketnb.model.content import AdaptiveCard, DatePicker
 from socketnb.model.secret import clean
 from socketnb.ui.panel import forms
@@ -45,26 +46,6 @@ MAX_FILE_NAME_BYTES = 200
 """Bytes of a file name. File systems allow 255."""
 FORM = -1
 """The option number of a form that has one button of its own."""
-
-
-class _Export:  # until the table of formats is there
-    def __init__(self, title: str, suffix: str) -> None:
-        self.title, self.suffix = title, suffix
-
-    def text(self, traces: object, name: str) -> str:
-        if self.suffix == "jsonl":
-            from socketnb.frames.exports import jsonl
-
-            return jsonl(traces)
-        text = str(traces.chat.transcript({"md": "markdown"}.get(self.suffix, self.suffix)))
-        return render.page(name, text) if self.suffix == "html" else text
-
-
-EXPORTS = {
-    "markdown": _Export("Markdown", "md"),
-    "html": _Export("HTML", "html"),
-    "jsonl": _Export("JSON lines", "jsonl"),
-}
 
 
 def _ignore() -> None:
@@ -168,7 +149,7 @@ class SessionView:
             "can_restart": self._restart_verb is not None,
             "max_conversations": self._dialect.max_conversations,
             "verbs": forms.verb_forms(self._dialect.verbs),
-            "exports": [[name, export.title] for name, export in EXPORTS.items()],
+            "exports": [[name, export.description] for name, export in exports.EXPORTS.items() if export.is_text],
         }
 
     @property
@@ -232,11 +213,11 @@ class SessionView:
             case {"type": "find", "text": str(text)} if text:
                 seqs = self._rows.find(clean(text[:MAX_SEARCH_CHARS]), conversation)
                 return {"type": "found", "seqs": seqs, "text": text}
-            case {"type": "export", "format": str(name)} if name in EXPORTS:
-                export = EXPORTS[name]
+            case {"type": "export", "format": str(name)} if name in exports.EXPORTS:
                 traces = self.session.traces_df()
-                content = export.text(traces[traces["seq"] >= self.session.first], self.session.name)
-                return {"type": "file", "name": f"{self.session.name}.{export.suffix}", "content": content}
+                content = exports.text(traces[traces["seq"] >= self.session.first], name, self.session.name)
+                file_name = f"{self.session.name}{exports.EXPORTS[name].suffixes[0]}"
+                return {"type": "file", "name": file_name, "content": content}
         return None
 
     def _page(self, anchor: Anchor, seq: int, conversation: str | None) -> JsonObject:
