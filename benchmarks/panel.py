@@ -13,13 +13,13 @@ from functools import partial
 from typing import Any
 
 from ipywidgets import HTML
+from socketnb.ui.panel.pane import Pane
 
 from socketnb.conversation.session import Session
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 from socketnb.model.trace import Trace
 from socketnb.ui.panel import Panel
-from socketnb.ui.panel.pane import Pane
 
 FEW = 2_000
 WORDS = "Message {}: plain words, as bots say them, of the usual length."
