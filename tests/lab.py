@@ -207,8 +207,8 @@ class Lab:
         self.page.evaluate(
             "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
         )
-        dark = str(theme != "Dark").lower()
-        self.page.wait_for_selector(f'body[data-jp-theme-light="{dark}"]')
+        is_light = str(theme == "Light").lower()
+        self.page.wait_for_selector(f'body[data-jp-theme-light="{is_light}"]', state="attached")
 
 
 def violations(page: Any, selector: str) -> list[str]:

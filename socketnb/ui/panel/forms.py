@@ -259,7 +259,7 @@ def field_values(name: str, verb: Verb, texts: JsonObject) -> JsonObject:
     values: JsonObject = {}
     for field, text in texts.items():
         if field not in types:
-            raise ActionError(unknown(f"field of {name!r}", field, types))
+            raise ActionError(unknown(f"{name} field", field, types))
         kind = types[field]
         if not isinstance(text, str) or kind in (str, Path) or not text.strip():
             if text not in ("", None):
