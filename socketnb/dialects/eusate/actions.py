@@ -22,7 +22,11 @@ VERBS: dict[str, Verb] = {
     "call": Verb("begin a voice call"),
     "hang_up": Verb("end the voice call"),
     "close": Verb("close the conversation"),
-    "review": Verb("rate the conversation, from 1 to 5", (Field("rating", int), Field("review", str, required=False))),
+    "review": Verb(
+        "rate the conversation, from 1 to 5",
+        (Field("rating", int, stars=True), Field("review", str, required=False, long=True)),
+        after_close=True,
+    ),
 }
 EVENTS = {
     "text": "support",
