@@ -345,37 +345,57 @@ def test_the_inspector_shows_the_session_and_the_traces_of_a_turn(bot: Session, 
 # Panels and sessions
 
 
-def test_a_session_has_one_panel_however_often_it_is_shown(bot: Session, page: Page) -> None:
-    assert len({id(bot.panel()) for _ in range(50)}) == 1
-    assert len(bot._listeners) == 1
+@pytest.fixture
+def listening(monkeypatch: pytest.MonkeyPatch) -> dict[object, str]:
+    """The listeners that follow a session now, each with the name of the session."""
+    listeners: dict[object, str] = {}
+    follow = Session.follow
+
+    def counted(session: Session, listener: Callable[..., None]) -> Callable[[], None]:
+        stop = follow(session, listener)
+        listeners[stop] = session.name
+
+        def stop_counted() -> None:
+            listeners.pop(stop, None)
+            stop()
+
+        return stop_counted
+
+    monkeypatch.setattr(Session, "follow", counted)
+    return listeners
 
 
-def test_a_closed_panel_stops_listening_and_is_replaced(bot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_has_one_panel_however_often_it_is_shown(listening: dict[object, str], bot: Session) -> None:
+    panels = {id(bot.panel()) for _ in range(50)}
+    assert (len(panels), len(listening)) == (1, 1)
+    bot.panel().close()
+
+
+def test_a_closed_panel_stops_listening_and_is_replaced(listening: dict[object, str], bot: Session) -> None:
     panel = bot.panel()
     panel.close()
-    assert not bot._listeners
+    assert not listening
     new = bot.panel()
     assert new is not panel
     new.close()
 
 
-def test_running_a_cell_again_leaks_no_widget_thread_or_listener(hub: Hub) -> None:
-    def run_cell() -> Session:
+def test_running_a_cell_again_leaks_no_widget_thread_or_listener(listening: dict[object, str], hub: Hub) -> None:
+    def run_cell() -> None:
         bot = hub.connect("voiceflow", name="bot", simulate=True)
         bot.panel()
         bot.panel(ui="core")
         hub.panels(bot)
-        return bot
 
-    def counts() -> tuple[int, int]:
-        return len(widget._instances), threading.active_count()
+    def counts() -> tuple[int, int, int]:
+        return len(widget._instances), threading.active_count(), len(listening)
 
     run_cell()
     before = counts()
     for _ in range(20):
-        bot = run_cell()
+        run_cell()
     assert counts() == before
-    assert len(bot._listeners) == 2
+    assert len(listening) == 2
 
 
 def test_a_session_that_is_opened_again_takes_over_its_panel(
