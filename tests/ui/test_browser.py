@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
     pytest.mark.timeout(240),
     pytest.mark.skipif(browser() is None, reason="no Chromium: install it (Debian: apt-get install chromium)"),
-    pytest.mark.filterwarnings("default"),  # playwright's own
+    pytest.mark.filterwarnings("default"),  # warnings of Playwright
 ]
 OpenLab = Callable[..., Lab]
 OpenPanel = Callable[..., tuple[Lab, Any]]

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.skipif(browser() is None, reason="no Chromium: install it (Debian: apt-get install chromium)"),
     pytest.mark.skipif(importlib.util.find_spec("marimo") is None, reason="no marimo: install it (pip install marimo)"),
-    pytest.mark.filterwarnings("default"),  # playwright's own
+    pytest.mark.filterwarnings("default"),  # warnings of Playwright
 ]
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
 APP = """import marimo
