@@ -1,4 +1,4 @@
-"""socketnb: talk to Socket.IO chatbots from Jupyter, keep the conversation in the kernel, read it as a DataFrame.
+"""Talk to Socket.IO chatbots from Jupyter, keep the conversation in the kernel, and read it as a DataFrame.
 
     import socketnb as snb
 
@@ -126,14 +126,14 @@ _MODULES = {
     "simulator.server": "Simulator",
 }
 _MODULE_OF = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names.split()}
-"""The module of each public name. The other public names are methods of the hub."""
+"""The module that defines each public name. The other public names are methods of the hub."""
 
-# Without a handler, a log line would be printed from a background thread, into whatever cell is near.
+# Without a handler, a background thread would print log lines into the cell that happens to be running.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on its first use."""
+    """Import a public name when it is first used."""
     if name in _MODULE_OF:
         value = getattr(importlib.import_module(_MODULE_OF[name]), name)
     elif name in __all__:
@@ -151,7 +151,7 @@ def __dir__() -> list[str]:
 
 
 def _with_ui(hub: Hub) -> Hub:
-    """Give a hub the functions that show its sessions and ask its user, and return it."""
+    """Return a hub after giving it the functions that show sessions and ask the user."""
     hub.make_panel, hub.ask = _make_panel, _ask
     return hub
 
@@ -166,14 +166,14 @@ def _make_panel(ui: str, *sessions: Session) -> View:
     return Panel(*sessions)
 
 
-def _ask(what: str) -> str | None:
+def _ask(question: str) -> str | None:
     import sys
 
     if "ipykernel" not in sys.modules:
         return None
     from socketnb.ui.prompt import ask
 
-    return ask(what)
+    return ask(question)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -185,7 +185,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Remove `%chat` and `%%chat` again: `%unload_ext socketnb`. Sessions stay open."""
+    """Remove `%chat` and `%%chat`: `%unload_ext socketnb`. Sessions stay open."""
     from socketnb.ui.magic import unload
 
     unload(shell)

@@ -1,4 +1,4 @@
-"""`python -m socketnb` is `socketnb`."""
+"""Run the command line: `python -m socketnb` is the same as `socketnb`."""
 
 from socketnb.ui.cli import main
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from socketnb.errors import RecordingError, SettingsError, unknown
 from socketnb.frames import query
 from socketnb.recording.folder import Folder
-from socketnb.settings import home, path_of
+from socketnb.settings import home, to_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,7 +130,7 @@ def open_recording(which: str | Path) -> Recording:
         RecordingError: there is none.
         SettingsError: this is no name and no path.
     """
-    path = path_of(which, "a recording is opened by its name or its path")
+    path = to_path(which, "a recording must be given by its name or path")
     with contextlib.suppress(OSError):  # a name too long for a path
         named = home() / "recordings" / which
         for there in (named, path):

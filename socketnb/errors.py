@@ -1,20 +1,20 @@
-"""Everything that can go wrong, as one tree.
+"""The exceptions of socketnb, as one tree.
 
-Each error is one sentence, without credentials, that says what happened and names the fix.
+The message of each is one sentence, without credentials, that says what is wrong and how to fix it.
 
     SocketnbError
-    ├── SettingsError      what the caller gave is missing, unknown or of the wrong form
-    ├── SessionError       no session of that name, or it is closed
+    ├── SettingsError      an argument is missing, unknown or malformed
+    ├── SessionError       the session does not exist or is closed
     ├── ActionError        an unknown verb, field or button; nothing was sent
-    ├── ConnectError       the platform could not be talked to
-    │   ├── Unreachable    no Socket.IO server answered at the address
-    │   ├── Refused        a server answered and said no
-    │   └── ConnectTimeout a step of connecting did not come in time; the sentence names the step
-    ├── TurnError          a turn did not end well; `.turn` is the turn so far
-    │   ├── TurnTimeout    the bot was not done in time; the session stays usable
-    │   └── TurnFailed     the session broke under the turn
-    ├── ExpectationFailed  a reply is not what a `%%chat` cell expected; `.expected`, `.got`, `.turn`
-    ├── FlowError          a flow was written or used wrongly
+    ├── ConnectError       connecting to the platform failed
+    │   ├── Unreachable    no Socket.IO server answered at the URL
+    │   ├── Refused        the server refused the connection
+    │   └── ConnectTimeout a step of the connection timed out; the message names the step
+    ├── TurnError          a turn failed; `.turn` holds what arrived so far
+    │   ├── TurnTimeout    the bot did not finish in time; the session stays usable
+    │   └── TurnFailed     the session failed during the turn
+    ├── ExpectationFailed  a reply differs from what a `%%chat` cell expects; `.expected`, `.got`, `.turn`
+    ├── FlowError          an error in the definition or use of a flow
     └── RecordingError     a recording is missing, damaged, in use, or of a newer version
 """
 
@@ -30,24 +30,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-SHORT, LINES = 200, 20
-"""Characters of a reply that a sentence quotes, and lines of it that are shown."""
+MAX_QUOTED_CHARS = 200
+"""How many characters of a reply an error message quotes."""
+MAX_SHOWN_LINES = 20
+"""How many lines of a reply are shown below the message of a failed expectation."""
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-"""What a terminal would obey, line ends among it."""
+"""Control characters, which a terminal would interpret, including line breaks."""
 
 
 class SocketnbError(Exception):
-    """The root of every error that socketnb raises on purpose.
+    """The base class of all errors that socketnb raises.
 
-    A notebook shows where in the user's own code it was raised, and nothing of ours.
+    A notebook shows only the frames of the user's own code in its traceback.
     """
 
     def __str__(self) -> str:
-        """Return the sentence, on one line: what it quotes may be a bot's."""
+        """Return the message on one line, without control characters: it may quote a bot."""
         return CONTROLS.sub(" ", super().__str__())
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows in the place of a traceback."""
+        """Return the lines that IPython shows instead of a traceback."""
         frames = []
         for frame in traceback.extract_tb(self.__traceback__):
             if PurePath(__file__).parent in PurePath(frame.filename).parents:
@@ -58,11 +60,11 @@ class SocketnbError(Exception):
 
 
 class SettingsError(SocketnbError, ValueError):
-    """What the caller gave is missing, unknown or of the wrong form."""
+    """An argument is missing, unknown or malformed."""
 
 
 class SessionError(SocketnbError):
-    """No session of that name, or the session is closed."""
+    """The session does not exist or is closed."""
 
 
 class ActionError(SocketnbError, ValueError):
@@ -70,26 +72,26 @@ class ActionError(SocketnbError, ValueError):
 
 
 class ConnectError(SocketnbError, ConnectionError):
-    """The platform could not be talked to."""
+    """Connecting to the platform failed."""
 
 
 class Unreachable(ConnectError):
-    """No Socket.IO server answered at the address."""
+    """No Socket.IO server answered at the URL."""
 
 
 class Refused(ConnectError):
-    """A server answered and said no."""
+    """The server refused the connection."""
 
 
 class ConnectTimeout(ConnectError, TimeoutError):
-    """A step of connecting did not come in time."""
+    """A step of the connection timed out."""
 
 
 class TurnError(SocketnbError):
-    """A turn did not end well.
+    """A turn failed.
 
     Attributes:
-        turn: the `Turn` so far, with every trace that came.
+        turn: The `Turn` with everything that arrived so far.
     """
 
     def __init__(self, message: str, turn: Any) -> None:
@@ -98,31 +100,33 @@ class TurnError(SocketnbError):
 
 
 class TurnTimeout(TurnError, TimeoutError):
-    """The bot was not done in time. The session stays usable."""
+    """The bot did not finish its turn in time. The session stays usable."""
 
 
 class TurnFailed(TurnError):
-    """The session broke under the turn."""
+    """The session failed during the turn."""
 
 
 class ExpectationFailed(SocketnbError, AssertionError):
-    """A reply is not what a `%%chat` cell expected.
+    """A reply differs from what a `%%chat` cell expects.
 
     Attributes:
-        expected: the words, or the /regular expression/.
-        got: the reply, a line a message.
-        turn: the `Turn` whose reply it is.
+        where: The line of the cell.
+        expected: The expected words, or the /regular expression/.
+        got: The reply, one line per message.
+        turn: The `Turn` of the reply.
     """
 
     def __init__(self, where: str, expected: str, got: str, turn: Any) -> None:
-        shown = " ".join(got.split()) or "nothing"
-        shown = shown if len(shown) <= SHORT else f"{shown[:SHORT]}…"
-        super().__init__(f"{where}: expected {expected!r}, got: {shown}")
+        quoted = " ".join(got.split()) or "nothing"
+        quoted = quoted if len(quoted) <= MAX_QUOTED_CHARS else f"{quoted[:MAX_QUOTED_CHARS]}…"
+        super().__init__(f"{where}: expected {expected!r}, got: {quoted}")
         self.where, self.expected, self.got, self.turn = where, expected, got, turn
 
     def _render_traceback_(self) -> list[str]:
-        lines = [CONTROLS.sub(" ", line)[:SHORT] for line in filter(str.strip, self.got.splitlines())] or ["nothing"]
-        got = lines[:LINES] + ([f"… {len(lines) - LINES:,} more lines"] if len(lines) > LINES else [])
+        lines = [CONTROLS.sub(" ", line)[:MAX_QUOTED_CHARS] for line in self.got.splitlines() if line.strip()]
+        hidden = len(lines) - MAX_SHOWN_LINES
+        got = [*lines[:MAX_SHOWN_LINES], *([f"… {hidden:,} more lines"] if hidden > 0 else [])] or ["nothing"]
         return [
             f"{type(self).__name__}: {self.where}",
             f"  expected  {self.expected}",
@@ -131,17 +135,22 @@ class ExpectationFailed(SocketnbError, AssertionError):
 
 
 class FlowError(SocketnbError):
-    """A flow was written or used wrongly."""
+    """A flow is defined or used incorrectly."""
 
 
 class RecordingError(SocketnbError):
     """A recording is missing, damaged, in use, or of a newer version."""
 
 
-def unknown(what: str, given: object, known: Iterable[str]) -> str:
-    """Return the one sentence for a name that does not exist, with the nearest that does."""
-    known = sorted(known)
-    near = difflib.get_close_matches(str(given), known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    there = ", ".join(known) if known else "none"
-    return f"there is no {what} {given!r}; {hint}there is: {there}"
+def unknown(what: str, given: object, available: Iterable[str]) -> str:
+    """Return the error message for a name that does not exist, with the closest available name if one is similar.
+
+    Args:
+        what: What the name stands for, such as "session".
+        given: The name that was given.
+        available: The names that exist.
+    """
+    names = sorted(available)
+    similar = difflib.get_close_matches(str(given), names, n=1)
+    hint = f"did you mean {similar[0]!r}? " if similar else ""
+    return f"unknown {what} {given!r}; {hint}available: {', '.join(names) or 'none'}"

@@ -1,19 +1,20 @@
-"""Where settings come from: what was given, then the environment and a profile, then the platform's default.
+"""Settings: where their values come from, and how the values are converted and checked.
 
-Of a profile `shop`, `SOCKETNB_SHOP_API_KEY` comes before what the profile says, and `SOCKETNB_VOICEFLOW_API_KEY`
-after it. A credential becomes a `Secret` here and stays one.
+A value is looked up in this order: the argument, the environment variable of the profile (`SOCKETNB_SHOP_API_KEY`),
+the profile itself, the environment variable of the platform (`SOCKETNB_VOICEFLOW_API_KEY`), and the default.
+A credential is converted to a `Secret` here and stays one.
 """
 
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import re
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -26,220 +27,229 @@ if TYPE_CHECKING:
     from socketnb.dialects.base import Dialect
     from socketnb.model.actions import Setting
 
+Value: TypeAlias = Any
+"""The value of a setting, of the type that its `Setting` names."""
+Values: TypeAlias = dict[str, Value]
+"""The values of settings, by name."""
 
-def path_of(given: object, wanted: str) -> Path:
-    """Return the absolute path that was given.
+
+def to_path(value: object, requirement: str) -> Path:
+    """Return a value as an absolute path.
 
     Args:
-        given: what may be one.
-        wanted: how the sentence begins if it is none.
+        value: A path or a string.
+        requirement: The start of the error message, such as "path must be a path".
 
     Raises:
-        SettingsError: it is none.
+        SettingsError: The value is not a path.
     """
     try:
-        if not isinstance(given, str | os.PathLike) or not str(given).strip() or "\0" in str(given):
-            raise TypeError  # noqa: TRY301 (one sentence for all)
-        return Path(given).expanduser().resolve()
-    except (TypeError, RuntimeError):  # no path, or the home of nobody
-        raise SettingsError(f"{wanted}, not {given!r}") from None
+        if not isinstance(value, str | os.PathLike) or not str(value).strip() or "\0" in str(value):
+            raise TypeError  # noqa: TRY301 (all causes have the same message)
+        return Path(value).expanduser().resolve()
+    except (TypeError, RuntimeError):  # RuntimeError: the home folder of an unknown user
+        raise SettingsError(f"{requirement}, got {value!r}") from None
 
 
 def home() -> Path:
-    """Return the folder where socketnb keeps things: SOCKETNB_HOME, or the user's data folder."""
-    if given := os.environ.get("SOCKETNB_HOME"):
-        return path_of(given, "SOCKETNB_HOME is a folder")
+    """Return the folder of socketnb's data: SOCKETNB_HOME, or a folder in the user's data folder."""
+    if folder := os.environ.get("SOCKETNB_HOME"):
+        return to_path(folder, "SOCKETNB_HOME must be a folder")
     import platformdirs
 
     return platformdirs.user_data_path("socketnb", appauthor=False)
-
-
-def warn(said: str) -> None:
-    """Warn the user, without a line of code beside it: that would be ours, or one with the credential."""
-    warnings.warn_explicit(said, UserWarning, "socketnb", 0)
-
-
-def pairs(typed: Iterable[str], connect: Callable[..., Any]) -> dict[str, Any]:
-    """Return settings that were typed as KEY=VALUE.
-
-    Raises:
-        SettingsError: one is not, or is no setting of a platform but what `connect` takes for all of them.
-    """
-    taken = {"self", *inspect.signature(connect).parameters}
-    found: dict[str, Any] = {}
-    for text in typed:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise SettingsError("--set takes KEY=VALUE")  # what was given instead may be a credential
-        if key in taken or not key.isidentifier():
-            raise SettingsError(f"--set takes a platform's setting, and {key!r} is none")
-        found[key] = value
-    return found
 
 
 def memory_rows() -> int:
     """Return how many rows of a recording stay in memory: SOCKETNB_MEMORY_ROWS, or a million.
 
     Raises:
-        SettingsError: it is no whole number.
+        SettingsError: The variable is not a whole number.
     """
-    given = os.environ.get("SOCKETNB_MEMORY_ROWS") or "1000000"
-    if not given.isdecimal():
-        raise SettingsError(f"SOCKETNB_MEMORY_ROWS is a whole number from 0 up, not {given!r}")
-    return int(given)
+    rows = os.environ.get("SOCKETNB_MEMORY_ROWS") or "1000000"
+    if not rows.isdecimal():
+        raise SettingsError(f"SOCKETNB_MEMORY_ROWS must be a whole number of at least 0, got {rows!r}")
+    return int(rows)
 
 
-class SavedSession:
-    """What a session needs to be resumed by a later kernel, in a file that only its user can read.
+def warn(message: str) -> None:
+    """Warn the user without showing a line of code, which could be internal or contain a credential."""
+    warnings.warn_explicit(message, UserWarning, "socketnb", 0)
+
+
+def parse_pairs(texts: Iterable[str], connect: Callable[..., object]) -> Values:
+    """Return settings that were typed as KEY=VALUE.
 
     Args:
-        dialect: the platform's dialect.
-        name: the session's name.
+        texts: What was typed.
+        connect: The function that takes the settings. The names of its own parameters are not accepted.
+
+    Raises:
+        SettingsError: A text is not of this form, or its key is not the name of a platform's setting.
     """
-
-    def __init__(self, dialect: Dialect, name: str) -> None:
-        self._dialect = dialect
-        self._path = home() / "sessions" / f"{dialect.name}-{name}.json"
-
-    def read(self, given: Mapping[str, Any]) -> dict[str, str]:
-        """Return the user and the session that were kept, if the place, and the user if given, are the same as then.
-
-        A session's key is for one place, project and user: it is not to be shown to another.
-        """
-        kept = self._read()
-        same = all(str(given.get(name) or "") == kept.get(name, "") for name in self._dialect.resume_scope)
-        if not same or given.get("user_id") not in (None, kept.get("user_id")):
-            return {}
-        return {name: value for name, value in kept.items() if name in self._dialect.resume_settings}
-
-    def begin(self, settings: Mapping[str, Any]) -> None:
-        """Keep what a session begins with: its place (a credential's fingerprint is enough) and what resumes it."""
-        kept = {name: settings[name] or "" for name in self._dialect.resume_settings}
-        clear = {name: value.reveal() if isinstance(value, Secret) else value for name, value in kept.items()}
-        self.keep(**{name: str(settings[name] or "") for name in self._dialect.resume_scope}, **clear)
-
-    def _read(self) -> dict[str, str]:
-        try:
-            found = json.loads(self._path.read_text())
-            return {name: value for name, value in found.items() if isinstance(value, str)}
-        except (OSError, ValueError, AttributeError):
-            return {}
-
-    def keep(self, **settings: str) -> None:
-        """Keep settings; an empty value forgets one. A folder that cannot be written draws a warning."""
-        kept = {name: value for name, value in {**self._read(), **settings}.items() if value}
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            new = self._path.with_suffix(".new")
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(kept, file)
-            new.replace(self._path)
-        except OSError as error:
-            said = f"the session cannot be kept for a later kernel in {self._path.parent} ({error.strerror})"
-            warnings.warn(said, RuntimeWarning, stacklevel=2)
+    parameters = {"self", *inspect.signature(connect).parameters}
+    settings: Values = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise SettingsError("--set takes KEY=VALUE")  # the text is not quoted: it may be a credential
+        if key in parameters or not key.isidentifier():
+            raise SettingsError(f"--set takes a setting of the platform, got {key!r}")
+        settings[key] = value
+    return settings
 
 
-def variable(platform: str, setting: str) -> str:
-    """Return the name of the environment variable of a setting, of a platform or a profile."""
-    return re.sub(r"\W", "_", f"SOCKETNB_{platform}_{setting}".upper())
+def environment_variable(prefix: str, setting: str) -> str:
+    """Return the name of the environment variable for a setting of a platform or a profile."""
+    return re.sub(r"\W", "_", f"SOCKETNB_{prefix}_{setting}".upper())
 
 
-class Values(Protocol):
-    """What a profile says of the settings."""
+class ProfileValues(Protocol):
+    """The settings of a profile."""
 
     @property
     def name(self) -> str:
         """The profile's name."""
 
-    def get(self, setting: str) -> Any:
-        """Return a setting's value, looked up where it says so, or None."""
+    def get(self, setting: str) -> Value:
+        """Return the value of a setting, read from the environment or keyring if the profile says so, or None."""
 
-    def where(self, setting: str) -> str:
-        """Return file and line of a setting."""
+    def location(self, setting: str) -> str:
+        """Return the file and line of a setting."""
 
 
-def found(
-    dialect: Dialect, name: str, given: Mapping[str, Any], environment: Mapping[str, str], profile: Values | None
-) -> tuple[Any, str]:
-    """Return a setting as it is found first, and where that was; None if it is nowhere."""
+def find_value(
+    dialect: Dialect,
+    name: str,
+    given: Mapping[str, Value],
+    environment: Mapping[str, str],
+    profile: ProfileValues | None,
+) -> tuple[Value, str]:
+    """Return the value of a setting and its source. The value is None and the source empty if there is no value."""
     if given.get(name) is not None:
         return given[name], "argument"
     if profile:
-        if value := environment.get(variable(profile.name, name)):
-            return value, variable(profile.name, name)
+        variable = environment_variable(profile.name, name)
+        if value := environment.get(variable):
+            return value, variable
         if (value := profile.get(name)) is not None:
-            return value, profile.where(name)
-    if value := environment.get(variable(dialect.name, name)):
-        return value, variable(dialect.name, name)
+            return value, profile.location(name)
+    variable = environment_variable(dialect.name, name)
+    if value := environment.get(variable):
+        return value, variable
     default = dialect.settings[name].default
     return default, "" if default is None else "default"
 
 
 def resolve(
     dialect: Dialect,
-    given: Mapping[str, Any],
+    given: Mapping[str, Value],
     environment: Mapping[str, str],
-    profile: Values | None = None,
+    profile: ProfileValues | None = None,
     ask: Callable[[str], str | None] = lambda _: None,
-) -> dict[str, Any]:
-    """Return every setting of a platform, converted and checked; what nobody gave is its default or None.
+) -> Values:
+    """Return every setting of a platform, converted and checked; None if a setting has no value.
 
     Args:
-        dialect: the platform's.
-        given: what comes first.
-        environment: the variables.
-        profile: what comes between those of the profile's name and those of the platform's.
-        ask: what is called for a needed setting that is nowhere.
+        dialect: The dialect of the platform.
+        given: The arguments, which come first.
+        environment: The environment variables.
+        profile: The profile, if one is used.
+        ask: Asks the user for a required setting that has no value.
 
     Raises:
-        SettingsError: one is unknown, missing or of the wrong form.
+        SettingsError: A setting is unknown, missing or malformed.
     """
     for name in given:
         if name not in dialect.settings:
             raise SettingsError(unknown(f"{dialect.name} setting", name, dialect.settings))
     resolved = {}
     for name, setting in dialect.settings.items():
-        value, where = found(dialect, name, given, environment, profile)
+        value, source = find_value(dialect, name, given, environment, profile)
         if value is None and setting.required:
             value = ask(f"{dialect.name} needs {name} ({setting.help})")
         if value is None and setting.required:
             raise SettingsError(
                 f"{dialect.name} needs {name} ({setting.help}): pass {name}=…, "
-                f"or set {variable(dialect.name, name)}, or try simulate=True"
+                f"set {environment_variable(dialect.name, name)}, or try simulate=True"
             )
         try:
             resolved[name] = None if value is None else convert(dialect.name, name, setting, value)
         except SettingsError as error:
-            raise (SettingsError(f"{where}: {error}") if where not in ("", "argument") else error) from None
+            raise (SettingsError(f"{source}: {error}") if source not in ("", "argument") else error) from None
     return dialect.settle(resolved)
 
 
-def convert(platform: str, name: str, setting: Setting, value: Any) -> Any:
-    """Return a value in its setting's type.
+def simulated_settings(dialect: Dialect) -> list[str]:
+    """Return the settings that a simulator brings itself: its URL and what identifies the bot and the client."""
+    return [name for name, setting in dialect.settings.items() if name == "url" or setting.required or setting.secret]
+
+
+def check_arguments(dialect: Dialect, given: Values, *, simulate: bool, flow: object, turn_timeout: Value) -> None:
+    """Check the arguments of `connect` that do not depend on the platform.
 
     Raises:
-        SettingsError: it is of the wrong form.
+        SettingsError: Two arguments contradict each other, or `turn_timeout` is malformed.
+    """
+    if simulate and (conflicts := [name for name in simulated_settings(dialect) if name in given]):
+        raise SettingsError(f"simulate=True has its own {', '.join(conflicts)}: omit {conflicts[0]} or simulate")
+    if flow is not None and not simulate:
+        raise SettingsError("a flow runs on the simulator only: connect(…, simulate=True, flow=my_flow)")
+    is_number = isinstance(turn_timeout, int | float) and not isinstance(turn_timeout, bool)
+    if not is_number or not 0 < turn_timeout < threading.TIMEOUT_MAX:
+        raise SettingsError(f"turn_timeout must be a number of seconds above 0, got {turn_timeout!r}")
+
+
+def resolve_options(dialect: Dialect, given: Mapping[str, Value]) -> Values:
+    """Return every option of a platform's simulator, converted and checked; None if an option has no value.
+
+    Raises:
+        SettingsError: An option is unknown or malformed.
+    """
+    for name in given:
+        if name not in dialect.options:
+            raise SettingsError(unknown(f"{dialect.name} simulator option", name, dialect.options))
+    resolved = {}
+    for name, option in dialect.options.items():
+        value = option.default if given.get(name) is None else given[name]
+        resolved[name] = None if value is None else convert(dialect.name, name, option, value)
+    return resolved
+
+
+def convert(platform: str, name: str, setting: Setting, value: Value) -> Value:
+    """Return a value converted to the type of its setting.
+
+    Raises:
+        SettingsError: The value is malformed.
     """
     if setting.secret:
         if isinstance(value, Secret):
             return value
         if not isinstance(value, str) or not value.strip():
-            raise SettingsError(f"{platform}: {name} is a text that is not empty")
+            raise SettingsError(f"{platform}: {name} must be a string that is not empty")
         return Secret(value.strip())
+    value_type = VALUE_TYPES[setting.type]
     try:
-        converted = CONVERT[setting.type](value)
+        converted = value_type.convert(value)
     except (TypeError, ValueError, KeyError, OSError, OverflowError):
-        what = "" if name == "url" else f", not {value!r}"  # a url may have a token in it: it is not repeated
-        raise SettingsError(f"{platform}: {name} is {A[setting.type]}{what}") from None
+        got = "" if name == "url" else f", got {value!r}"  # a URL is not quoted: it may contain a token
+        raise SettingsError(f"{platform}: {name} must be {value_type.description}{got}") from None
     for word in (converted if setting.type is tuple else (converted,)) if setting.among else ():
         if word not in setting.among:
-            raise SettingsError(f"{platform}: {name}: {unknown('choice', str(word), setting.among)}")
-    return _url(platform, converted) if name == "url" else converted
+            raise SettingsError(f"{platform}: {name}: {unknown('value', str(word), setting.among)}")
+    return _checked_url(platform, converted) if name == "url" else converted
 
 
-def _number(kind: type[int | float]) -> Callable[[Any], Any]:
-    def convert(value: Any) -> Any:
-        number = kind(value)
+class ValueType(NamedTuple):
+    """How values of a type are converted, and how an error message describes the type."""
+
+    convert: Callable[[Value], Value]
+    description: str
+
+
+def _number(number_type: type[int | float]) -> Callable[[Value], Value]:
+    def convert_number(value: Value) -> Value:
+        number = number_type(value)
         if (
             isinstance(value, bool)
             or (not isinstance(value, str) and number != value)
@@ -248,65 +258,57 @@ def _number(kind: type[int | float]) -> Callable[[Any], Any]:
             raise ValueError
         return number
 
-    return convert
+    return convert_number
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or isinstance(value, Secret):  # as a text, a Secret is only its mask
+def _text(value: Value) -> str:
+    if not isinstance(value, str) or isinstance(value, Secret):  # the string of a Secret is only its mask
         raise TypeError
-    value.encode()  # half a character cannot be sent
+    value.encode()  # raises for a lone surrogate, which cannot be sent
     return value
 
 
-def _yes(value: Any) -> bool:
-    """Convert a yes or no, also as an environment variable has it."""
+def _flag(value: Value) -> bool:
+    """Return a bool, also for the words that environment variables use."""
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     return value if isinstance(value, bool) else words[_text(value).strip().casefold()]
 
 
-def _words(value: Any) -> tuple[str, ...]:
-    words = value.split(",") if isinstance(value, str) else list(value)
-    found = tuple(_text(word).strip() for word in words)
-    if not found:
+def _words(value: Value) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else list(value)
+    words = tuple(_text(item).strip() for item in items)
+    if not words:
         raise ValueError
-    return found
+    return words
 
 
-def _function(value: Any) -> Any:
+def _function(value: Value) -> Value:
     if not callable(value):
         raise TypeError
     return value
 
 
-CONVERT: dict[Any, Callable[[Any], Any]] = {
-    str: _text,
-    int: _number(int),
-    float: _number(float),
-    bool: _yes,
-    tuple: _words,
-    ZoneInfo: lambda value: ZoneInfo(_text(value)).key,
-    Callable: _function,
+VALUE_TYPES: dict[Value, ValueType] = {
+    str: ValueType(_text, "a string"),
+    int: ValueType(_number(int), "a whole number of at least 0"),
+    float: ValueType(_number(float), "a number of at least 0"),
+    bool: ValueType(_flag, "True or False"),
+    tuple: ValueType(_words, "a list of words"),
+    Callable: ValueType(_function, "a function"),
+    ZoneInfo: ValueType(lambda value: ZoneInfo(_text(value)).key, "an IANA time zone name such as Europe/Berlin"),
 }
-A: dict[Any, str] = {
-    str: "a text",
-    int: "a whole number from 0 up",
-    float: "a number from 0 up",
-    bool: "True or False",
-    tuple: "a list of words",
-    Callable: "a function",
-    ZoneInfo: "a time zone's IANA name, such as Europe/Berlin",
-}
+"""The types that a setting can have, by `Setting.type`."""
 
 
-def _url(platform: str, url: str) -> str:
+def _checked_url(platform: str, url: str) -> str:
     try:
         parts = urlsplit(url.strip())
-        good = parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname)
-        _ = parts.port  # raises where it is no number
+        valid = parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname)
+        _ = parts.port  # raises if it is not a number
     except ValueError:
-        good = False
-    if good and ("@" in parts.netloc or parts.query or parts.fragment):
-        raise SettingsError(f"{platform}: url ends with its path, without a user, a query or a #: leave that out")
-    if not good:  # it may have a token in it: it is not repeated
-        raise SettingsError(f"{platform}: url is like https://host or http://127.0.0.1:8080, and this is not")
+        valid = False
+    if valid and ("@" in parts.netloc or parts.query or parts.fragment):
+        raise SettingsError(f"{platform}: url must end with its path: remove the user name, the query and the #")
+    if not valid:  # the URL is not quoted: it may contain a token
+        raise SettingsError(f"{platform}: url must look like https://host or http://127.0.0.1:8080")
     return url.strip()

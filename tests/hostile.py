@@ -1,4 +1,4 @@
-"""What a hostile bot might send: markup that runs, loads, covers or escapes, in each of the ways that are known."""
+"""Messages of a hostile bot: markup that runs scripts, loads resources, covers the page or escapes its element."""
 
 HOSTILE = [
     "<script>window.hacked=1</script>",

@@ -1,4 +1,4 @@
-"""Runs notebooks and saves them with static output only: no widget, no state, no path. `make notebooks`."""
+"""Runs notebooks and saves them with static output only, without widgets, widget state and paths. `make notebooks`."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def execute(path: Path) -> Any:
-    """Return a notebook as it is after a run in a kernel of its own; an error in a cell is raised."""
+    """Run a notebook in a new kernel and return it. An error in a cell is raised."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=60, kernel_name="python3", store_widget_state=False)
     client.execute(cwd=str(path.parent))
@@ -21,11 +21,11 @@ def execute(path: Path) -> Any:
 
 
 def static(notebook: Any) -> Any:
-    """Leave of each output what reads anywhere, and nothing of the machine or the moment."""
+    """Remove outputs that need a kernel, and metadata of the machine and the run."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        if "outputs" in cell:  # beside a panel stands its transcript, above a cell's buttons what they are called
-            cell.outputs = [output for output in cell.outputs if not _is_of_a_page(output.get("data", {}))]
+        if "outputs" in cell:  # the transcript beside a panel and the labels above a cell's buttons stay
+            cell.outputs = [output for output in cell.outputs if not _needs_kernel(output.get("data", {}))]
     notebook.metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
         "language_info": {"name": "python"},
@@ -33,12 +33,13 @@ def static(notebook: Any) -> Any:
     return notebook
 
 
-def _is_of_a_page(data: Any) -> bool:
-    """Tell whether an output is a widget, or the place where one was."""
+def _needs_kernel(data: Any) -> bool:
+    """Return whether an output is a widget, or empty because its widget was closed."""
     return WIDGET in data or data == {"text/plain": ""}
 
 
 def main() -> None:
+    """Run the notebooks that are named on the command line."""
     with tempfile.TemporaryDirectory() as home:
         os.environ["SOCKETNB_HOME"] = home
         for name in sys.argv[1:]:

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from socketnb.conversation.saved import SavedSession
     from socketnb.dialects.base import Dialect
     from socketnb.engine.loop import Loop
     from socketnb.model.actions import Verb
     from socketnb.recording.recorder import Log
-    from socketnb.settings import SavedSession
 
 log = logging.getLogger(__name__)
 
@@ -451,7 +451,7 @@ class Session:
                         call.finish(ended, reason)
             case Persist(setting, value):
                 if self._kept:
-                    self._kept.keep(**{setting: value})
+                    self._kept.save(**{setting: value})
             case StateChange(name, error):
                 self._enter(name, error)
 
@@ -477,7 +477,7 @@ class Session:
         known = {field.name: field for field in self._dialect.verbs[verb].fields}
         for name, value in fields.items():
             if name not in known:
-                raise ActionError(unknown(f"field of {verb!r}", name, known))
+                raise ActionError(unknown(f"{verb} field", name, known))
             if known[name].type is Path:
                 fields = {**fields, name: _file(verb, value)}
             elif not isinstance(value, known[name].type) or (known[name].type is int and isinstance(value, bool)):

@@ -1,4 +1,4 @@
-"""The bot that ships with the package: the support desk of a small outdoor shop."""
+"""The demo bot: the support desk of a small outdoor shop."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ THANKS = {
 
 @cache
 def chime() -> str:
-    """Return a sound as an address that has it in it; made once, when it is first played."""
+    """Return a sound as a data URL. It is generated when it is first played."""
     return "data:audio/wav;base64," + base64.b64encode(wav("audio/x-mulaw", tone("audio/x-mulaw", 0.3))).decode()
 
 
 def picture(hue: int) -> str:
-    """Return a small picture that needs no network."""
+    """Return a small picture as a data URL."""
     hill, sky = f"hsl({hue},35%,45%)", f"hsl({hue},45%,72%)"
     svg = (
         "<svg xmlns='http://www.w3.org/2000/svg' width='320' height='120'>"
@@ -54,12 +54,12 @@ def picture(hue: int) -> str:
 
 
 def film() -> str:
-    """Return a second of a sunrise that needs no network."""
+    """Return a one-second video of a sunrise as a data URL."""
     data = Path(__file__).with_name("sunrise.webm").read_bytes()
     return "data:video/webm;base64," + base64.b64encode(data).decode()
 
 
-def demo_flow() -> Flow:  # noqa: PLR0915 (one short handler after another)
+def demo_flow() -> Flow:  # noqa: PLR0915 (many short handlers)
     """Return the demo bot."""
     flow = Flow("demo shop")
 

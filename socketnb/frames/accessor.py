@@ -13,7 +13,7 @@ from socketnb.frames import exports
 from socketnb.frames.columns import TURN_COLUMNS, document_columns
 from socketnb.frames.derived import turns
 from socketnb.frames.table import SESSION_KEYS, require
-from socketnb.settings import path_of
+from socketnb.settings import to_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,8 +110,8 @@ class Chat:
             >>> with snb.connect("voiceflow", simulate=True, record=False) as bot:
             ...     _ = bot.say("hello")
             ...     table = bot.traces_df().chat.latency(by="action")
-            >>> table["turns"].to_dict()
-            {'launch': 1, 'text': 1}
+            >>> table.columns.get_level_values(0).unique().tolist()
+            ['first_ms', 'done_ms', 'turns']
         """
         if not isinstance(by, str | list | tuple):
             raise SettingsError(f"by must be a column or a list of columns, got {by!r}")
@@ -210,7 +210,7 @@ class Chat:
             SettingsError: The columns are not those of a trace, or DuckDB is not installed.
             RecordingError: The file already has this table, or cannot be written.
         """
-        exports.write_duckdb(self._frame, path_of(path, "path is a path"), table)
+        exports.write_duckdb(self._frame, to_path(path, "path must be a path"), table)
 
 
 def _value_at(text: str, steps: list[str]) -> Json:

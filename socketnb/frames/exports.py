@@ -19,7 +19,7 @@ from socketnb.recording.files import atomic_write
 from socketnb.recording.lines import line_of
 from socketnb.recording.parts import write_part
 from socketnb.recording.schema import with_numeric_times
-from socketnb.settings import path_of
+from socketnb.settings import to_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,7 +186,7 @@ def write(traces: pd.DataFrame, path: str | Path, format: str | None = None, tit
         SettingsError: There is no such format, or a column is missing.
         RecordingError: The file cannot be written.
     """
-    path = path_of(path, "path is a path")
+    path = to_path(path, "path must be a path")
     export = EXPORTS[format_of(path) if format is None else _known(format)]
     try:
         if export.file:

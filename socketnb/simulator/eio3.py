@@ -1,9 +1,9 @@
-"""Engine.IO 3 and Socket.IO 4 (socket.io 2.x), which older clients speak and python-socketio refuses.
+"""Engine.IO 3 and Socket.IO 4 (socket.io 2.x), which older clients speak and python-socketio does not support.
 
-It is served on the same path as Engine.IO 4, to clients that say `EIO=3`. What differs from the newer protocol: the
-server connects the namespace unasked (`40`), the client pings and the server answers (`2` → `3`), a refusal is a bare
-text (`44"why"`), and packets that are polled for are framed as `<length>:<packet>`, length in UTF-16 units. Text
-only, the default namespace only, no upgrade from polling.
+It is served on the same path as Engine.IO 4, to clients that send `EIO=3`. It differs from the newer protocol in four
+points: the server connects the namespace without being asked (`40`); the client sends the pings and the server answers
+(`2` → `3`); a refusal is a plain string (`44"reason"`); and polled packets are framed as `<length>:<packet>`, with the
+length in UTF-16 code units. Only text, the default namespace and no upgrade from polling are supported.
 
 Sources: engine.io-protocol revision 3, socket.io-protocol revision 4.
 """
@@ -11,64 +11,67 @@ Sources: engine.io-protocol revision 3, socket.io-protocol revision 4.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
+
+from socketnb.model.json import Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from socketnb.simulator.eio4 import LinkCallbacks
+    from socketnb.simulator.eio4 import Pings, ServerCallbacks
 
 OPEN, CLOSE, PING, PONG, MESSAGE = "01234"
 CONNECT, DISCONNECT, EVENT, ACK, ERROR = "01234"
 EVENT_OR_ACK = re.compile(r"4([23])(\d{0,9})(\[.*)", re.DOTALL)
 LENGTH = re.compile(rb"((?:[0-9]\0){1,9}):\0")
-LARGEST = 2**20
-"""Bytes of a packet, or of what a client posts."""
-BACKLOG = 5000
-"""Packets that wait for a client that does not take them."""
+MAX_PACKET_BYTES = 2**20
+"""The largest packet, and the largest body of a POST request."""
+MAX_QUEUED_PACKETS = 5000
+"""How many packets may wait for a client that does not read them."""
 
 
 class Client:
-    """One connection: what is to be sent to it, and who waits to be acknowledged."""
+    """One connection, with the packets to send and the callbacks of unacknowledged events."""
 
     def __init__(self, sid: str) -> None:
         self.sid = sid
-        self.out: asyncio.Queue[str | None] = asyncio.Queue()  # packets; None: the end
+        self.outbox: asyncio.Queue[str | None] = asyncio.Queue()  # None ends the connection
         self.open = True
-        self.polls = False
+        self.polling = False
         self.acks: dict[int, Callable[..., None]] = {}
-        self.sent = 0
+        self.next_ack = 0
         self.timer: asyncio.TimerHandle | None = None
 
     @property
-    def stuck(self) -> bool:
-        """Whether too much waits for it."""
-        return self.out.qsize() > BACKLOG or len(self.acks) > BACKLOG
+    def overloaded(self) -> bool:
+        """Whether too many packets or acknowledgements are outstanding."""
+        return self.outbox.qsize() > MAX_QUEUED_PACKETS or len(self.acks) > MAX_QUEUED_PACKETS
 
 
 class Server:
     """Serves Engine.IO 3: `handle` is an aiohttp handler.
 
     Args:
-        ears: who is told.
-        ids: gives a new unique string at each call.
-        pings: seconds between pings, and of patience; a client that is silent for longer than both is disconnected.
+        callbacks: What to call for the actions of clients.
+        new_id: Returns a new unique string at each call.
+        pings: The times of the pings. A client that is silent for longer than both together is disconnected.
     """
 
-    def __init__(self, ears: LinkCallbacks, ids: Callable[[], str], pings: tuple[float, float]) -> None:
-        self._ears = ears
-        self._ids = ids
-        self._times = pings
+    def __init__(self, callbacks: ServerCallbacks, new_id: Callable[[], str], pings: Pings) -> None:
+        self._callbacks = callbacks
+        self._new_id = new_id
+        self._pings = pings
         self._clients: dict[str, Client] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Serve one request: a websocket, or one poll or post of a client that has none."""
+        """Serve one request: a websocket, or a GET or POST of a client that polls."""
         origin = request.headers.get("Origin")
-        if origin and origin != f"{request.scheme}://{request.host}":  # a page from elsewhere has no business here
+        if origin and origin != f"{request.scheme}://{request.host}":  # a web page of another site
             return _refused(3, "origin not allowed")
         if request.query.get("transport") == "websocket":
             return await self._websocket(request)
@@ -76,30 +79,30 @@ class Server:
             return _refused(0, "Transport unknown")
         if "sid" not in request.query:
             client = self._open(request)
-            client.polls = True
+            client.polling = True
             return await self._poll(client)
-        client_there = self._clients.get(request.query["sid"])
-        if client_there is None:
+        known_client = self._clients.get(request.query["sid"])
+        if known_client is None:
             return _refused(1, "Session ID unknown")
-        return await (self._posted(client_there, request) if request.method == "POST" else self._poll(client_there))
+        return await (self._posted(known_client, request) if request.method == "POST" else self._poll(known_client))
 
-    async def emit(self, link: str, event: str, args: tuple[Any, ...], acked: Callable[..., None] | None) -> None:
-        """Send an event; `acked` is called with what the client acknowledges it with."""
+    async def emit(self, link: str, event: str, args: tuple[Json, ...], acked: Callable[..., None] | None) -> None:
+        """Send an event. `acked` is called with the arguments of the acknowledgement."""
         client = self._clients[link]
         number = ""
         if acked:
-            number = str(client.sent)
-            client.acks[client.sent] = acked
-            client.sent += 1
-        client.out.put_nowait(f"{MESSAGE}{EVENT}{number}{json.dumps([event, *args])}")
+            number = str(client.next_ack)
+            client.acks[client.next_ack] = acked
+            client.next_ack += 1
+        client.outbox.put_nowait(f"{MESSAGE}{EVENT}{number}{json.dumps([event, *args])}")
 
     async def close(self, link: str) -> None:
         """Disconnect a client."""
-        self._clients[link].out.put_nowait(f"{MESSAGE}{DISCONNECT}")
+        self._clients[link].outbox.put_nowait(f"{MESSAGE}{DISCONNECT}")
         self._closed(self._clients[link], goodbye=False)
 
     async def stop(self) -> None:
-        """Disconnect everybody."""
+        """Disconnect all clients."""
         for client in list(self._clients.values()):
             self._closed(client, goodbye=False)
 
@@ -107,22 +110,22 @@ class Server:
         return link in self._clients
 
     def _open(self, request: web.Request) -> Client:
-        client = Client(self._ids())
+        client = Client(self._new_id())
         self._clients[client.sid] = client
-        interval, timeout = (int(seconds * 1000) for seconds in self._times)
+        interval, timeout = (int(seconds * 1000) for seconds in self._pings)
         hello = {"sid": client.sid, "upgrades": [], "pingInterval": interval, "pingTimeout": timeout}
-        client.out.put_nowait(OPEN + json.dumps(hello))
-        refused = self._ears.opened(client.sid, request.query)
-        if refused is None:
-            client.out.put_nowait(MESSAGE + CONNECT)
-            self._alive(client)
+        client.outbox.put_nowait(OPEN + json.dumps(hello))
+        reason = self._callbacks.opened(client.sid, request.query)
+        if reason is None:
+            client.outbox.put_nowait(MESSAGE + CONNECT)
+            self._restart_timer(client)
         else:
-            client.out.put_nowait(MESSAGE + ERROR + json.dumps(refused))
+            client.outbox.put_nowait(MESSAGE + ERROR + json.dumps(reason))
             self._closed(client, goodbye=True)
         return client
 
     async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(max_msg_size=LARGEST)
+        socket = web.WebSocketResponse(max_msg_size=MAX_PACKET_BYTES)
         await socket.prepare(request)
         client = self._open(request)
         writing = asyncio.create_task(_write(client, socket))
@@ -137,18 +140,18 @@ class Server:
         return socket
 
     async def _poll(self, client: Client) -> web.Response:
-        """Answer with all packets that are due, or wait for the first."""
-        packets = [await client.out.get()]
-        while not client.out.empty():
-            packets.append(client.out.get_nowait())
-        if None in packets:  # the end; a client that polls again is to hear of it too
-            client.out.put_nowait(None)
+        """Return all queued packets, or wait for the first one."""
+        packets = [await client.outbox.get()]
+        while not client.outbox.empty():
+            packets.append(client.outbox.get_nowait())
+        if None in packets:  # a client that polls once more gets the end again
+            client.outbox.put_nowait(None)
         body = "".join(_frame(packet or CLOSE) for packet in packets)
         return web.Response(text=body, content_type="text/plain", charset="UTF-8")
 
     async def _posted(self, client: Client, request: web.Request) -> web.Response:
         body = await request.read()
-        if len(body) > LARGEST:
+        if len(body) > MAX_PACKET_BYTES:
             return _refused(3, "Payload too large")
         try:
             for packet in _unframed(body.decode()):
@@ -158,54 +161,54 @@ class Server:
         return web.Response(text="ok")
 
     def _packet(self, client: Client, packet: str) -> None:
-        self._alive(client)
-        if client.stuck:
+        self._restart_timer(client)
+        if client.overloaded:
             self._closed(client, goodbye=False)
         elif packet[:1] == PING:
-            client.out.put_nowait(PONG + packet[1:6])  # "probe" is all that is said so
+            client.outbox.put_nowait(PONG + packet[1:6])  # a ping may contain "probe"
         elif packet == CLOSE or packet == MESSAGE + DISCONNECT:
             self._closed(client, goodbye=True)
-        elif found := EVENT_OR_ACK.fullmatch(packet):
-            kind, number, text = found.groups()
+        elif match := EVENT_OR_ACK.fullmatch(packet):
+            kind, number, text = match.groups()
             try:
                 args = json.loads(text)
             except (ValueError, RecursionError):
                 return
             if kind == EVENT and args and isinstance(args[0], str):
-                reply = self._ears.received(client.sid, args[0], args[1:])
+                payload = self._callbacks.received(client.sid, args[0], args[1:])
                 if number:
-                    acknowledged = json.dumps([] if reply is None else [reply])
-                    client.out.put_nowait(f"{MESSAGE}{ACK}{number}{acknowledged}")
+                    ack_args = json.dumps([] if payload is None else [payload])
+                    client.outbox.put_nowait(f"{MESSAGE}{ACK}{number}{ack_args}")
             elif kind == ACK and (acked := client.acks.pop(int(number or -1), None)):
                 acked(*args)
 
-    def _alive(self, client: Client) -> None:
-        """Wait for the next sign of life."""
+    def _restart_timer(self, client: Client) -> None:
+        """Wait for the next packet of the client, and disconnect it if none arrives in time."""
         if client.timer:
             client.timer.cancel()
         if client.open:
-            lost = lambda: self._closed(client, goodbye=False)  # noqa: E731 (called with no argument, once)
-            client.timer = asyncio.get_running_loop().call_later(sum(self._times), lost)
+            disconnect = functools.partial(self._closed, client, goodbye=False)
+            client.timer = asyncio.get_running_loop().call_later(sum(self._pings), disconnect)
 
     def _closed(self, client: Client, *, goodbye: bool) -> None:
         if client.open:
             client.open = False
-            client.out.put_nowait(None)
+            client.outbox.put_nowait(None)
             if client.timer:
                 client.timer.cancel()
-            if not client.polls or client.timer is None:
+            if not client.polling or client.timer is None:
                 self._clients.pop(client.sid, None)
-            else:  # its last poll is still to come
-                asyncio.get_running_loop().call_later(sum(self._times), self._clients.pop, client.sid, None)
-            self._ears.closed(client.sid, goodbye)
+            else:  # the client still polls once
+                asyncio.get_running_loop().call_later(sum(self._pings), self._clients.pop, client.sid, None)
+            self._callbacks.closed(client.sid, goodbye)
 
 
 async def _write(client: Client, socket: web.WebSocketResponse) -> None:
     try:
-        while (packet := await client.out.get()) is not None:
+        while (packet := await client.outbox.get()) is not None:
             await socket.send_str(packet)
         await socket.close()
-    except (ConnectionError, RuntimeError):  # it is gone: who reads from it sees that
+    except (ConnectionError, RuntimeError):  # the connection is lost, which the reader notices
         return
 
 
@@ -214,7 +217,7 @@ def _refused(code: int, message: str) -> web.Response:
 
 
 def _units(text: str) -> int:
-    """Return how long JavaScript thinks a text is."""
+    """Return the length of a text in UTF-16 code units, as JavaScript counts."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -226,14 +229,14 @@ def _unframed(body: str) -> list[str]:
     """Return the packets of a body.
 
     Raises:
-        ValueError: it is not framed as it should be.
+        ValueError: The framing is malformed.
     """
-    data, packets, at = body.encode("utf-16-le"), [], 0
-    while at < len(data):
-        found = LENGTH.match(data, at)
-        end = found.end() + 2 * int(found[1].replace(b"\0", b"")) if found else 0
-        if not found or not found.end() < end <= len(data):
-            raise ValueError("a packet is cut short")
-        packets.append(data[found.end() : end].decode("utf-16-le"))
-        at = end
+    data, packets, start = body.encode("utf-16-le"), [], 0
+    while start < len(data):
+        length = LENGTH.match(data, start)
+        end = length.end() + 2 * int(length[1].replace(b"\0", b"")) if length else 0
+        if not length or not length.end() < end <= len(data):
+            raise ValueError("a packet is incomplete")
+        packets.append(data[length.end() : end].decode("utf-16-le"))
+        start = end
     return packets

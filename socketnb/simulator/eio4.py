@@ -1,6 +1,6 @@
-"""Engine.IO 4 and Socket.IO 5, which today's clients speak: python-socketio's server, behind the same calls as eio3.
+"""Engine.IO 4 and Socket.IO 5, which current clients speak: python-socketio's server, with the interface of `eio3`.
 
-What the two have in common is `LinkCallbacks` (what they tell) and `emit`, `close`, `stop`.
+Both servers call `ServerCallbacks` and offer `emit`, `close` and `stop`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from socketnb.engine.link import wire
+from socketnb.model.json import Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,52 +16,66 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 
-class LinkCallbacks(NamedTuple):
-    """Who is told what clients do, on the loop, in the order of the wire."""
+class ServerCallbacks(NamedTuple):
+    """What a server calls on its loop for the actions of clients, in order.
 
-    opened: Callable[[str, Mapping[str, str]], str | None]  # link and query; returns why it is refused, if it is
-    received: Callable[[str, str, list[Any]], Any]  # link, event, arguments; returns its acknowledgement
-    closed: Callable[[str, bool], None]  # link, and whether it said goodbye
+    Attributes:
+        opened: Takes the link and the query string; returns the reason if the link is refused.
+        received: Takes the link, the event and its arguments; returns the payload of the acknowledgement.
+        closed: Takes the link, and whether the client said goodbye.
+    """
+
+    opened: Callable[[str, Mapping[str, str]], str | None]
+    received: Callable[[str, str, list[Json]], Json]
+    closed: Callable[[str, bool], None]
+
+
+class Pings(NamedTuple):
+    """The seconds between the server's pings, and until an unanswered ping closes a link."""
+
+    interval: float
+    timeout: float
 
 
 class Server:
     """Serves Engine.IO 4.
 
     Args:
-        app: what it serves in.
-        path, namespace: where.
-        ears: who is told.
-        pings: seconds between pings, and until an unanswered one closes a link.
+        app: The application that serves it.
+        path: The path of Socket.IO.
+        namespace: The Socket.IO namespace.
+        callbacks: What to call for the actions of clients.
+        pings: The times of the pings.
     """
 
     def __init__(
-        self, app: web.Application, path: str, namespace: str, ears: LinkCallbacks, pings: tuple[float, float]
+        self, app: web.Application, path: str, namespace: str, callbacks: ServerCallbacks, pings: Pings
     ) -> None:
         import socketio
 
         self._namespace = namespace
-        self._ears = ears
+        self._callbacks = callbacks
         self._sio = socketio.AsyncServer(
             async_mode="aiohttp",
-            ping_interval=pings[0],
-            ping_timeout=pings[1],
+            ping_interval=pings.interval,
+            ping_timeout=pings.timeout,
             logger=wire,
             engineio_logger=wire,
             namespaces=[namespace],
         )
 
-        def closed(sid: str, why: str) -> None:
-            ears.closed(sid, why == self._sio.reason.CLIENT_DISCONNECT)
+        def closed(sid: str, reason: str) -> None:
+            callbacks.closed(sid, reason == self._sio.reason.CLIENT_DISCONNECT)
 
-        def received(event: str, sid: str, *args: Any) -> Any:
-            return ears.received(sid, str(event), list(args))
+        def received(event: str, sid: str, *args: Json) -> Json:
+            return callbacks.received(sid, str(event), list(args))
 
         for event, handler in {"connect": self._opened, "disconnect": closed, "*": received}.items():
             self._sio.on(event, handler, namespace=namespace)
         self._sio.attach(app, socketio_path=path)
 
-    async def emit(self, link: str, event: str, args: tuple[Any, ...], acked: Callable[..., None] | None) -> None:
-        """Send an event; `acked` is called with what the client acknowledges it with."""
+    async def emit(self, link: str, event: str, args: tuple[Json, ...], acked: Callable[..., None] | None) -> None:
+        """Send an event. `acked` is called with the arguments of the acknowledgement."""
         await self._sio.emit(event, args or None, to=link, namespace=self._namespace, callback=acked)
 
     async def close(self, link: str) -> None:
@@ -74,6 +89,6 @@ class Server:
     def _opened(self, sid: str, environ: Mapping[str, Any]) -> None:
         from socketio.exceptions import ConnectionRefusedError  # noqa: A004 (the builtin one would lose the reason)
 
-        reason = self._ears.opened(sid, environ["aiohttp.request"].query)
+        reason = self._callbacks.opened(sid, environ["aiohttp.request"].query)
         if reason is not None:
             raise ConnectionRefusedError(reason)

@@ -1,8 +1,8 @@
-"""Serves a flow through a dialect's server machine, on a loopback port and a background loop of its own.
+"""The simulator: serves a flow through a dialect's server machine, on a loopback port and a background loop.
 
-Clients of two generations are served on one path: `eio4.py` and, for those that say `EIO=3`, `eio3.py`.
+Clients of two protocol generations are served on one path: `eio4.py`, and `eio3.py` for clients that send `EIO=3`.
 
-The loop is not the engine's: a flow that blocks must not stop the sessions that talk to it from answering pings.
+The loop is not the engine's: a flow that blocks must not keep sessions from answering pings.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ import re
 import time
 import uuid
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, assert_never
 
 from socketnb.engine.link import wire
 from socketnb.errors import SettingsError, unknown
-from socketnb.flows.flow import Flow, FlowRun
+from socketnb.flows.flow import Flow
+from socketnb.flows.run import FlowRun
 from socketnb.model.content import AgentSays, Handover
 from socketnb.model.effects import Acknowledge, Close, Emit, EndFlow, HttpCall, HttpReply, Refuse, RunFlow, ServerEffect
+from socketnb.model.json import Json, JsonObject
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
@@ -30,37 +32,54 @@ if TYPE_CHECKING:
 
     from socketnb.dialects.base import Dialect
     from socketnb.engine.loop import Loop
+    from socketnb.settings import Values
     from socketnb.simulator import eio3, eio4
 
 log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 TOKEN = re.compile(r"[\w.~-]+", re.ASCII)
 MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
-LARGEST = 16 * 2**20
-"""Bytes of an HTTP request: an uploaded file."""
+MAX_REQUEST_BYTES = 16 * 2**20
+"""The largest HTTP request, such as an uploaded file."""
+STOP_TIMEOUT_S = 2.0
+"""How long `stop` waits for a flow that blocks the loop."""
 DROP = "drop"
-FAULTS = {DROP: "every link is cut"}
+FAULTS = {DROP: "cut every link"}
+"""The faults of every simulator. Each dialect adds its own."""
 
 
 class Simulator:
-    """A running simulator.
+    """A running simulator. `socketnb.simulate` starts one.
 
     Args:
-        dialect: the platform it speaks as.
-        flow: the bot.
-        loop: the loop it runs on.
-        options: a value for each of the dialect's options.
-        port: its port; 0: any that is free.
-        token: the credential that it asks for; None: one is made up.
-        ping_interval, ping_timeout: seconds, as Engine.IO means them.
-        on_stop: called when it has stopped.
+        dialect: The dialect of the platform.
+        flow: The bot.
+        loop: The loop that runs the simulator.
+        options: A value for each option of the dialect.
+        port: The port, or 0 for any free port.
+        token: The credential that clients must send; None to generate one.
+        ping_interval: Seconds between the server's pings.
+        ping_timeout: Seconds until an unanswered ping closes a link.
+        on_stop: Called when the simulator has stopped.
 
     Attributes:
-        url: where it listens.
-        settings: what `connect` needs to reach it, under the same names.
+        platform: The name of the platform.
+        url: The URL to connect to.
+        flow: The bot.
+        running: Whether the simulator is running.
 
     Raises:
-        SettingsError: the port is taken or is none, or a ping time is too short.
+        SettingsError: An argument is malformed, or the port cannot be used.
+
+    Example:
+        >>> import socketnb as snb
+        >>> with snb.simulate("voiceflow") as simulator:
+        ...     bot = snb.connect("voiceflow", **simulator.settings)
+        ...     simulator.fault("reject")
+        ...     turn = bot.say("hours")
+        ...     bot.close()
+        >>> turn.status
+        'rejected'
     """
 
     def __init__(
@@ -69,7 +88,7 @@ class Simulator:
         flow: Flow,
         loop: Loop,
         *,
-        options: dict[str, Any],
+        options: Values,
         port: int,
         token: str | None,
         ping_interval: float,
@@ -77,13 +96,13 @@ class Simulator:
         on_stop: Callable[[Simulator], None] = lambda _: None,
     ) -> None:
         if not isinstance(flow, Flow):
-            raise SettingsError(f"flow is a Flow, such as Flow('pizza'), not {type(flow).__name__}")
+            raise SettingsError(f"flow must be a Flow such as Flow('pizza'), got {type(flow).__name__}")
         if type(port) is not int or not 0 <= port <= 65535:  # noqa: PLR2004
-            raise SettingsError(f"port is a number from 0 (any that is free) to 65535, not {port!r}")
+            raise SettingsError(f"port must be a number from 0 (any free port) to 65535, got {port!r}")
         if not (_is_number(ping_interval) and _is_number(ping_timeout) and ping_interval >= 1 and ping_timeout > 0):
-            raise SettingsError("ping_interval is at least 1 s (the wire has whole seconds) and ping_timeout above 0")
+            raise SettingsError("ping_interval must be at least 1 second, and ping_timeout above 0")
         if token is not None and (not isinstance(token, str) or not TOKEN.fullmatch(token)):
-            raise SettingsError("token is a text of letters, digits and ._~-, as it can stand in an address")
+            raise SettingsError("token must consist of letters, digits and ._~-, so that a URL can contain it")
         self.platform = dialect.name
         self.flow = flow
         self.running = True
@@ -96,79 +115,96 @@ class Simulator:
         self._machine = dialect.server(self._settings, _new_id, options)
         self._links: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._flows: dict[str, FlowRun] = {}
-        self._out: asyncio.Queue[Emit | Close] = asyncio.Queue()
+        self._flow_runs: dict[str, FlowRun] = {}
+        self._outbox: asyncio.Queue[Emit | Close] = asyncio.Queue()
         self.url = loop.run(self._start(port, ping_interval, ping_timeout)) + self._machine.prefix
         self._settings = {"url": self.url, **self._settings}
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """What `connect` needs to reach it; credentials are `Secret`."""
+    def settings(self) -> Values:
+        """The settings that `connect` needs. Credentials are `Secret`."""
         return dict(self._settings)
 
-    def revealed(self) -> dict[str, Any]:
-        """Return the settings with credentials in the clear, for a client that is not ours."""
+    def revealed(self) -> Values:
+        """Return the settings with readable credentials, for clients other than socketnb."""
         return {k: v.reveal() if isinstance(v, Secret) else v for k, v in self._settings.items()}
 
     def fault(self, name: str) -> None:
-        """Inject a fault by its name.
+        """Inject a fault. `help(socketnb.simulate)` lists the faults of each platform.
 
         Raises:
-            SettingsError: there is no such fault.
+            SettingsError: The fault is unknown, or the simulator has stopped.
         """
-        if name not in list(self._faults):
+        if name not in list(self._faults):  # a list, because the name may not be hashable
             raise SettingsError(unknown("fault", name, self._faults))
-        if not self.running:
-            raise SettingsError("this simulator has stopped: snb.simulate starts another")
+        self._check_running()
         self._loop.run(self._cut() if name == DROP else self._call(lambda: self._machine.fault(name)))
 
     def agent_joins(self, name: str = "Ada", *, to: str | None = None) -> None:
-        """Let an agent take over the conversation of this id, a user's or a session's (default: the last used).
+        """Let an agent take over a conversation.
+
+        Args:
+            name: The name of the agent.
+            to: The id of the conversation, or of its user or session; by default the conversation used last.
 
         Raises:
-            SettingsError: there is no such conversation, or the platform cannot do this.
+            SettingsError: The conversation does not exist, or the platform has no agents.
         """
-        self._speak(to, lambda here: self._machine.put(here, Handover(str(name)), time.time()))
+        self._run(to, lambda conversation: self._machine.put(conversation, Handover(str(name)), time.time()))
 
-    def agent_says(self, text: str, *, attachment: dict[str, Any] | None = None, to: str | None = None) -> None:
-        """Say something as an agent, with a file's description or without; `to` and errors as `agent_joins`."""
-        self._speak(to, lambda here: self._machine.put(here, AgentSays(str(text), attachment), time.time()))
+    def agent_says(self, text: str, *, attachment: JsonObject | None = None, to: str | None = None) -> None:
+        """Send a message of an agent.
+
+        Args:
+            text: The text of the message.
+            attachment: A description of a file, as the platform defines it.
+            to: The conversation, as for `agent_joins`.
+
+        Raises:
+            SettingsError: The conversation does not exist, or the platform has no agents.
+        """
+        step = AgentSays(str(text), attachment)
+        self._run(to, lambda conversation: self._machine.put(conversation, step, time.time()))
 
     def agent_leaves(self, *, to: str | None = None) -> None:
-        """Give a conversation that was handed over back to the flow; `to` and errors as `agent_joins`."""
-        self._speak(to, lambda here: self._machine.put(here, Handover(), time.time()))
+        """Return a conversation from the agent to the flow. `to` and errors are as for `agent_joins`."""
+        self._run(to, lambda conversation: self._machine.put(conversation, Handover(), time.time()))
 
-    def inject(self, text: str, data: Any = None, *, to: str | None = None) -> None:
-        """Let the flow answer as if the user of a conversation had said this; `to` and errors as `agent_joins`."""
-        _checked(data)
-        self._speak(to, lambda here: self._machine.inject(here, str(text), data, time.time()))
+    def inject(self, text: str, data: Json = None, *, to: str | None = None) -> None:
+        """Let the flow answer as if the user had sent a message. `to` and errors are as for `agent_joins`."""
+        _check_json(data)
+        self._run(to, lambda conversation: self._machine.inject(conversation, str(text), data, time.time()))
 
-    def notify(self, text: str, data: Any = None, *, to: str | None = None) -> None:
-        """Send the user of a conversation a message, past the flow; `to` and errors as `agent_joins`."""
-        _checked(data)
-        self._speak(to, lambda here: self._machine.notify(here, str(text), data, time.time()))
+    def notify(self, text: str, data: Json = None, *, to: str | None = None) -> None:
+        """Send the user a message without running the flow. `to` and errors are as for `agent_joins`."""
+        _check_json(data)
+        self._run(to, lambda conversation: self._machine.notify(conversation, str(text), data, time.time()))
 
     def close(self, *, to: str | None = None) -> None:
-        """Close a conversation for the user; `to` and errors as `agent_joins`."""
-        self._speak(to, lambda here: self._machine.close(here, time.time()))
+        """Close a conversation for the user. `to` and errors are as for `agent_joins`."""
+        self._run(to, lambda conversation: self._machine.close(conversation, time.time()))
 
     def leave_call(self, *, to: str | None = None) -> None:
-        """Let the bot leave the voice call of a conversation; `to` and errors as `agent_joins`."""
-        self._speak(to, lambda here: self._machine.leave_call(here, time.time()))
+        """Let the bot leave the voice call of a conversation. `to` and errors are as for `agent_joins`."""
+        self._run(to, lambda conversation: self._machine.leave_call(conversation, time.time()))
 
-    def _speak(self, to: str | None, say: Callable[[str], Sequence[ServerEffect]]) -> None:
+    def _run(self, to: str | None, call: Callable[[str], Sequence[ServerEffect]]) -> None:
+        """Call the machine for a conversation, on the loop, and perform the effects."""
+        self._check_running()
+        self._loop.run(self._call(lambda: call(self._machine.conversation(to))))
+
+    def _check_running(self) -> None:
         if not self.running:
-            raise SettingsError("this simulator has stopped: snb.simulate starts another")
-        self._loop.run(self._call(lambda: say(self._machine.conversation(to))))
+            raise SettingsError("this simulator has stopped: start another with snb.simulate")
 
     def stop(self) -> None:
-        """Stop serving. Stopping again does nothing."""
+        """Stop serving. Calling it again has no effect."""
         if self.running:
             self.running = False
             try:
-                self._loop.run(self._stop(), timeout=2)
+                self._loop.run(self._stop(), timeout=STOP_TIMEOUT_S)
             except TimeoutError:
-                log.warning("a flow blocks the simulator at %s: it ends with the process", self.url)
+                log.warning("a flow blocks the simulator at %s, which ends with the process", self.url)
             finally:
                 self._on_stop(self)
 
@@ -192,14 +228,14 @@ class Simulator:
         async def older_clients(
             request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
         ) -> web.StreamResponse:
-            older = request.query.get("EIO") == "3" and request.path.strip("/") == self._machine.path
-            return await (self._eio3.handle if older else handler)(request)
+            is_older = request.query.get("EIO") == "3" and request.path.strip("/") == self._machine.path
+            return await (self._eio3.handle if is_older else handler)(request)
 
-        app = web.Application(middlewares=[older_clients], client_max_size=LARGEST)
-        ears = eio4.LinkCallbacks(self._opened, self._received, self._closed)
-        self._eio3 = eio3.Server(ears, _new_id, (ping_interval, ping_timeout))
-        where = self._machine.path, self._machine.namespace
-        self._eio4 = eio4.Server(app, *where, ears, (ping_interval, ping_timeout))
+        app = web.Application(middlewares=[older_clients], client_max_size=MAX_REQUEST_BYTES)
+        callbacks = eio4.ServerCallbacks(self._opened, self._received, self._closed)
+        pings = eio4.Pings(ping_interval, ping_timeout)
+        self._eio3 = eio3.Server(callbacks, _new_id, pings)
+        self._eio4 = eio4.Server(app, self._machine.path, self._machine.namespace, callbacks, pings)
         app.router.add_route("*", "/{path:.*}", self._http)
         self._runner = web.AppRunner(app, access_log=None, logger=wire, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -208,7 +244,9 @@ class Simulator:
             await site.start()
         except (OSError, OverflowError) as error:
             await self._runner.cleanup()
-            raise SettingsError(f"port {port} cannot be used ({error}): choose another, or 0 for any") from None
+            raise SettingsError(
+                f"port {port} cannot be used ({error}): choose another port, or 0 for any free one"
+            ) from None
         self._sender = asyncio.create_task(self._send())
         return f"http://{HOST}:{self._runner.addresses[0][1]}"
 
@@ -216,51 +254,51 @@ class Simulator:
         self._sender.cancel()
         if self._timer:
             self._timer.cancel()
-        for conversation in self._flows.values():
-            conversation.stop()
+        for flow_run in self._flow_runs.values():
+            flow_run.stop()
         await self._eio3.stop()
         await self._eio4.stop()
         await self._cut()
         await self._runner.cleanup()
 
     async def _cut(self) -> None:
-        """Cut every connection as a pulled cable does: without a goodbye."""
-        for link in list(self._links):  # what is still on its way from them is lost, too
+        """Cut every connection without a goodbye, as an unplugged cable does."""
+        for link in list(self._links):  # messages on their way from clients are lost, too
             self._closed(link, goodbye=False)
         for connection in self._runner.server.connections if self._runner.server else []:
             if connection.transport is not None:
                 connection.transport.abort()
 
     async def _call(self, call: Callable[[], Sequence[ServerEffect]]) -> None:
-        self._do(call())
+        self._perform(call())
 
     def _opened(self, link: str, query: Mapping[str, str]) -> str | None:
         effects = self._machine.opened(link, query, time.time())
         if refused := next((effect.reason for effect in effects if isinstance(effect, Refuse)), None):
             return refused
         self._links.add(link)
-        self._do(effects)
+        self._perform(effects)
         return None
 
-    def _closed(self, link: str, goodbye: bool) -> None:  # noqa: FBT001 (both servers tell it so)
+    def _closed(self, link: str, goodbye: bool) -> None:  # noqa: FBT001 (the signature of the callback)
         if link in self._links:
             self._links.discard(link)
-            self._do(self._machine.closed(link, time.time(), goodbye=goodbye))
+            self._perform(self._machine.closed(link, time.time(), goodbye=goodbye))
 
-    def _received(self, link: str, event: str, args: list[Any]) -> Any:
+    def _received(self, link: str, event: str, args: list[Json]) -> Json:
         if link not in self._links:
             return None
         payload = args[0] if len(args) == 1 else args or None
         effects = self._machine.received(link, event, payload, time.time())
-        self._do(effects)
+        self._perform(effects)
         return next((effect.payload for effect in effects if isinstance(effect, Acknowledge)), None)
 
-    def _acked(self, link: str, key: Hashable, *args: Any) -> None:
+    def _acked(self, link: str, key: Hashable, *args: Json) -> None:
         if link in self._links:
-            self._do(self._machine.acked(link, key, args, time.time()))
+            self._perform(self._machine.acked(link, key, args, time.time()))
 
     async def _http(self, request: web.Request) -> web.StreamResponse:
-        """Answer what is no Socket.IO: the endpoint's own HTTP interface."""
+        """Handle a request that is not Socket.IO, for the HTTP interface of the platform."""
         from aiohttp import web
 
         base = f"http://{HOST}:{self._runner.addresses[0][1]}"
@@ -269,69 +307,77 @@ class Simulator:
         except (ValueError, LookupError, RecursionError, web.RequestPayloadError):
             return web.json_response({"error": "the body cannot be read: send JSON"}, status=400)
         headers = {name.casefold(): value for name, value in request.headers.items()}
-        asked = HttpCall(request.method, request.path, base, headers, body, file, dict(request.query))
-        effects = self._machine.request(asked, time.time())
-        self._do([effect for effect in effects if not isinstance(effect, HttpReply)])
-        answer = next(effect for effect in effects if isinstance(effect, HttpReply))
-        if not answer.file:
-            return web.json_response(answer.body, status=answer.status)
-        _, kind, data = answer.file  # never shown by a browser as a page of this host
-        safe = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
-        kind = kind.partition(";")[0].strip()
-        safe["Content-Type"] = kind if MEDIA_TYPE.fullmatch(kind) else "application/octet-stream"
-        return web.Response(body=data, headers=safe, status=answer.status)
+        call = HttpCall(request.method, request.path, base, headers, body, file, dict(request.query))
+        effects = self._machine.request(call, time.time())
+        self._perform([effect for effect in effects if not isinstance(effect, HttpReply)])
+        reply = next(effect for effect in effects if isinstance(effect, HttpReply))
+        if not reply.file:
+            return web.json_response(reply.body, status=reply.status)
+        _, media_type, data = reply.file
+        media_type = media_type.partition(";")[0].strip()
+        reply_headers = {  # so that a browser never shows the file as a page of this host
+            "Content-Disposition": "attachment",
+            "X-Content-Type-Options": "nosniff",
+            "Content-Type": media_type if MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream",
+        }
+        return web.Response(body=data, headers=reply_headers, status=reply.status)
 
-    def _do(self, effects: Sequence[ServerEffect]) -> None:
+    def _perform(self, effects: Sequence[ServerEffect]) -> None:
         for effect in effects:
             match effect:
                 case RunFlow(conversation, user_input):
-                    self._conversation(conversation).take(user_input)
+                    self._flow_run(conversation).handle(user_input)
                 case EndFlow(conversation):
-                    if flow := self._flows.pop(conversation, None):
-                        flow.stop()
+                    if flow_run := self._flow_runs.pop(conversation, None):
+                        flow_run.stop()
                 case Emit() | Close():
-                    self._out.put_nowait(effect)
+                    self._outbox.put_nowait(effect)
+                case Acknowledge() | Refuse() | HttpReply():
+                    pass  # the caller returns it to the client
+                case _:
+                    assert_never(effect)
         if self._timer:
             self._timer.cancel()
-        if (due := self._machine.deadline) is not None:
-            delay = max(0.0, due - time.time())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+        if (deadline := self._machine.deadline) is not None:
+            delay = max(0.0, deadline - time.time())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
-    def _tick(self) -> None:
-        self._do(self._machine.timer(time.time()))
+    def _on_timer(self) -> None:
+        self._perform(self._machine.timer(time.time()))
 
-    def _wire(self, link: str) -> eio3.Server | eio4.Server:
+    def _server_of(self, link: str) -> eio3.Server | eio4.Server:
         return self._eio3 if link in self._eio3 else self._eio4
 
-    def _conversation(self, name: str) -> FlowRun:
-        if name not in self._flows:
-            self._flows[name] = FlowRun(
+    def _flow_run(self, conversation: str) -> FlowRun:
+        """Return the flow's run for a conversation, a new one if there is none."""
+        if conversation not in self._flow_runs:
+            self._flow_runs[conversation] = FlowRun(
                 self.flow,
-                lambda step: self._do(self._machine.put(name, step, time.time())),
-                lambda error: self._do(self._machine.done(name, error, time.time())),
+                lambda step: self._perform(self._machine.put(conversation, step, time.time())),
+                lambda error: self._perform(self._machine.done(conversation, error, time.time())),
             )
-        return self._flows[name]
+        return self._flow_runs[conversation]
 
     async def _send(self) -> None:
-        """Send what the machine wants sent, in its order."""
+        """Send queued events to the clients, in order."""
         while True:
-            effect = await self._out.get()
+            effect = await self._outbox.get()
             try:
                 match effect:
                     case Emit(event, args, link, ack) if link in self._links:
                         acked = None if ack is None else partial(self._acked, link, ack)
-                        await self._wire(link).emit(link, event, args, acked)
+                        await self._server_of(link).emit(link, event, args, acked)
                     case Close(link) if link in self._links:
-                        await self._wire(link).close(link)
+                        await self._server_of(link).close(link)
             except Exception:
-                log.exception("%s could not be sent", effect.event if isinstance(effect, Emit) else "a goodbye")
+                log.exception("%s could not be sent", effect.event if isinstance(effect, Emit) else "disconnect")
 
 
-async def _read(request: web.Request) -> tuple[Any, tuple[str, str, bytes] | None]:
-    """Return a request's JSON body, or the file of its form.
+async def _read(request: web.Request) -> tuple[Json, tuple[str, str, bytes] | None]:
+    """Return the JSON body of a request, or the file of its form.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: The body is neither.
     """
     from aiohttp.web import FileField
 
@@ -341,11 +387,11 @@ async def _read(request: web.Request) -> tuple[Any, tuple[str, str, bytes] | Non
     return await request.json() if request.can_read_body else None, None
 
 
-def _checked(data: Any) -> None:
+def _check_json(data: Json) -> None:
     try:
         json.dumps(data, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise SettingsError(f"data is what JSON can hold, and this it cannot: {error}") from None
+        raise SettingsError(f"data must be JSON: {error}") from None
 
 
 def _is_number(value: object) -> bool:

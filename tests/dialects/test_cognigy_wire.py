@@ -413,12 +413,12 @@ def test_a_chunked_http_answer_is_read_completely(hub: Hub, flow: Flow, tmp_path
         return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
     bot = hub.connect("cognigy", simulate=True, flow=flow)
-    runner, url = hub._stage.run(serve())
+    runner, url = hub._simulator_loop.run(serve())
     machine: Any = bot._driver._machine
     machine._settings = {**machine._settings, "url": url}
     (tmp_path / "a").write_text("a")
     assert bot.act("upload", file=tmp_path / "a").text == "You said a"
-    hub._stage.run(runner.cleanup())
+    hub._simulator_loop.run(runner.cleanup())
 
 
 @pytest.mark.parametrize("name", [b"\xff.txt", b"two\nlines.txt", b'quo"te.txt'])

@@ -91,7 +91,7 @@ def test_a_packet_that_is_none_becomes_an_error_trace_and_the_session_goes_on(
     simulator: Any = hub._simulators[0]
     (sid,) = simulator._eio4._sio.eio.sockets
     for packet in ('2["unfinished', "9", "x", "2{}", "2[]", "2[7]"):
-        hub._stage.run(simulator._eio4._sio.eio.send(sid, packet))
+        hub._simulator_loop.run(simulator._eio4._sio.eio.send(sid, packet))
     eventually(lambda: bot.traces_df()["error"].notna().sum() >= 4)
     assert bot.say("hi").text == "You said hi"
     assert set(bot.traces_df()["error"].dropna().str.split(":").str[0]) == {"not a Socket.IO packet"}

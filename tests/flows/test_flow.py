@@ -15,7 +15,7 @@ from socketnb.hub import Hub
 from socketnb.model.content import UserInput
 
 
-def test_a_handler_is_found_by_words_in_any_case_and_spacing() -> None:
+def test_case_and_spacing_do_not_matter_for_finding_a_handler() -> None:
     flow = Flow("words")
 
     @flow.on("Track my  order", "where")
@@ -25,12 +25,12 @@ def test_a_handler_is_found_by_words_in_any_case_and_spacing() -> None:
     assert flow.handler(UserInput("press", "Where")) is track
 
 
-def test_what_nobody_answers_is_told_to_the_user(hub: Hub) -> None:
+def test_a_flow_without_a_matching_handler_says_so(hub: Hub) -> None:
     turn = hub.connect("voiceflow", simulate=True, flow=Flow("empty")).say("hi")
     assert turn.text == "I have no answer to “hi”."
 
 
-def test_running_a_cell_again_replaces_the_flow_for_the_next_turn(hub: Hub) -> None:
+def test_a_new_flow_of_the_same_name_answers_the_next_turn(hub: Hub) -> None:
     def cell(answer: str) -> Flow:
         flow = Flow("rerun")
 
@@ -47,10 +47,10 @@ def test_running_a_cell_again_replaces_the_flow_for_the_next_turn(hub: Hub) -> N
     assert bot.say("hi").text == "new"
     del second
     gc.collect()
-    assert bot.say("hi").text == "old", "a flow that nobody holds any more is forgotten"
+    assert bot.say("hi").text == "old", "a flow without references is not used any more"
 
 
-def test_variables_last_from_turn_to_turn_and_are_each_conversations_own(hub: Hub) -> None:
+def test_each_conversation_keeps_its_own_variables(hub: Hub) -> None:
     flow = Flow("counter")
 
     @flow.otherwise
@@ -62,7 +62,7 @@ def test_variables_last_from_turn_to_turn_and_are_each_conversations_own(hub: Hu
     assert [one.say("x").text, one.say("x").text, other.say("x").text] == ["1", "2", "1"]
 
 
-def test_a_plain_handler_may_block_without_stopping_other_conversations(hub: Hub) -> None:
+def test_a_handler_that_blocks_does_not_block_other_conversations(hub: Hub) -> None:
     import threading
 
     flow, go = Flow("blocking"), threading.Event()
@@ -83,7 +83,7 @@ def test_a_plain_handler_may_block_without_stopping_other_conversations(hub: Hub
     assert turn.wait().status == "completed"
 
 
-def test_a_launch_leaves_an_open_question(hub: Hub, flow: Flow) -> None:
+def test_a_launch_cancels_an_open_question(hub: Hub, flow: Flow) -> None:
     bot = hub.connect("voiceflow", simulate=True, flow=flow)
     bot.launch()
     bot.press("Order")
@@ -91,7 +91,7 @@ def test_a_launch_leaves_an_open_question(hub: Hub, flow: Flow) -> None:
     assert bot.say("L").text == "You said L"
 
 
-def test_asking_in_a_plain_function_says_what_to_write(hub: Hub) -> None:
+def test_ask_in_a_plain_function_raises_an_error_that_names_the_fix(hub: Hub) -> None:
     flow = Flow("plain")
 
     @flow.otherwise
@@ -103,17 +103,17 @@ def test_asking_in_a_plain_function_says_what_to_write(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("words", [(), (7,)])
-def test_an_answer_to_nothing_is_refused(words: tuple[str, ...]) -> None:
-    with pytest.raises(FlowError, match="needs the words it answers"):
+def test_on_without_texts_is_an_error(words: tuple[str, ...]) -> None:
+    with pytest.raises(FlowError, match="needs the texts that it answers"):
         Flow("nothing").on(*words)
 
 
-def test_a_decorator_without_a_function_is_refused() -> None:
+def test_launch_without_a_function_is_an_error() -> None:
     with pytest.raises(FlowError, match="above a function"):
         Flow("nothing").launch("hello")  # type: ignore[type-var]
 
 
-def test_choices_without_labels_are_refused(hub: Hub) -> None:
+def test_choices_without_labels_are_an_error(hub: Hub) -> None:
     flow = Flow("no labels")
 
     @flow.otherwise
@@ -123,7 +123,7 @@ def test_choices_without_labels_are_refused(hub: Hub) -> None:
     assert "needs labels" in (hub.connect("voiceflow", simulate=True, flow=flow).say("hi").error or "")
 
 
-def test_the_demo_shop_tracks_returns_and_says_goodbye(hub: Hub) -> None:
+def test_the_demo_shop_tracks_orders_takes_returns_and_says_goodbye(hub: Hub) -> None:
     bot = hub.connect("voiceflow", simulate=True, flow=demo_flow())
     assert "Trailhead" in bot.launch().text
     bot.press("Track order")
@@ -136,14 +136,16 @@ def test_the_demo_shop_tracks_returns_and_says_goodbye(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mistake", "said"),
+    ("mistake", "message"),
     [
-        (lambda turn: turn.raw("x", {"when": object()}), "a flow shows what JSON can hold"),
+        (lambda turn: turn.raw("x", {"when": object()}), "a flow can show only JSON values"),
         (lambda turn: sys.exit(), "raised SystemExit"),
         (lambda turn: turn.ask("Which?"), "write the handler as `async def`"),
     ],
 )
-def test_a_mistake_in_a_handler_is_told_and_harms_nobody_else(hub: Hub, mistake: Any, said: str) -> None:
+def test_an_error_in_a_handler_is_reported_and_does_not_affect_other_conversations(
+    hub: Hub, mistake: Any, message: str
+) -> None:
     flow = Flow("mistaken")
 
     @flow.on("go")
@@ -156,12 +158,12 @@ def test_a_mistake_in_a_handler_is_told_and_harms_nobody_else(hub: Hub, mistake:
 
     simulator = hub.simulate("voiceflow", flow)
     one, other = (hub.connect("voiceflow", **simulator.settings) for _ in range(2))
-    assert said in (one.say("go").error or "")
+    assert message in (one.say("go").error or "")
     assert one.say("hi").text == other.say("hi").text == "here"
     assert hub.connect("voiceflow", **simulator.settings).say("hi").text == "here"
 
 
-def test_a_coroutine_that_cancels_itself_ends_only_its_turn(hub: Hub) -> None:
+def test_a_handler_that_raises_cancelled_error_ends_only_its_turn(hub: Hub) -> None:
     flow = Flow("cancelled")
 
     @flow.on("go")
@@ -173,7 +175,7 @@ def test_a_coroutine_that_cancels_itself_ends_only_its_turn(hub: Hub) -> None:
     assert bot.say("hi").status == "completed"
 
 
-def test_calling_the_simulator_from_a_coroutine_on_it_is_refused_not_hung(hub: Hub) -> None:
+def test_calling_the_simulator_from_a_coroutine_handler_is_an_error_and_does_not_hang(hub: Hub) -> None:
     flow = Flow("inward")
 
     @flow.otherwise
@@ -185,7 +187,7 @@ def test_calling_the_simulator_from_a_coroutine_on_it_is_refused_not_hung(hub: H
     assert "cannot be called from a coroutine on it" in (turn.error or "")
 
 
-def test_a_handler_that_never_ends_does_not_keep_the_process() -> None:
+def test_a_handler_that_never_ends_does_not_keep_the_process_alive() -> None:
     code = (
         "import threading, socketnb as snb\n"
         "flow = snb.Flow('stuck')\n"
@@ -193,21 +195,21 @@ def test_a_handler_that_never_ends_does_not_keep_the_process() -> None:
         "def stuck(turn): threading.Event().wait()\n"
         "bot = snb.connect('voiceflow', simulate=True, flow=flow)\n"
         "try: bot.say('hi', timeout=0.2)\n"
-        "except snb.TurnTimeout: print('gave up')"
+        "except snb.TurnTimeout: print('timed out')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
-    assert done.stdout == "gave up\n"
+    assert done.stdout == "timed out\n"
 
 
-def test_a_handler_that_yields_is_refused() -> None:
-    with pytest.raises(FlowError, match="a handler does not yield"):
+def test_a_generator_is_not_a_handler() -> None:
+    with pytest.raises(FlowError, match="a handler must not yield"):
 
         @Flow("generator").otherwise
         def generator(turn: FlowTurn) -> Any:
             yield turn
 
 
-def test_an_object_that_is_a_coroutine_when_called_is_a_handler(hub: Hub) -> None:
+def test_an_object_with_an_async_call_method_is_a_handler(hub: Hub) -> None:
     class Greeter:
         async def __call__(self, turn: FlowTurn) -> None:
             turn.say("hello")
@@ -217,7 +219,7 @@ def test_an_object_that_is_a_coroutine_when_called_is_a_handler(hub: Hub) -> Non
     assert hub.connect("voiceflow", simulate=True, flow=flow).say("hi").text == "hello"
 
 
-def test_choices_may_come_as_a_list(hub: Hub) -> None:
+def test_choices_accept_a_list_of_labels(hub: Hub) -> None:
     flow = Flow("list")
 
     @flow.otherwise
@@ -229,12 +231,12 @@ def test_choices_may_come_as_a_list(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("name", [None, "", 7])
-def test_a_flow_without_a_name_is_refused(name: Any) -> None:
-    with pytest.raises(FlowError, match="a flow has a name"):
+def test_a_flow_needs_a_name(name: Any) -> None:
+    with pytest.raises(FlowError, match="a flow needs a name"):
         Flow(name)
 
 
-def test_the_demo_shop_shows_every_kind_of_content_that_voiceflow_has(hub: Hub) -> None:
+def test_the_demo_shop_shows_every_kind_of_voiceflow_content(hub: Hub) -> None:
     bot = hub.connect("voiceflow", simulate=True, completion_events=True, audio_events=True)
     bot.say("tour")
     kinds = set(bot.messages_df()["kind"])
@@ -244,7 +246,7 @@ def test_the_demo_shop_shows_every_kind_of_content_that_voiceflow_has(hub: Hub) 
         assert tag in html
 
 
-def test_what_is_no_card_is_told_in_one_sentence(hub: Hub) -> None:
+def test_a_carousel_of_other_objects_than_cards_is_an_error(hub: Hub) -> None:
     flow = Flow("cards")
 
     @flow.otherwise
@@ -252,4 +254,4 @@ def test_what_is_no_card_is_told_in_one_sentence(hub: Hub) -> None:
         turn.carousel({"title": "One"})  # type: ignore[arg-type]
 
     turn = hub.connect("voiceflow", simulate=True, flow=flow).say("hi")
-    assert "carousel shows cards, as socketnb.flow.card(title, text) makes them" in str(turn.error)
+    assert "turn.carousel takes cards made with socketnb.card(title, text)" in str(turn.error)

@@ -82,12 +82,12 @@ def test_a_recording_is_opened_by_its_folder_too_and_a_wrong_name_says_which_exi
     folder = talked.recording()
     assert folder
     assert snb.open_recording(folder).name == snb.open_recording(str(folder)).name == folder.name
-    with pytest.raises(RecordingError, match=f"there is no recording 'x'; there is: {folder.name}"):
+    with pytest.raises(RecordingError, match=f"unknown recording 'x'; available: {folder.name}"):
         snb.open_recording("x")
     with pytest.raises(RecordingError, match="neither parts nor lines"):
         snb.open_recording(tmp_path)
     for wrong in ("", 7, None, "a\0b", "~nobody-of-this-name/x"):
-        with pytest.raises(SettingsError, match="by its name or its path"):
+        with pytest.raises(SettingsError, match="must be given by its name or path"):
             snb.open_recording(wrong)  # type: ignore[arg-type]
 
 
@@ -274,7 +274,7 @@ def test_duckdb_gets_a_table_and_keeps_one_that_is_there(traces: pd.DataFrame, t
 def folder(talked: Hub, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recording of two parts and a segment, as of a kernel that still runs."""
     monkeypatch.setattr("socketnb.recording.recorder.PART_ROWS", 20)
-    recorder = talked._current[True]
+    recorder = talked.recorders.get(record=True)
     for _ in range(2):
         begun = recorder._start
         while recorder._start == begun:
@@ -393,7 +393,7 @@ def test_a_saved_transcript_of_voiceflow_becomes_traces(saved: Any, tmp_path: Pa
 
 @pytest.mark.parametrize("wrong", [{}, {"logs": 7}, [1], {"transcript": {"logs": ["x"]}}, {"transcript": 3}])
 def test_what_is_no_transcript_is_told_so(wrong: Any, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="a saved Voiceflow transcript is"):
+    with pytest.raises(SettingsError, match="not a saved Voiceflow transcript"):
         snb.from_voiceflow(wrong)
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(RecordingError, match="a.json is no JSON"):
@@ -417,10 +417,10 @@ def test_a_frame_that_was_brought_in_has_the_accessor_in_a_new_kernel() -> None:
 def test_a_path_that_is_none_is_one_sentence(wrong: Any, traces: pd.DataFrame, hub: Hub) -> None:
     calls: list[Callable[[Any], Any]] = [snb.from_jsonl, *(getattr(traces.chat, f"to_{form}") for form in FORMS)]
     for call in calls:
-        with pytest.raises(SettingsError, match="is a path, not"):
+        with pytest.raises(SettingsError, match="must be a path, got"):
             call(wrong)
     if wrong is not None:
-        with pytest.raises(SettingsError, match="record is True, False or a folder, not"):
+        with pytest.raises(SettingsError, match="record must be True, False or a folder, got"):
             hub.connect("voiceflow", simulate=True, record=wrong)
 
 

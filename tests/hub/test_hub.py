@@ -1,4 +1,4 @@
-"""The hub: opening sessions, with every way in which that goes wrong; names, settings, closing."""
+"""The hub: opening sessions and its errors, names, settings, closing."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ from socketnb.hub import Hub
 
 @contextmanager
 def server_that(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Serve something that is no Socket.IO server, on a free port."""
+    """Run a server that is not a Socket.IO server on a free port. `answer` handles a connection."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -39,29 +39,29 @@ def server_that(answer: Callable[[socket.socket], None]) -> Iterator[str]:
     thread.join(5)
 
 
-def test_a_session_is_found_by_its_name_or_as_the_one_used_last(hub: Hub, flow: Flow) -> None:
+def test_a_session_is_found_by_its_name_or_because_it_was_used_last(hub: Hub, flow: Flow) -> None:
     with pytest.raises(SessionError, match="no session is open: snb.connect"):
         hub.session()
     bot = hub.connect("voiceflow", name="shop", simulate=True, flow=flow)
     assert hub.session() is hub.session("shop") is bot
     other = hub.connect("voiceflow", simulate=True, flow=flow)
     assert hub.sessions() == [bot, other]
-    with pytest.raises(SessionError, match=r"no session 'shp'; did you mean 'shop'\?"):
+    with pytest.raises(SessionError, match=r"unknown session 'shp'; did you mean 'shop'\?"):
         hub.session("shp")
     assert hub.session() is other
     assert hub.use("shop") is hub.session() is bot
     third = hub.connect("voiceflow", name="third", simulate=True, flow=flow)
     third.close()
-    with pytest.raises(SessionError, match="which session"):
+    with pytest.raises(SessionError, match="name one of the open sessions: shop, voiceflow"):
         hub.session()
 
 
-def test_sessions_without_a_name_get_one_each(hub: Hub, flow: Flow) -> None:
+def test_sessions_without_a_name_are_numbered(hub: Hub, flow: Flow) -> None:
     names = [hub.connect("voiceflow", simulate=True, flow=flow).name for _ in range(3)]
     assert names == ["voiceflow", "voiceflow-2", "voiceflow-3"]
 
 
-def test_running_a_cell_again_replaces_the_session_of_that_name_and_goes_on_counting(hub: Hub, flow: Flow) -> None:
+def test_a_new_session_of_the_same_name_replaces_the_old_one_and_continues_its_numbering(hub: Hub, flow: Flow) -> None:
     first = hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
     first.launch()
     second = hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
@@ -74,70 +74,87 @@ def test_running_a_cell_again_replaces_the_session_of_that_name_and_goes_on_coun
     assert second.transcript().count("Hello!") == 1, "the new session shows its own conversation"
 
 
-def test_a_simulator_is_reached_with_its_own_settings(hub: Hub, flow: Flow) -> None:
+def test_the_settings_of_a_simulator_connect_to_it(hub: Hub, flow: Flow) -> None:
     with hub.simulate("voiceflow", flow) as simulator:
         assert hub.connect("voiceflow", **simulator.settings).launch().text == "Hello!"
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("arguments", "message"),
     [
-        ({"platform": "voicflow"}, r"no platform 'voicflow'; did you mean 'voiceflow'\?"),
+        ({"platform": "voicflow"}, r"unknown platform 'voicflow'; did you mean 'voiceflow'\?"),
         ({"platform": "voiceflow"}, r"needs project_id .*SOCKETNB_VOICEFLOW_PROJECT_ID.*simulate=True"),
         (
             {"platform": "voiceflow", "projectid": "x"},
-            r"no voiceflow setting 'projectid'; did you mean 'project_id'\?",
+            r"unknown voiceflow setting 'projectid'; did you mean 'project_id'\?",
         ),
-        ({"platform": "voiceflow", "project_id": "x", "url": "nonsense"}, "url is like https://host"),
-        ({"platform": "voiceflow", "project_id": "x", "url": "http://host:port"}, "url is like https://host"),
-        ({"platform": "voiceflow", "project_id": 7}, "project_id is a text, not 7"),
-        ({"platform": "voiceflow", "project_id": "x", "timeout": "soon"}, "timeout is a number from 0 up, not 'soon'"),
-        ({"platform": "voiceflow", "project_id": "x", "timeout": -1}, "timeout is a number from 0 up, not -1"),
-        ({"platform": "voiceflow", "project_id": "x", "reconnection_attempts": 1.5}, "is a whole number from 0 up"),
-        ({"platform": "voiceflow", "project_id": "x", "completion_events": "perhaps"}, "is True or False"),
-        ({"platform": "voiceflow", "project_id": "x", "user_timezone": "Europe/Berlim"}, "a time zone's IANA name"),
-        ({"platform": "voiceflow", "project_id": "x", "audio_encoding": "audio/mp3"}, "there is: audio/pcm"),
-        ({"platform": "voiceflow", "project_id": "x", "transports": "websocket,pigeon"}, "no choice 'pigeon'"),
+        ({"platform": "voiceflow", "project_id": "x", "url": "nonsense"}, "url must look like https://host"),
+        ({"platform": "voiceflow", "project_id": "x", "url": "http://host:port"}, "url must look like https://host"),
+        ({"platform": "voiceflow", "project_id": 7}, "project_id must be a string, got 7"),
+        (
+            {"platform": "voiceflow", "project_id": "x", "timeout": "soon"},
+            "timeout must be a number of at least 0, got 'soon'",
+        ),
+        ({"platform": "voiceflow", "project_id": "x", "timeout": -1}, "timeout must be a number of at least 0, got -1"),
+        (
+            {"platform": "voiceflow", "project_id": "x", "reconnection_attempts": 1.5},
+            "must be a whole number of at least 0, got 1.5",
+        ),
+        ({"platform": "voiceflow", "project_id": "x", "completion_events": "perhaps"}, "must be True or False"),
+        (
+            {"platform": "voiceflow", "project_id": "x", "user_timezone": "Europe/Berlim"},
+            "must be an IANA time zone name",
+        ),
+        ({"platform": "voiceflow", "project_id": "x", "audio_encoding": "audio/mp3"}, "available: audio/pcm"),
+        ({"platform": "voiceflow", "project_id": "x", "transports": "websocket,pigeon"}, "unknown value 'pigeon'"),
         (
             {"platform": "voiceflow", "project_id": "x", "url": "http://me:hunter2@h"},
-            "url ends with its path",
+            "url must end with its path",
         ),
         (
             {"platform": "voiceflow", "project_id": "x", "url": "http://h/?token=hunter2"},
-            "url ends with its path",
+            "url must end with its path",
         ),
         ({"platform": "voiceflow", "simulate": True, "url": "http://h"}, "has its own url"),
-        ({"platform": "voiceflow", "simulate": True, "turn_timeout": float("nan")}, "turn_timeout is a number"),
-        ({"platform": "voiceflow", "simulate": True, "record": 7}, "record is True, False or a folder"),
-        ({"platform": "voiceflow", "simulate": True, "record": "a\0b"}, "record is True, False or a folder"),
-        ({"platform": "voiceflow", "simulate": True, "flow": "pizza"}, "flow is a Flow"),
-        ({"platform": 7}, "no platform 7"),
-        ({"platform": "voiceflow", "project_id": "x", "api_key": " "}, "api_key is a text that is not empty"),
-        ({"platform": "voiceflow", "project_id": "x", "turn_timeout": 0}, "turn_timeout is a number"),
-        ({"platform": "voiceflow", "simulate": True, "name": "two words"}, "name is one word"),
+        (
+            {"platform": "voiceflow", "simulate": True, "turn_timeout": float("nan")},
+            "turn_timeout must be a number of seconds above 0",
+        ),
+        ({"platform": "voiceflow", "simulate": True, "record": 7}, "record must be True, False or a folder"),
+        ({"platform": "voiceflow", "simulate": True, "record": "a\0b"}, "record must be True, False or a folder"),
+        ({"platform": "voiceflow", "simulate": True, "flow": "pizza"}, "flow must be a Flow"),
+        ({"platform": 7}, "unknown platform 7"),
+        ({"platform": "voiceflow", "project_id": "x", "api_key": " "}, "api_key must be a string that is not empty"),
+        (
+            {"platform": "voiceflow", "project_id": "x", "turn_timeout": 0},
+            "turn_timeout must be a number of seconds above 0",
+        ),
+        ({"platform": "voiceflow", "simulate": True, "name": "two words"}, "name must be one word"),
         ({"platform": "voiceflow", "project_id": "x", "flow": Flow("unused")}, "a flow runs on the simulator"),
     ],
 )
-def test_a_wrong_setting_is_one_sentence_that_names_the_fix(hub: Hub, call: dict[str, Any], said: str) -> None:
-    with pytest.raises(SettingsError, match=said) as caught:
-        hub.connect(**call)
+def test_the_error_for_a_wrong_setting_is_one_sentence_that_names_the_fix(
+    hub: Hub, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        hub.connect(**arguments)
     assert "\n" not in str(caught.value)
     assert "hunter2" not in str(caught.value)
     assert not hub.sessions()
     assert not hub._simulators
 
 
-def test_settings_come_from_the_environment_where_no_argument_says_otherwise(
+def test_settings_are_read_from_the_environment_unless_they_are_arguments(
     hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = hub.simulate("voiceflow", flow).revealed()
     monkeypatch.setenv("SOCKETNB_VOICEFLOW_URL", settings["url"])
-    monkeypatch.setenv("SOCKETNB_VOICEFLOW_PROJECT_ID", "to be overruled")
+    monkeypatch.setenv("SOCKETNB_VOICEFLOW_PROJECT_ID", "overridden by the argument")
     monkeypatch.setenv("SOCKETNB_VOICEFLOW_API_KEY", settings["api_key"])
     assert hub.connect("voiceflow", project_id=settings["project_id"]).state == "ready"
 
 
-def test_an_unreachable_host_is_told_at_once(hub: Hub) -> None:
+def test_connecting_to_a_closed_port_fails_immediately(hub: Hub) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(Unreachable, match=f"no Socket.IO server answers at {url} .*check the url"):
@@ -145,12 +162,12 @@ def test_an_unreachable_host_is_told_at_once(hub: Hub) -> None:
     assert not hub.sessions()
 
 
-def test_a_host_that_does_not_exist_is_told(hub: Hub) -> None:
+def test_connecting_to_an_unknown_host_names_the_url_as_the_fix(hub: Hub) -> None:
     with pytest.raises(ConnectError, match="check the url"):
         hub.connect("voiceflow", project_id="x", url="http://no-such-host.invalid")
 
 
-def test_a_web_server_that_speaks_no_socketio_is_told(hub: Hub) -> None:
+def test_a_web_server_without_socketio_is_unreachable(hub: Hub) -> None:
     page = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
     def answer(connection: socket.socket) -> None:
@@ -162,7 +179,7 @@ def test_a_web_server_that_speaks_no_socketio_is_told(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("body", [b"0{}", b"0[]", b"0null", b""])
-def test_a_server_that_opens_with_nonsense_is_told_at_once(hub: Hub, body: bytes) -> None:
+def test_a_server_with_a_malformed_handshake_is_unreachable(hub: Hub, body: bytes) -> None:
     def answer(connection: socket.socket) -> None:
         connection.recv(4096)
         length = str(len(body)).encode()
@@ -172,7 +189,7 @@ def test_a_server_that_opens_with_nonsense_is_told_at_once(hub: Hub, body: bytes
         hub.connect("voiceflow", project_id="x", url=url, timeout=30)
 
 
-def test_garbage_on_the_wire_is_told(hub: Hub) -> None:
+def test_a_server_that_does_not_speak_http_is_unreachable(hub: Hub) -> None:
     def answer(connection: socket.socket) -> None:
         connection.recv(4096)
         connection.sendall(b"\x00\xffnot http\r\n\r\n")
@@ -181,7 +198,7 @@ def test_garbage_on_the_wire_is_told(hub: Hub) -> None:
         hub.connect("voiceflow", project_id="x", url=url)
 
 
-def test_a_server_that_is_silent_is_given_up_after_the_timeout(hub: Hub) -> None:
+def test_connecting_to_a_silent_server_times_out(hub: Hub) -> None:
     hold = threading.Event()
     with server_that(lambda _: hold.wait(10) and None) as url:
         with pytest.raises(ConnectTimeout, match="no Socket.IO connection came within 0.3 s"):
@@ -189,14 +206,14 @@ def test_a_server_that_is_silent_is_given_up_after_the_timeout(hub: Hub) -> None
         hold.set()
 
 
-def test_a_handshake_that_is_not_answered_is_given_up_and_names_the_step(hub: Hub) -> None:
+def test_the_timeout_of_a_handshake_names_the_step(hub: Hub) -> None:
     simulator = hub.simulate("voiceflow")
     simulator.fault("mute")
     with pytest.raises(ConnectTimeout, match="no client.started came within 0.3 s"):
         hub.connect("voiceflow", **simulator.settings, timeout=0.3)
 
 
-def test_a_wrong_key_is_refused_in_one_sentence_without_the_key(hub: Hub) -> None:
+def test_the_error_for_a_wrong_key_does_not_contain_the_key(hub: Hub) -> None:
     settings = {**hub.simulate("voiceflow").settings, "api_key": "VF.DM.planted-key"}
     with pytest.raises(Refused, match="the API key was not accepted: check api_key") as caught:
         hub.connect("voiceflow", **settings)
@@ -204,7 +221,7 @@ def test_a_wrong_key_is_refused_in_one_sentence_without_the_key(hub: Hub) -> Non
     assert "planted" not in hub.traces_df().to_string()
 
 
-def test_a_recording_goes_where_it_is_told(hub: Hub, flow: Flow, home: Path, tmp_path: Path) -> None:
+def test_record_selects_where_a_session_is_recorded(hub: Hub, flow: Flow, home: Path, tmp_path: Path) -> None:
     hub.connect("voiceflow", simulate=True, flow=flow, record=False).launch()
     assert not home.exists()
     hub.connect("voiceflow", simulate=True, flow=flow, record=tmp_path / "mine").launch()
@@ -216,7 +233,7 @@ def test_a_recording_goes_where_it_is_told(hub: Hub, flow: Flow, home: Path, tmp
     assert hub.traces_df()["recording"].nunique() == 3
 
 
-def test_closing_twice_and_using_a_hub_again_both_work(hub: Hub, flow: Flow) -> None:
+def test_a_hub_can_be_closed_twice_and_used_again(hub: Hub, flow: Flow) -> None:
     hub.connect("voiceflow", simulate=True, flow=flow)
     hub.close()
     hub.close()
@@ -224,26 +241,26 @@ def test_closing_twice_and_using_a_hub_again_both_work(hub: Hub, flow: Flow) -> 
     assert hub.connect("voiceflow", simulate=True, flow=flow, **FAST).launch().text == "Hello!"
 
 
-def test_a_port_that_is_taken_is_told(hub: Hub) -> None:
-    said = "cannot be used .*choose another, or 0 for any"
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SettingsError, match=said):
+def test_a_port_that_is_in_use_is_rejected(hub: Hub) -> None:
+    message = "cannot be used .*choose another port, or 0 for any free one"
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SettingsError, match=message):
         hub.simulate("voiceflow", port=taken.getsockname()[1])
-    with pytest.raises(SettingsError, match="port is a number from 0"):
+    with pytest.raises(SettingsError, match="port must be a number from 0"):
         hub.simulate("voiceflow", port=70000)
 
 
 @pytest.mark.parametrize("pings", [{"ping_interval": 0.5}, {"ping_timeout": 0}])
-def test_a_ping_too_short_for_the_wire_is_told(hub: Hub, pings: dict[str, float]) -> None:
-    with pytest.raises(SettingsError, match="ping_interval is at least 1 s"):
+def test_a_ping_interval_or_timeout_that_is_too_short_is_rejected(hub: Hub, pings: dict[str, float]) -> None:
+    with pytest.raises(SettingsError, match="ping_interval must be at least 1 second"):
         hub.simulate("voiceflow", **pings)  # type: ignore[arg-type]
 
 
-def test_an_unknown_fault_says_which_exist(hub: Hub) -> None:
-    with pytest.raises(SettingsError, match=r"no fault 'dropp'; did you mean 'drop'\?"):
+def test_the_error_for_an_unknown_fault_suggests_a_similar_one(hub: Hub) -> None:
+    with pytest.raises(SettingsError, match=r"unknown fault 'dropp'; did you mean 'drop'\?"):
         hub.simulate("voiceflow").fault("dropp")
 
 
-def test_a_coroutine_is_run_from_a_plain_cell_and_from_one_whose_loop_runs() -> None:
+def test_run_returns_the_result_of_a_coroutine() -> None:
     async def double(x: int) -> int:
         await asyncio.sleep(0)
         return 2 * x

@@ -1,5 +1,5 @@
-// Cognigy's own client: connect, say something, send data beside a text, reset, press, lose the link and come back.
-// Arguments: the package, the simulator's settings as JSON, the client's options as JSON. Prints what it saw as JSON.
+// Cognigy's npm client: connect, launch, send texts with and without data, end the conversation.
+// Arguments: the package, the simulator's settings as JSON, the client's options as JSON. Prints a report as JSON.
 const { SocketClient } = require(process.argv[2]);
 
 const { url, token, stop_text: last } = JSON.parse(process.argv[3]);
@@ -8,7 +8,7 @@ const seen = { outputs: [], typing: [], pings: [], errors: [], locals: [] };
 
 async function main() {
   const client = new SocketClient(url, token, { userId: 'user 1', sessionId: 'session 1', ...options });
-  let heard = () => {};
+  let finishTurn = () => {};
   client.on('output', (output) => seen.outputs.push(output));
   client.on('typingStatus', (typing) => seen.typing.push(typing.status));
   client.on('error', (error) => seen.errors.push(error));
@@ -16,17 +16,17 @@ async function main() {
   client.on('socket/connect_error', (error) => seen.locals.push(String((error && error.message) || error)));
   const refused = new Promise((_, reject) =>
     client.on('socket/error', (error) => {
-      seen.locals.push(String(error)); // a client of the older protocol hears of a refusal so, and waits on
+      seen.locals.push(String(error)); // the older client reports a refusal as a string and keeps waiting
       if (typeof error === 'string') reject(new Error('waits'));
     }),
   );
   client.on('finalPing', (ping) => {
     seen.pings.push(ping.type);
-    heard();
+    finishTurn();
   });
   const turn = (...message) =>
     new Promise((resolve) => {
-      heard = resolve;
+      finishTurn = resolve;
       client.sendMessage(...message);
     });
   try {

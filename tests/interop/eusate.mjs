@@ -1,21 +1,21 @@
-// A customer's client after the vendor's complete example, with the real socket.io-client: enter, say something, enter
-// the conversation, be handed over, hear the agent, call, hang up, be asked to close, close, review.
-// Settings come as JSON in the first argument; prints what it saw as one JSON object.
+// A customer's client written from the vendor's complete example, with socket.io-client: enter, send a message, enter
+// the conversation, be handed over, talk to the agent, call, hang up, be asked to close, close, review.
+// The first argument is the settings as JSON. Prints a report as one JSON object.
 import { io } from 'socket.io-client';
 
 const { url, api_key: key } = JSON.parse(process.argv[2]);
 const seen = { shown: [], banners: [], asked: null, call: null, summary: null, closed: null, review: null, echoes: 0 };
 const session = 'customer_123';
 let conversation = null;
-const heard = {};
+const waiting = {};
 
 const socket = io(`${url}/helpdesk?token_source=api&token=${key}`);
-const next = (event) => new Promise((resolve) => (heard[event] = resolve));
-const on = (event, hear) =>
+const next = (event) => new Promise((resolve) => (waiting[event] = resolve));
+const on = (event, handle) =>
   socket.on(event, (response) => {
-    if (response.status_code === 200) hear?.(response.data);
-    const resolve = heard[event];
-    delete heard[event];
+    if (response.status_code === 200) handle?.(response.data);
+    const resolve = waiting[event];
+    delete waiting[event];
     resolve?.(response);
   });
 const say = (message, file = null) =>
@@ -51,9 +51,9 @@ on('close_support', (data) => (seen.closed = data));
 on('review_support', (data) => (seen.review = data));
 
 async function after(event, act) {
-  const came = next(event);
+  const response = next(event);
   act();
-  return came;
+  return response;
 }
 
 await next('enter_customer_support');

@@ -1,6 +1,6 @@
-// A client written after the vendor's page "Interact (socket)", with its own socket.io-client: connect, hand-shake,
-// launch, press, ask for the end, come back with the stored key. Prints what it saw as one JSON object.
-// Settings come as JSON in the first argument.
+// A client written from the vendor's page "Interact (socket)", with socket.io-client: connect, do the handshake, launch,
+// press, send texts, disconnect, and resume with the stored key. The first argument is the settings as JSON.
+// Prints a report as one JSON object.
 import { io } from 'socket.io-client';
 
 const { url, project_id: projectID, api_key: authorization } = JSON.parse(process.argv[2]);
@@ -43,13 +43,13 @@ function open() {
   });
   const send = (action) =>
     new Promise((resolve) => {
-      const over = (payload) => {
+      const onStatus = (payload) => {
         seen.statuses.push(payload.status);
         if (payload.status === 'accepted') return;
-        socket.off('action.status', over);
+        socket.off('action.status', onStatus);
         resolve(payload);
       };
-      socket.on('action.status', over);
+      socket.on('action.status', onStatus);
       socket.emit('action.send', { action });
     });
   return { socket, ready, send };

@@ -1,4 +1,4 @@
-"""The platforms' own clients, from npm, against the simulator."""
+"""The platforms' own npm clients against the simulator."""
 
 import json
 import shutil
@@ -14,25 +14,27 @@ from socketnb.hub import Hub
 HERE = Path(__file__).parents[1] / "interop"
 pytestmark = pytest.mark.skipif(
     not (shutil.which("node") and (HERE / "node_modules").is_dir()),
-    reason="no Node.js 18+ with npm: install it (Debian: apt-get install nodejs npm), then run `make test`",
+    reason="needs Node.js 18 or newer with npm: apt-get install nodejs npm, then make test",
 )
 
 
 def node(script: str, *arguments: Any) -> dict[str, Any]:
-    """Run a client and return what it saw: the last line that it prints."""
+    """Run a client and return its report, the last line that it prints."""
     texts = [each if isinstance(each, str) else json.dumps(each) for each in arguments]
     done = subprocess.run(["node", str(HERE / script), *texts], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_a_client_after_voiceflows_page_talks_to_the_simulator(hub: Hub) -> None:
+def test_a_client_written_from_voiceflows_documentation_works_with_the_simulator(hub: Hub) -> None:
     seen = node("voiceflow.mjs", hub.simulate("voiceflow").revealed())
     assert seen["newSession"] is True
-    assert seen["newSessionAgain"] is False, "the stored key goes on with the session"
+    assert seen["newSessionAgain"] is False, "the stored key resumes the session"
     assert seen["errors"] == []
     assert seen["statuses"] == ["accepted", "completed"] * 4 + ["rejected"] + ["accepted", "completed"]
-    assert sum(trace["type"] == "show_map" for trace in seen["traces"]) == 1, "nothing comes twice after a goodbye"
+    assert sum(trace["type"] == "show_map" for trace in seen["traces"]) == 1, (
+        "no trace is sent again after a disconnect"
+    )
     assert seen["rejected"]["reason"] == "the payload of a text action is a string"
     assert seen["ended"] == {"reason": "end_of_diagram"}
     assert (
@@ -61,7 +63,7 @@ def test_a_client_after_voiceflows_page_talks_to_the_simulator(hub: Hub) -> None
 
 @pytest.fixture
 def echo() -> Flow:
-    """A bot that says what it hears, data and all."""
+    """A bot that repeats what the user says, with its data."""
     flow = Flow("interop")
 
     @flow.launch
@@ -79,8 +81,15 @@ def echo() -> Flow:
     return flow
 
 
-RELEASES = ["cognigy-socket-client-4", "cognigy-socket-client-5"]  # Engine.IO 3: the stable release; 4: Webchat's
-PAGE = {"userId": "user@cognigy.com", "sessionId": "session123", "forceWebsockets": True}  # as on the vendor's page
+RELEASES = [
+    "cognigy-socket-client-4",
+    "cognigy-socket-client-5",
+]  # Engine.IO 3: the stable release; Engine.IO 4: the one in Webchat
+PAGE = {
+    "userId": "user@cognigy.com",
+    "sessionId": "session123",
+    "forceWebsockets": True,
+}  # the example of the vendor's page
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -96,16 +105,18 @@ PAGE = {"userId": "user@cognigy.com", "sessionId": "session123", "forceWebsocket
         ({"emitWithAck": False, "testMode": True}, {"format": "webchat"}),
     ],
 )
-def test_cognigy_s_own_client_takes_the_simulator_for_an_endpoint(
+def test_cognigys_client_works_with_the_simulator(
     hub: Hub, echo: Flow, release: str, options: dict[str, Any], endpoint: dict[str, Any]
 ) -> None:
     seen = node("cognigy.cjs", release, hub.simulate("cognigy", echo, **endpoint).revealed(), options)
-    assert seen["ready"] is not options.get("enableInnerSocketHandshake", False), "its connect() ends before that"
+    assert seen["ready"] is not options.get("enableInnerSocketHandshake", False), (
+        "with this option, connect() resolves before the endpoint is ready"
+    )
     assert seen["errors"] == seen["locals"] == []
     assert seen["pings"] == ["regular"] * 4 + ["cognigyStopFlow"]
     assert seen["typing"] == ["typingOn", "typingOff"] * 5
-    rich, *said = seen["outputs"]
-    assert [output["text"] for output in said] == [
+    rich, *texts = seen["outputs"]
+    assert [output["text"] for output in texts] == [
         "You said Hello from test! null",
         'You said with data {"key": "ä→😀 value"}',
         "You said 😀😀😀 null",
@@ -116,7 +127,7 @@ def test_cognigy_s_own_client_takes_the_simulator_for_an_endpoint(
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("options", [{}, {"disableWebsockets": True}])
-def test_cognigy_s_own_client_is_refused_as_an_endpoint_refuses(
+def test_cognigys_client_is_refused_with_a_wrong_token(
     hub: Hub, echo: Flow, release: str, options: dict[str, Any]
 ) -> None:
     settings = {**hub.simulate("cognigy", echo).revealed(), "token": "wrong"}
@@ -126,7 +137,7 @@ def test_cognigy_s_own_client_is_refused_as_an_endpoint_refuses(
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_cognigy_s_own_client_hears_of_errors(hub: Hub, release: str) -> None:
+def test_cognigys_client_receives_errors(hub: Hub, release: str) -> None:
     flow = Flow("interop errors")
 
     @flow.otherwise
@@ -139,7 +150,7 @@ def test_cognigy_s_own_client_hears_of_errors(hub: Hub, release: str) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_cognigy_s_own_client_is_sent_what_it_missed(hub: Hub, release: str) -> None:
+def test_cognigys_client_receives_missed_outputs_after_a_reconnect(hub: Hub, release: str) -> None:
     flow = Flow("interop lost")
     simulator = hub.simulate("cognigy", flow)
 
@@ -154,7 +165,7 @@ def test_cognigy_s_own_client_is_sent_what_it_missed(hub: Hub, release: str) -> 
     assert len(seen["outputs"]) == len(seen["pings"]) == 5
 
 
-def test_a_customer_after_eusate_s_complete_example_talks_to_the_simulator(hub: Hub) -> None:
+def test_a_client_written_from_eusates_complete_example_works_with_the_simulator(hub: Hub) -> None:
     flow = Flow("interop desk")
     simulator = hub.simulate("eusate", flow)
 
@@ -175,7 +186,7 @@ def test_a_customer_after_eusate_s_complete_example_talks_to_the_simulator(hub: 
     say = simulator._machine._support  # type: ignore[attr-defined]
 
     def support(link: str, about: dict[str, Any], at: str) -> Any:
-        """The agent goes once the photo is there."""
+        """Let the agent leave after the photo was sent."""
         effects = say(link, about, at)
         if about.get("attachment"):
             here = simulator._machine.conversation(None)

@@ -778,18 +778,18 @@ def test_the_buttons_below_a_cell_continue_the_conversation_there(lab: OpenLab) 
     page.run(0)
     page.run(1)
     cell = page.output(1)
-    cell.locator(".snb-pill", has_text="Track order").click()
+    cell.locator(".snb-cell-button", has_text="Track order").click()
     cell.get_by_text("What is your order number?").wait_for()
-    cell.locator(".snb-pill").first.wait_for(state="detached")
+    cell.locator(".snb-cell-button").first.wait_for(state="detached")
     assert cell.locator(".snb-labels").first.is_visible(), "labels are shown if the buttons cannot be pressed"
     page.run(2)
     cell = page.output(2)
-    cell.locator(".snb-pill").first.wait_for()
+    cell.locator(".snb-cell-button").first.wait_for()
     assert not cell.locator(".snb-labels").first.is_visible()
-    cell.locator(".snb-pill", has_text="Opening hours").click()
+    cell.locator(".snb-cell-button", has_text="Opening hours").click()
     cell.get_by_text("Saturday, 10 to 14").wait_for()
-    cell.locator(".snb-pill:enabled", has_text="Opening hours").wait_for()
-    assert violations(page.page, ".snb-pills") == []
+    cell.locator(".snb-cell-button:enabled", has_text="Opening hours").wait_for()
+    assert violations(page.page, ".snb-cell-buttons") == []
 
 
 def test_an_answer_appears_piece_by_piece_also_in_a_background_cell(lab: OpenLab) -> None:

@@ -1,4 +1,4 @@
-"""Notebooks that a program runs: what was expected in vain fails them, and no credential is left anywhere."""
+"""Notebooks that a program runs: a failed expectation fails them, and no credential is left anywhere."""
 
 import json
 import subprocess
@@ -6,68 +6,65 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import kernels
 import nbformat
+import papermill
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from papermill.exceptions import PapermillExecutionError
 
 from socketnb.hub import Hub
 
-pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("default")]  # the kernel client's own warnings
+pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("default")]  # warnings of jupyter_client
 KEY = "planted-key-0123456789"
 CONNECT = "%load_ext socketnb\n%chat connect voiceflow --simulate --name bot"
 
 
-def notebook(*cells: str) -> Any:
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return made
+def new_notebook(*cells: str) -> Any:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return notebook
 
 
-def written(path: Path, *cells: str) -> Path:
-    nbformat.write(notebook(*cells), path)
+def write_notebook(path: Path, *cells: str) -> Path:
+    nbformat.write(new_notebook(*cells), path)
     return path
 
 
 FAILS = [CONNECT, "%%chat bot\nhours\n?? Saturday\n?? Sunday", "print('never')"]
 
 
-def test_nbclient_stops_at_what_was_expected_in_vain() -> None:
-    run = notebook(*FAILS)
+def test_nbclient_stops_at_a_failed_expectation() -> None:
+    notebook = new_notebook(*FAILS)
     with pytest.raises(CellExecutionError) as caught:
-        NotebookClient(run, timeout=60).execute()
+        NotebookClient(notebook, timeout=60).execute()
     assert caught.value.ename == "ExpectationFailed"
     assert caught.value.evalue.startswith("line 4: expected 'Sunday', got: We are here:")
-    (shown,) = [output for output in run.cells[1].outputs if output.output_type == "error"]
-    assert "  expected  Sunday" in shown.traceback
-    assert not any("socketnb/" in line for line in shown.traceback)
-    assert run.cells[2].outputs == []
+    (error,) = [output for output in notebook.cells[1].outputs if output.output_type == "error"]
+    assert "  expected  Sunday" in error.traceback
+    assert not any("socketnb/" in line for line in error.traceback)
+    assert notebook.cells[2].outputs == []
 
 
-def test_nbclient_stops_at_a_turn_that_fails_and_at_a_mistake() -> None:
-    for cell in ("%%chat bot\n/press Nothing", "%chat connect nowhere", "%%chat bot\nhi\n/lunch"):
-        run = notebook(CONNECT, cell, "print('never')")
-        with pytest.raises(CellExecutionError):
-            NotebookClient(run, timeout=60).execute()
-        assert run.cells[2].outputs == []
+@pytest.mark.parametrize("cell", ["%%chat bot\n/press Nothing", "%chat connect nowhere", "%%chat bot\nhi\n/lunch"])
+def test_a_failed_turn_and_a_mistake_are_errors_of_their_cell(kernel: kernels.Kernel, cell: str) -> None:
+    kernel.run(CONNECT)
+    reply = kernel.client.execute(cell, reply=True, timeout=kernels.MESSAGE_TIMEOUT_S)
+    assert reply["content"]["status"] == "error"
 
 
-def test_papermill_stops_there_too(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "papermill", written(tmp_path / "a.ipynb", *FAILS), tmp_path / "out.ipynb"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 1
-    assert "ExpectationFailed: line 4\n  expected  Sunday\n  got       We are here:" in done.stderr
+def test_papermill_stops_at_a_failed_expectation(tmp_path: Path) -> None:
+    source = write_notebook(tmp_path / "a.ipynb", *FAILS)
+    with pytest.raises(PapermillExecutionError) as caught:
+        papermill.execute_notebook(source, tmp_path / "out.ipynb", progress_bar=False, cwd=tmp_path)
+    assert "ExpectationFailed: line 4\n  expected  Sunday\n  got       We are here:" in str(caught.value)
     assert "never" not in (tmp_path / "out.ipynb").read_text().replace("print('never')", "")
 
 
-def test_nbmake_fails_the_notebook_and_passes_one_that_is_as_expected(tmp_path: Path) -> None:
-    written(tmp_path / "fails.ipynb", *FAILS)
-    written(tmp_path / "passes.ipynb", CONNECT, "%%chat bot\nhours\n?? Saturday")
+def test_nbmake_fails_only_the_notebook_with_a_failed_expectation(tmp_path: Path) -> None:
+    write_notebook(tmp_path / "fails.ipynb", *FAILS)
+    write_notebook(tmp_path / "passes.ipynb", CONNECT, "%%chat bot\nhours\n?? Saturday")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbmake", "-p", "no:cacheprovider", "-q", "."],
         capture_output=True,
@@ -79,7 +76,7 @@ def test_nbmake_fails_the_notebook_and_passes_one_that_is_as_expected(tmp_path: 
     assert "ExpectationFailed" in done.stdout
 
 
-def test_a_planted_key_is_in_no_output_history_traceback_or_saved_notebook(
+def test_a_key_is_in_no_output_history_traceback_or_saved_notebook(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulator = hub.simulate("eusate", token=KEY)
@@ -109,13 +106,16 @@ def test_a_planted_key_is_in_no_output_history_traceback_or_saved_notebook(
         "%chat use {key}\n",
         "turns, traces, snb.sessions(), vars(turns[0]), snb.session('help')._settings",
     ]
-    run = notebook(*cells)
-    how = {"ipython_hist_file": str(tmp_path / "history.sqlite"), "resources": {"metadata": {"path": str(tmp_path)}}}
-    NotebookClient(run, timeout=60, allow_errors=True, **how).execute()
-    nbformat.write(run, tmp_path / "saved.ipynb")
-    assert sum(output.output_type == "error" for cell in run.cells for output in cell.outputs) >= 2
-    assert "Saturday" in json.dumps(run)
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]  # the recordings are there too
+    notebook = new_notebook(*cells)
+    options = {
+        "ipython_hist_file": str(tmp_path / "history.sqlite"),
+        "resources": {"metadata": {"path": str(tmp_path)}},
+    }
+    NotebookClient(notebook, timeout=60, allow_errors=True, **options).execute()
+    nbformat.write(notebook, tmp_path / "saved.ipynb")
+    assert sum(output.output_type == "error" for cell in notebook.cells for output in cell.outputs) >= 2
+    assert "Saturday" in json.dumps(notebook)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]  # with the recordings
     assert {"history.sqlite", "saved.ipynb"} < {path.name for path in files}
     assert any(path.suffix == ".parquet" for path in files)
     assert [path for path in files if KEY.encode() in path.read_bytes()] == [profiles]

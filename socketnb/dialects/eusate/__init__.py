@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SETTINGS: dict[str, Setting] = {
     "url": Setting("where the helpdesk is", default="https://api.eusate.com"),
     "api_key": Setting("the organisation's API key", secret=True, required=True),
-    "session_id": Setting("the id of the customer; generated if not given", generate="session"),
+    "session_id": Setting("the customer; made up when absent", generate="session"),
     "conversation_id": Setting("a conversation to go on with"),
     "token_source": Setting("what kind of key it is", default="api", among=("api", "inapp")),
     "mark_read": Setting("mark messages as read when they come", type=bool, default=True),

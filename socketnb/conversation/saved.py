@@ -1,0 +1,103 @@
+"""Saved sessions: what a later kernel needs to resume a session."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+from socketnb.model.secret import Secret
+from socketnb.settings import convert, home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from socketnb.dialects.base import Dialect
+    from socketnb.settings import Value, Values
+
+
+class SavedSession:
+    """The values that resume a session in a later kernel, in a JSON file that only its owner can read.
+
+    The file is `sessions/<platform>-<name>.json` in the data folder. It holds the settings that the dialect lists in
+    `resume_settings`, and those in `resume_scope`, of which credentials are stored as fingerprints.
+
+    Args:
+        dialect: The dialect of the platform.
+        name: The name of the session.
+    """
+
+    def __init__(self, dialect: Dialect, name: str) -> None:
+        self._dialect = dialect
+        self._path = home() / "sessions" / f"{dialect.name}-{name}.json"
+
+    def load(self, settings: Mapping[str, Value]) -> dict[str, str]:
+        """Return the saved values of `resume_settings`, or nothing if they belong to another server, bot or user.
+
+        Args:
+            settings: The settings of the new session.
+        """
+        saved = self._read()
+        same_scope = all(str(settings.get(name) or "") == saved.get(name, "") for name in self._dialect.resume_scope)
+        user = self._dialect.user_setting
+        if not same_scope or settings.get(user) not in (None, saved.get(user)):
+            return {}
+        return {name: value for name, value in saved.items() if name in self._dialect.resume_settings}
+
+    def start(self, settings: Mapping[str, Value]) -> None:
+        """Save the settings that a session starts with."""
+        resumed = {name: settings[name] or "" for name in self._dialect.resume_settings}
+        clear = {name: value.reveal() if isinstance(value, Secret) else value for name, value in resumed.items()}
+        self.save(**{name: str(settings[name] or "") for name in self._dialect.resume_scope}, **clear)
+
+    def save(self, **settings: str) -> None:
+        """Save settings beside those that are saved already. An empty value deletes a setting.
+
+        If the file cannot be written, a `RuntimeWarning` is issued.
+        """
+        saved = {name: value for name, value in {**self._read(), **settings}.items() if value}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self._path.with_suffix(".new")
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                json.dump(saved, file)
+            temporary.replace(self._path)
+        except OSError as error:
+            message = f"the session cannot be saved in {self._path.parent} for a later kernel: {error.strerror}"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+    def _read(self) -> dict[str, str]:
+        try:
+            saved = json.loads(self._path.read_text())
+            return {name: value for name, value in saved.items() if isinstance(value, str)}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+
+def complete_settings(
+    dialect: Dialect,
+    settings: Values,
+    given: Mapping[str, Value],
+    saved: SavedSession | None,
+    new_id: Callable[[], str],
+) -> Values:
+    """Return the settings that a session starts with: saved values are added, and missing ids generated.
+
+    Args:
+        dialect: The dialect of the platform.
+        settings: Every setting of the platform, resolved.
+        given: The settings that were passed as arguments, which saved values do not replace.
+        saved: The saved session to resume. The settings are saved in it.
+        new_id: Returns a new id at each call.
+    """
+    settings = dict(settings)
+    for name, value in saved.load(settings).items() if saved else ():
+        if name not in given:
+            settings[name] = convert(dialect.name, name, dialect.settings[name], value)
+    for name, setting in dialect.settings.items():
+        if setting.generate and not settings[name]:
+            settings[name] = f"{setting.generate}-{new_id()}"
+    if saved:
+        saved.start(settings)
+    return settings
