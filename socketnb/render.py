@@ -1,7 +1,10 @@
-"""Messages as safe HTML and as plain text.
+"""Messages as safe HTML and as plain text, for the panel, cells, saved notebooks and exports.
 
-Whatever a bot sends is hostile: its Markdown becomes HTML without raw HTML in it, and that passes a sanitiser with
-a list of what may stay. Everything else is escaped.
+Nothing that a bot sends is trusted. Its Markdown is rendered without raw HTML and then sanitised with an allowlist of
+tags. All other text is escaped.
+
+`parts` is the one place that knows every type of content. Everything else in this module, and the panel, is built on
+what it returns.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ import json
 import math
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, assert_never
 from urllib.parse import urlsplit
 
+from socketnb.dialects.base import DEFAULT_ENCODING
 from socketnb.dialects.messages import Message, messages
 from socketnb.model.content import (
     AdaptiveCard,
@@ -41,36 +45,65 @@ if TYPE_CHECKING:
 TAGS = frozenset(
     "a b blockquote br code del em h1 h2 h3 h4 hr i li ol p pre s strong table tbody td th thead tr ul".split()
 )
+"""The HTML tags that a bot's Markdown may produce."""
 PLAIN = re.compile(r"[^\W\d_](?:[^\W_]++|[ .,;:?'\u2019()/@€$%=-]++)*+(?<! )")
-"""Words without a sign that means anything in Markdown or HTML: the most that bots say, and shown as it is."""
-ELSEWHERE = re.compile(r"\](\((?!\s*(?:https?|mailto|tel):)|:|\[)", re.IGNORECASE)
-"""Where a Markdown link goes, if not to the web."""
+"""Text without any character that has a meaning in Markdown or HTML. It needs no Markdown parser."""
+UNSAFE_LINK = re.compile(r"\](\((?!\s*(?:https?|mailto|tel):)|:|\[)", re.IGNORECASE)
+"""The target of a Markdown link that does not lead to the web."""
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-LONGEST = 20_000
-"""Characters of one message that are shown; the recording has them all."""
-FORMATTED = 10_000
-"""Characters up to which a text is read as Markdown: some take time that grows with the square of their length."""
-CARDS, OF_A_CARD = 30, 2_000
-"""Cards of one message that are shown, and characters of each one's text."""
-ADDRESS, DATA = 8_000, 8_000_000
-"""Characters of an address, and of one that has the data in it, that a page is handed."""
-SHORT = 120
-"""Characters of an address that plain text shows; data URLs are longer."""
-HEAVIEST = 500_000
-"""Characters of a transcript that stands in a notebook."""
-MU_LAW = "audio/x-mulaw"
-"""How streamed sound is encoded where nobody says."""
+"""Control characters, which a terminal would interpret."""
+MAX_MESSAGE_CHARS = 20_000
+"""Characters of one message that are shown. The recording has them all."""
+MAX_MARKDOWN_CHARS = 10_000
+"""Characters up to which a text is parsed as Markdown. For some texts the time grows with the square of the length."""
+MAX_CARDS = 30
+"""Cards of one message that are shown."""
+MAX_CARD_CHARS = 2_000
+"""Characters of a card's text that are shown."""
+MAX_LINKS = 100
+"""Buttons of one message or card that only open a page."""
+MAX_LABEL_CHARS = 200
+"""Characters of a button's label that are shown."""
+MAX_URL_CHARS = 8_000
+"""Characters of a URL that a page receives."""
+MAX_DATA_URL_CHARS = 8_000_000
+"""Characters of a data URL that a page receives."""
+MAX_TEXT_URL_CHARS = 120
+"""Characters of a URL that plain text shows."""
+MAX_TRANSCRIPT_CHARS = 500_000
+"""Characters of HTML in a transcript that is saved with a notebook."""
 ICONS = {"error": "⚠", "timeout": "⏱", "cancelled": "⏹", "status": "✋"}
+"""The icon of a notice, by the kind of its trace."""
+CAROUSEL_STYLE = ' style="display:flex;gap:12px;overflow-x:auto"'
+CAROUSEL_CARD_STYLE = ' style="flex:0 0 200px"'
+IMAGE_STYLE = "display:block;max-width:100%;max-height:200px"
+
+Layout: TypeAlias = Literal["carousel", "list", "single"]
+Form: TypeAlias = AdaptiveCard | DatePicker | RatingRequest
+"""Content that the panel shows as a form, if the platform has the verb that answers it."""
+
+
+# Text
 
 
 def printable(text: str) -> str:
-    """Return a text without the signs that a terminal would obey."""
+    """Return a text without the control characters that a terminal would interpret."""
     return CONTROLS.sub("", text)
 
 
-def cut(text: str, longest: int = LONGEST) -> str:
-    """Return a text at a length that a page can hold."""
-    return text if len(text) <= longest else f"{text[:longest]}… ({len(text) - longest:,} more characters)"
+def cut(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
+    """Return a text cut to `limit` characters, with a note of how many more there are."""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"
+
+
+def milliseconds(ms: float) -> str:
+    """Return a duration in a readable form, such as `212 ms` or `1.4 s`; empty if it is NaN."""
+    if math.isnan(ms):
+        return ""
+    return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"  # noqa: PLR2004
+
+
+# Markdown and URLs
 
 
 @cache
@@ -83,12 +116,12 @@ def _markdown() -> MarkdownIt:
 
 
 def markdown(text: str) -> str:
-    """Return a bot's Markdown as HTML that can do nothing but be read."""
+    """Return Markdown as sanitised HTML. It contains no scripts, images, forms or relative links."""
     import nh3
 
-    if len(text) <= LONGEST and PLAIN.fullmatch(text):
+    if len(text) <= MAX_MESSAGE_CHARS and PLAIN.fullmatch(text):
         return f"<p>{text}</p>\n"
-    if len(text) > FORMATTED:
+    if len(text) > MAX_MARKDOWN_CHARS:
         return f'<p style="white-space:pre-wrap">{html.escape(cut(text))}</p>'
     return nh3.clean(
         _markdown().render(text),
@@ -96,70 +129,135 @@ def markdown(text: str) -> str:
         attributes={"a": {"href", "title"}},
         url_schemes={"http", "https", "mailto", "tel"},
         link_rel="noopener noreferrer",
-        url_relative="deny",  # in a notebook a relative link would be one to its own server
+        url_relative="deny",  # in a notebook a relative link would lead to the notebook's own server
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
 
 
-def safe_url(url: str | None, *kinds: str) -> str | None:
-    """Return an address if a page may load it: http, https, or a data URL of one of these kinds of media.
+def safe_url(url: str | None, *media: str) -> str | None:
+    """Return a URL if a page may load it, otherwise None.
 
-    Without kinds it is a link's: a phone number and a mail address will do too.
+    Args:
+        url: The URL as the bot sent it.
+        *media: The kinds of media that a data URL may have, such as `image`. With one or more, http, https and such
+            data URLs are allowed. Without any, the URL is a link's: http, https, mailto and tel are allowed.
     """
     try:
         scheme = urlsplit(url or "").scheme
     except ValueError:
         return None
-    if any(ord(sign) <= ord(" ") for sign in url or ""):
+    if any(ord(char) <= ord(" ") for char in url or ""):
         return None
-    if len(url or "") > (DATA if scheme == "data" else ADDRESS):
+    if len(url or "") > (MAX_DATA_URL_CHARS if scheme == "data" else MAX_URL_CHARS):
         return None
-    allowed = scheme in (("http", "https") if kinds else ("http", "https", "tel", "mailto")) or any(
-        str(url).startswith(f"data:{kind}/") for kind in kinds
+    allowed = scheme in (("http", "https") if media else ("http", "https", "tel", "mailto")) or any(
+        str(url).startswith(f"data:{kind}/") for kind in media
     )
     return url if allowed else None
 
 
-def message_html(shown: Message, *, buttons: bool = True) -> str:
-    """Return one message's content as HTML: a bot's Markdown sanitised, all else escaped; `buttons` as labels."""
-    match shown.content:
+# Messages
+
+
+class Parts(NamedTuple):
+    """The parts of a message. Each output puts them together in its own way.
+
+    Attributes:
+        html: Sanitised HTML of everything except cards and buttons.
+        text: The same as plain text.
+        options: Buttons below the message.
+        cards: Cards below the HTML.
+        layout: How the cards are placed.
+        form: The form that the message asks to fill in.
+    """
+
+    html: str
+    text: str
+    options: tuple[Choice, ...] = ()
+    cards: tuple[Card, ...] = ()
+    layout: Layout = "single"
+    form: Form | None = None
+
+
+def parts(message: Message) -> Parts:
+    """Return the parts of a message. This is the only function that has a case for each type of content."""
+    match message.content:
         case Text(text):
-            return markdown(text)
-        case Choices(options, text):
-            return (markdown(text) if text else "") + links(options) + (_labels(options) if buttons else "")
-        case Media(options=options):
-            return _media(shown.content) + links(options) + (_labels(options) if buttons else "")
-        case Card():
-            return _card(shown.content, buttons)
-        case Cards(cards, layout, text, options):
-            beside = ' style="display:flex;gap:12px;overflow-x:auto"' if layout == "carousel" else ""
-            width = ' style="flex:0 0 200px"' if layout == "carousel" else ""
-            shown_cards = "".join(
-                f'<div class="snb-card"{width}>{_card(card, buttons)}</div>' for card in cards[:CARDS]
-            )
-            above = markdown(text) if text else ""
-            below = links(options) + (_labels(options) if buttons else "")
-            return f'{above}<div class="snb-{layout}"{beside}>{shown_cards}</div>{below}'
-        case UserInput(verb, text):
-            return html.escape(cut(text)) if text else f"<em>{html.escape(verb.replace('_', ' '))}</em>"
+            return Parts(markdown(text), text)
         case Delta(_, text):
-            return html.escape(cut(text))
+            return Parts(html.escape(cut(text)), text)
+        case UserInput(verb, text):
+            name = verb.replace("_", " ")
+            return Parts(html.escape(cut(text)) if text else f"<em>{html.escape(name)}</em>", text or f"({name})")
+        case Choices(options, text):
+            return Parts(_optional_markdown(text), _joined(text, options), options)
+        case Media(kind, url, text, options=options) as media:
+            address = f" {url}" if url and len(url) < MAX_TEXT_URL_CHARS else ""
+            name = f"({kind}{address})" + (f" {text}" if text else "")
+            return Parts(_media(media), _joined(name, options), options)
+        case Card() as card:
+            return Parts("", message.text, cards=(card,))
+        case Cards(cards, layout, text, options):
+            return Parts(_optional_markdown(text), message.text, options, cards, layout)
         case Custom(name, payload, options, text=text):
-            folded = html.escape(cut(json.dumps(payload, indent=1, ensure_ascii=False)))
-            ways = links(options) + (_labels(options) if buttons else "")
-            said = markdown(text) if text else ""
-            return f"{said}<details><summary>{html.escape(name)}</summary><pre>{folded}</pre></details>{ways}"
-        case AdaptiveCard(_, options, text):
-            return markdown(text) + links(options) + (_labels(options) if buttons else "")
-        case DatePicker(text=text) | RatingRequest(text):
-            return markdown(text)
+            details = html.escape(cut(json.dumps(payload, indent=1, ensure_ascii=False)))
+            folded = f"<details><summary>{html.escape(name)}</summary><pre>{details}</pre></details>"
+            return Parts(_optional_markdown(text) + folded, _joined(f"({name})", options, text), options)
+        case AdaptiveCard(_, options, text) as card:
+            return Parts(_optional_markdown(text), message.text, options, form=card)
+        case (DatePicker(text=text) | RatingRequest(text)) as form:
+            return Parts(_optional_markdown(text), message.text, form=form)
+        case unknown:
+            assert_never(unknown)
+
+
+def message_html(message: Message, *, buttons: bool = True) -> str:
+    """Return a message as HTML for a page without a style sheet; `buttons` adds the labels of its buttons."""
+    html_, _, options, cards, layout, _ = parts(message)
+    if cards:
+        style, card_style = (CAROUSEL_STYLE, CAROUSEL_CARD_STYLE) if layout == "carousel" else ("", "")
+        rendered = "".join(
+            f'<div class="snb-card"{card_style}>{card_html(card, buttons=buttons)}</div>' for card in cards[:MAX_CARDS]
+        )
+        html_ += f'<div class="snb-{layout}"{style}>{rendered}</div>'
+    return html_ + links(options) + (_labels(options) if buttons else "")
+
+
+def message_text(message: Message) -> str:
+    """Return a message as plain text."""
+    return parts(message).text
+
+
+def card_html(card: Card, *, buttons: bool = False) -> str:
+    """Return a card as HTML: its picture, title, text and links; `buttons` adds the labels of its buttons."""
+    picture = _media(Media("image", card.image, card.title)) if safe_url(card.image, "image") else ""
+    url = safe_url(card.url)
+    title = _link(url, card.title or url) if url else html.escape(cut(card.title))
+    body = (markdown(cut(card.text, MAX_CARD_CHARS)) if card.text else "") + links(card.options)
+    heading = f'<div class="snb-title"><strong>{title}</strong></div>' if title else ""
+    text = f'<div class="snb-card-text">{body}</div>' if body else ""
+    return picture + heading + text + (_labels(card.options) if buttons else "")
 
 
 def links(options: tuple[Choice, ...]) -> str:
-    """Return the buttons that open a page, and the labels of those that do nothing."""
-    dead = (option for option in options if option.request is None and not safe_url(option.url))
-    links = (f"{_link(url, option.label)} " for option in options if (url := safe_url(option.url)))
-    return "".join([*links, *(f"<span>{html.escape(option.label)}</span> " for option in dead)])
+    """Return links for the buttons that open a page, and the labels of the buttons that do nothing."""
+    inactive, active = [], []
+    for option in options:
+        label = cut(option.label, MAX_LABEL_CHARS)
+        if url := safe_url(option.url):
+            active.append(f"{_link(url, label)} ")
+        elif option.request is None:
+            inactive.append(f"<span>{html.escape(label)}</span> ")
+    return "".join((active + inactive)[:MAX_LINKS])
+
+
+def page(title: str, body: str) -> str:
+    """Return HTML as a complete page with a title and its character encoding."""
+    return f'<!doctype html>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n{body}\n'
+
+
+def _optional_markdown(text: str) -> str:
+    return markdown(text) if text else ""
 
 
 def _labels(options: tuple[Choice, ...]) -> str:
@@ -168,174 +266,143 @@ def _labels(options: tuple[Choice, ...]) -> str:
 
 
 def _media(media: Media) -> str:
-    said = html.escape(cut(media.text))
+    text = html.escape(cut(media.text))
     url = media.url
     if media.data:
         url = f"data:audio/wav;base64,{base64.b64encode(media.data).decode()}"
     source = safe_url(url, *(() if media.kind == "file" else (media.kind,)))
     if source is None:
-        return f"<p>{said or media.kind} <em>(its address cannot be shown)</em></p>"
+        return f"<p>{text or media.kind} <em>(its address cannot be shown)</em></p>"
     source = html.escape(source, quote=True)
-    words = f"<p>{said}</p>" if said else ""
+    caption = f"<p>{text}</p>" if text else ""
     match media.kind:
         case "image":
-            style = "display:block;max-width:100%;max-height:200px"
-            return f'<img src="{source}" alt="{said}" loading="lazy" referrerpolicy="no-referrer" style="{style}">'
+            options = f'loading="lazy" referrerpolicy="no-referrer" style="{IMAGE_STYLE}"'
+            return f'<img src="{source}" alt="{text}" {options}>'
         case "audio":
-            return f'{words}<audio controls preload="none" src="{source}"></audio>'
+            return f'{caption}<audio controls preload="none" src="{source}"></audio>'
         case "video":
-            return f'{words}<video controls preload="none" style="max-width:100%" src="{source}"></video>'
-        case _:
+            return f'{caption}<video controls preload="none" style="max-width:100%" src="{source}"></video>'
+        case "file":
             return _link(str(url), media.text or "file")
+        case unknown:
+            assert_never(unknown)
 
 
-def _link(url: str, words: str) -> str:
+def _link(url: str, label: str) -> str:
     address = html.escape(url, quote=True)
-    return f'<a href="{address}" target="_blank" rel="noopener noreferrer">{html.escape(cut(words))}</a>'
+    return f'<a href="{address}" target="_blank" rel="noopener noreferrer">{html.escape(cut(label))}</a>'
 
 
-def _card(card: Card, buttons: bool) -> str:  # noqa: FBT001 (handed through)
-    picture = _media(Media("image", card.image, card.title)) if safe_url(card.image, "image") else ""
-    page = safe_url(card.url)
-    words = _link(page, card.title or page) if page else html.escape(cut(card.title))
-    title = f"<div><strong>{words}</strong></div>" if words else ""
-    text = markdown(cut(card.text, OF_A_CARD)) if card.text else ""
-    return picture + title + text + links(card.options) + (_labels(card.options) if buttons else "")
-
-
-def card_html(card: Card) -> str:
-    """Return a card's picture and words as HTML for a page that has a style sheet; its buttons are the page's."""
-    picture = safe_url(card.image, "image")
-    alt, page = html.escape(cut(card.title), quote=True), safe_url(card.url)
-    title = _link(page, card.title or page) if page else html.escape(cut(card.title))
-    pages = links(card.options)
-    parts = [
-        f'<img src="{html.escape(picture, quote=True)}" alt="{alt}" referrerpolicy="no-referrer">' if picture else "",
-        f'<div class="snb-title">{title}</div>' if title else "",
-        f'<div class="snb-words">{markdown(cut(card.text, OF_A_CARD))}</div>' if card.text else "",
-        f'<div class="snb-words">{pages}</div>' if pages else "",
-    ]
-    return "".join(parts)
-
-
-def page(title: str, body: str) -> str:
-    """Return HTML as a page of its own, which a browser reads in the right characters."""
-    return f'<!doctype html>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n{body}\n'
-
-
-def message_text(shown: Message) -> str:
-    """Return one message's content as plain text."""
-    match shown.content:
-        case Choices(options, text):
-            return "  ".join(filter(None, [text, _numbered(options)]))
-        case UserInput(verb, text):
-            return text or f"({verb.replace('_', ' ')})"
-        case Custom(name, _, options, text=text):
-            return "  ".join(filter(None, [f"({name})", text, _numbered(options)]))
-        case Media(kind, url, text, options=options):
-            where = f" {url}" if url and len(url) < SHORT else ""
-            return "  ".join(filter(None, [f"({kind}{where})" + (f" {text}" if text else ""), _numbered(options)]))
-        case _:
-            return shown.text
+def _joined(text: str, options: tuple[Choice, ...], more: str = "") -> str:
+    return "  ".join(filter(None, [text, more, _numbered(options)]))
 
 
 def _numbered(options: tuple[Choice, ...]) -> str:
-    """Return the buttons, those that can be pressed each with its number for `press`."""
-    pressed = [option for option in options if option.request is not None]
+    """Return the labels of buttons. Those that can be pressed have the number that `press` takes."""
+    pressable = [option for option in options if option.request is not None]
     others = [option for option in options if option.request is None]
-    links = (f"{o.label} ({o.url})" if safe_url(o.url) and len(str(o.url)) < SHORT else o.label for o in others)
-    return "  ".join([*(f"[{n}] {option.label}" for n, option in enumerate(pressed, 1)), *links])
+    urls = (
+        f"{option.label} ({option.url})"
+        if safe_url(option.url) and len(str(option.url)) < MAX_TEXT_URL_CHARS
+        else option.label
+        for option in others
+    )
+    return "  ".join([*(f"[{n}] {option.label}" for n, option in enumerate(pressable, 1)), *urls])
+
+
+# Notices
 
 
 def notice(trace: Trace) -> str | None:
-    """Return the words of a trace that is no message but that people should see, or None."""
+    """Return the text of a trace that is not a message but that people should see, or None."""
     match trace.kind:
         case "error":
             return trace.error
         case "ended":
-            # Voiceflow's flow says in a trace of its own that it has come to its end, before the session ends
-            return f"The conversation ended ({trace.text})" if trace.event != "action.trace" else None
+            return f"The conversation ended ({trace.text})"
         case "gap":
-            return f"Connection lost and back: {trace.text}"
+            return f"The connection was lost and restored: {trace.text}"
         case "timeout" | "cancelled" | "queue" | "handler" | "call" if trace.direction != "out":
             return trace.text
         case "status" if trace.text == "rejected":
             return "The bot rejected this"
+        case "session":
+            return trace.text
         case _:
-            return trace.text if trace.kind == "session" else None
+            return None
 
 
-def milliseconds(ms: float) -> str:
-    """Return a duration as people read it: `212 ms`, `1.4 s`."""
-    if math.isnan(ms):
-        return ""
-    return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"  # noqa: PLR2004
+# Transcripts
 
 
-def _told(traces: Iterable[Trace], encoding: str) -> Iterator[tuple[Trace, Message | None, str]]:
-    """Return what people see, in order: each trace with its message, or with the words of its notice."""
+def _entries(traces: Iterable[Trace], encoding: str) -> Iterator[tuple[Trace, Message | None, str]]:
+    """Yield what people see, in order: each trace with its message, or with the text of its notice."""
     traces = list(traces)
-    seen = {shown.trace.seq: shown for shown in messages(traces, encoding)}
+    by_seq = {message.trace.seq: message for message in messages(traces, encoding)}
     for trace in traces:
-        if shown := seen.get(trace.seq):
-            yield trace, shown, ""
-        elif said := notice(trace):
-            yield trace, None, said
+        if message := by_seq.get(trace.seq):
+            yield trace, message, ""
+        elif text := notice(trace):
+            yield trace, None, text
 
 
 def transcript_text(traces: Iterable[Trace]) -> str:
-    """Return a conversation as plain text, a line a message."""
+    """Return a conversation as plain text, one line per message."""
     lines = (
-        f"{trace.sender + ':':<6} {message_text(shown)}" if shown else f"{'--':<6} {said}"
-        for trace, shown, said in _told(traces, MU_LAW)
+        f"{trace.sender + ':':<6} {message_text(message)}" if message else f"{'--':<6} {text}"
+        for trace, message, text in _entries(traces, DEFAULT_ENCODING)
     )
     return printable("\n".join(lines))
 
 
 def transcript_markdown(traces: Iterable[Trace]) -> str:
-    """Return a conversation as Markdown: who speaks in bold, what a bot says as it says it, notices in italics.
+    """Return a conversation as Markdown: senders in bold, messages as they came, notices in italics.
 
-    Without HTML in it and with links to the web alone: not all that show Markdown see to that.
+    It contains no HTML, and only links to the web, because not every Markdown viewer sanitises its output.
     """
     return "\n\n".join(
-        f"**{trace.sender}:** {harmless(message_text(shown))}" if shown else f"*{harmless(said)}*"
-        for trace, shown, said in _told(traces, MU_LAW)
+        f"**{trace.sender}:** {harmless(message_text(message))}" if message else f"*{harmless(text)}*"
+        for trace, message, text in _entries(traces, DEFAULT_ENCODING)
     )
 
 
 def harmless(text: str) -> str:
-    """Return Markdown in which nothing can run: no tag, no definition of a link, no link but to these schemes."""
+    """Return Markdown without tags, link definitions, and links other than to the web, mail and telephone."""
     text = printable(text).replace("<", "&lt;")
-    return ELSEWHERE.sub(r"]\\\1", text)
+    return UNSAFE_LINK.sub(r"]\\\1", text)
 
 
-def transcript_html(traces: Iterable[Trace], encoding: str = MU_LAW) -> str:
-    """Return a conversation as HTML that reads well anywhere: no style sheet, no script, no widget."""
+def transcript_html(traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING) -> str:
+    """Return a conversation as HTML that needs no style sheet, script or widget."""
     return "".join(_blocks(traces, encoding))
 
 
-def transcript_tail(traces: Iterable[Trace], encoding: str = MU_LAW, heaviest: int = HEAVIEST) -> str:
-    """Return the last of a conversation as HTML, as much as is not too heavy, and a line on what is left out."""
-    blocks, kept, weight = _blocks(traces, encoding), 0, 0
+def transcript_tail(
+    traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING, limit: int = MAX_TRANSCRIPT_CHARS
+) -> str:
+    """Return the end of a conversation as HTML of about `limit` characters, with a count of what is left out."""
+    blocks, kept, size = _blocks(traces, encoding), 0, 0
     for block in reversed(blocks):
-        weight += len(block)
-        if weight > heaviest and kept:
+        size += len(block)
+        if size > limit and kept:
             break
         kept += 1
-    left = len(blocks) - kept
-    above = f"<div><em>… {left:,} earlier message{'s' if left > 1 else ''}</em></div>" if left else ""
-    return above + "".join(blocks[left:])
+    omitted = len(blocks) - kept
+    head = f"<div><em>… {omitted:,} earlier message{'s' if omitted > 1 else ''}</em></div>" if omitted else ""
+    return head + "".join(blocks[omitted:])
 
 
 def _blocks(traces: Iterable[Trace], encoding: str) -> list[str]:
-    rows = []
-    for trace, shown, said in _told(traces, encoding):
-        if shown:
+    """Return each message or notice as one block of HTML."""
+    blocks = []
+    for trace, message, text in _entries(traces, encoding):
+        if message:
             colour = "#1f6feb" if trace.sender == "user" else "#8884"
-            who = f'<small style="opacity:.65">{html.escape(trace.sender)}</small>'
+            sender = f'<small style="opacity:.65">{html.escape(trace.sender)}</small>'
             style = f"margin:4px 0;padding:2px 10px;border-left:3px solid {colour}"
-            rows.append(f'<div style="{style}">{who} {message_html(shown)}</div>')
+            blocks.append(f'<div style="{style}">{sender} {message_html(message)}</div>')
         else:
             icon = ICONS.get(trace.kind, "·")
-            rows.append(f'<div style="margin:4px 0;opacity:.65">{icon} {html.escape(cut(said))}</div>')
-    return rows
+            blocks.append(f'<div style="margin:4px 0;opacity:.65">{icon} {html.escape(cut(text))}</div>')
+    return blocks

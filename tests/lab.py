@@ -1,4 +1,4 @@
-"""Drives a real JupyterLab or Notebook 7 in a real browser: a server of its own, a notebook, keys and clicks."""
+"""Runs notebooks in a real JupyterLab or Notebook 7, in a real browser."""
 
 import json
 import os
@@ -15,17 +15,21 @@ from provide import INTEROP, IPYKERNELS, ipykernel
 
 CHROMIUM = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run"]
 CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-TOKEN = "lab-of-a-test"
-READY = 60
-APPS = {  # how to start each, and under which address it opens a notebook
-    "lab": (["jupyterlab", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"], "lab/tree/"),
-    "notebook": (["notebook"], "notebooks/"),
+TOKEN = "test-token"
+READY_TIMEOUT_S = 60
+APPS = {  # how to start each, and the path below which it opens a notebook
+    "lab": (
+        ["jupyterlab", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
+        ["--LabApp.expose_app_in_browser=True"],
+        "lab/tree/",
+    ),
+    "notebook": (["notebook"], ["--JupyterNotebookApp.expose_app_in_browser=True"], "notebooks/"),
 }
 AXE = INTEROP / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def notebook(*cells: str, kernel: str = "python3") -> dict[str, Any]:
-    """Return a notebook with a kernel named, `ipykernel-7.3` say: without one a dialog blocks every click."""
+    """Return a notebook. It names its kernel, such as `ipykernel-7.3`, because otherwise a dialog asks for one."""
     return {
         "cells": [
             {
@@ -46,7 +50,7 @@ def notebook(*cells: str, kernel: str = "python3") -> dict[str, Any]:
 
 @contextmanager
 def jupyter(folder: Path, theme: str = "JupyterLab Light", app: Literal["lab", "notebook"] = "lab") -> Iterator[str]:
-    """Serve a folder and yield the address below which its notebooks open; the server chooses its port."""
+    """Start a server for a folder, and yield the URL below which its notebooks open."""
     own = folder / ".jupyter"
     settings = own / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
@@ -56,17 +60,17 @@ def jupyter(folder: Path, theme: str = "JupyterLab Light", app: Literal["lab", "
     files = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime"}
     env = {**os.environ, **{name: str(own / part) for name, part in files.items()}}
     env["IPYTHONDIR"] = str(own / "ipython")
-    module, opens = APPS[app]
-    command = [sys.executable, "-m", *module, "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0"]
+    module, options, path = APPS[app]
+    command = [sys.executable, "-m", *module, *options, "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0"]
     command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"]
     with running(command, own / "log", env=env) as server:
-        yield _address(own / "runtime", server) + opens
+        yield _server_url(own / "runtime", server) + path
 
 
 @contextmanager
-def running(command: list[str], log: Path, **how: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a server that writes a log, and end it afterwards."""
-    with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out, **how) as server:
+def running(command: list[str], log: Path, **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a server that writes a log, and stop it at the end; options as for `Popen`."""
+    with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out, **options) as server:
         try:
             yield server
         finally:
@@ -86,16 +90,16 @@ def _offer_older_kernels(kernels: Path) -> None:
             "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
             "display_name": folder.name,
             "language": "python",
-            # Before site-packages, so that this ipykernel is found and not the one beside it.
+            # Before site-packages, so that this version of ipykernel is imported and not the installed one.
             "env": {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))},
         }
         (kernels / folder.name).mkdir(parents=True)
         (kernels / folder.name / "kernel.json").write_text(json.dumps(spec))
 
 
-def _address(runtime: Path, server: "subprocess.Popen[bytes]") -> str:
-    due = time.monotonic() + READY
-    while time.monotonic() < due and server.poll() is None:
+def _server_url(runtime: Path, server: "subprocess.Popen[bytes]") -> str:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline and server.poll() is None:
         for file in runtime.glob("jpserver-*.json"):
             try:
                 url = str(json.loads(file.read_text())["url"])
@@ -107,85 +111,116 @@ def _address(runtime: Path, server: "subprocess.Popen[bytes]") -> str:
     raise RuntimeError(f"Jupyter did not start: {(runtime.parent / 'log').read_text()[-2000:]}")
 
 
+OPEN = """async ([path, kernelId, cleanUp]) => {
+    const app = window.jupyterapp;
+    await app.restored;
+    const before = app.shell.currentWidget;
+    const reused = kernelId && before?.sessionContext?.session?.kernel;
+    if (reused) await reused.requestExecute({ code: cleanUp, silent: true }).done;
+    const options = reused ? { path, kernel: { id: kernelId } } : { path };
+    const widget = await app.commands.execute("docmanager:open", options);
+    if (before && before !== widget) before.dispose();
+    await widget.context.ready;
+    await widget.sessionContext.ready;
+    const { kernel } = widget.sessionContext.session;
+    await kernel.info;
+    return kernel.id;
+}"""
+READY = """async () => {
+    await window.jupyterapp.restored;
+    const widget = window.jupyterapp.shell.currentWidget;
+    await widget.context.ready;
+    await widget.sessionContext.ready;
+    await widget.sessionContext.session.kernel.info;
+    return widget.sessionContext.session.kernel.id;
+}"""
+RUN = """(index) => {
+    const app = window.jupyterapp;
+    app.shell.currentWidget.content.activeCellIndex = index;
+    app.commands.execute("notebook:run-cell");
+}"""
+CLEAN_UP = """
+import ipywidgets, socketnb
+for session in socketnb.sessions():
+    session.close()
+ipywidgets.Widget.close_all()
+get_ipython().run_line_magic("reset", "-f")
+"""
+"""Closes everything that a notebook left in its kernel, so that the next notebook can use the kernel."""
+
+
 class Lab:
-    """An open notebook."""
+    """A page of JupyterLab with one open notebook.
 
-    def __init__(self, page: Any, url: str, path: str) -> None:
+    In JupyterLab the next notebook is opened in the same page and with the same kernel, which is much faster than a
+    new page and a new kernel. Notebook 7 opens each notebook in a new page.
+
+    Args:
+        page: A page of Playwright.
+        url: The URL below which notebooks open.
+    """
+
+    def __init__(self, page: Any, url: str) -> None:
         self.page = page
-        self._address = f"{url}{path}?token={TOKEN}&reset"
-        self._used = False
-        # On a busy machine Jupyter sometimes asks which kernel, though the notebook names one: take that.
-        self._accept = page.locator(".jp-Dialog button.jp-mod-accept")
-        page.add_locator_handler(page.locator(".jp-Dialog"), lambda _: self._accept.click())
-        self._open()
+        self._url = url
+        self._kernel = ""
+        # On a busy machine Jupyter sometimes asks which kernel to use, though the notebook names one: accept.
+        accept = page.locator(".jp-Dialog button.jp-mod-accept")
+        page.add_locator_handler(page.locator(".jp-Dialog"), lambda _: accept.click())
 
-    def _open(self) -> None:
-        page = self.page
-        idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
-        for _ in range(3):  # and sometimes it misses that the kernel is there: a page opened again sees it
-            page.goto(self._address)
-            page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=READY * 1000)
-            page.wait_for_selector(".jp-Spinner", state="detached", timeout=READY * 1000)
-            for _ in range(READY * 2):
-                if self._accept.count():
-                    self._accept.click()
-                elif idle.count():
-                    return
-                page.wait_for_timeout(200)
-        raise AssertionError("the kernel did not start")
+    def open(self, path: str, *, new_kernel: bool = False) -> None:
+        """Open a notebook, and wait until its kernel is ready."""
+        if new_kernel:
+            self._kernel = ""
+        if self._kernel and "/lab/" in self._url:
+            self._kernel = self.page.evaluate(OPEN, [path, self._kernel, CLEAN_UP])
+        else:
+            self.page.goto(f"{self._url}{path}?token={TOKEN}&reset")
+            self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the notebook is open and its kernel is ready, after a page was loaded."""
+        self.page.wait_for_function(
+            "window.jupyterapp?.shell.currentWidget?.sessionContext", timeout=READY_TIMEOUT_S * 1000
+        )
+        self._kernel = self.page.evaluate(READY)
 
     def run(self, cell: int) -> None:
-        """Run a cell. While the page and the kernel settle, the first keystroke is sometimes lost, and so is what it
-        asks of the kernel (the prompt waits, the kernel idles): press until a kernel works on it. If none does, and
-        nothing was run yet that would be lost, open the page again.
-        """
-        for _ in range(3):
-            if self._pressed(cell):
-                self._used = True
-                return
-            if not self._used:
-                self._open()
-        raise AssertionError(f"cell {cell} did not run")
-
-    def _pressed(self, cell: int) -> bool:
-        code = self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell)
-        prompt = code.locator(".jp-InputPrompt")
-        busy = self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="busy"]')
-        before = prompt.inner_text()
-        for _ in range(5):
-            code.locator(".cm-content").click()
-            self.page.keyboard.press("Control+Enter")
-            for _ in range(30):
-                now = prompt.inner_text()
-                if ("*" in now and busy.count()) or (now != before and "*" not in now):
-                    return True
-                self.page.wait_for_timeout(100)
-        return False
+        """Start a cell."""
+        self.page.evaluate(RUN, cell)
 
     def output(self, cell: int) -> Any:
         """Return the output area of a cell."""
         return self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-OutputArea")
 
-    def save(self, file: Path, having: str) -> None:
-        """Save the notebook, and wait until the file on disk has these words."""
+    def save(self, file: Path, text: str) -> None:
+        """Save the notebook until the file contains a text."""
         for _ in range(100):
-            self.page.keyboard.press("Control+s")
-            self.page.wait_for_timeout(200)
-            if having in file.read_text():
+            self.page.evaluate("window.jupyterapp.shell.currentWidget.context.save()")
+            if text in file.read_text():
                 return
+            self.page.wait_for_timeout(100)
         raise AssertionError(f"{file} was not saved")
+
+    def set_theme(self, theme: str) -> None:
+        """Switch to `Light` or `Dark`."""
+        self.page.evaluate(
+            "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
+        )
+        is_light = str(theme == "Light").lower()
+        self.page.wait_for_selector(f'body[data-jp-theme-light="{is_light}"]', state="attached")
 
 
 def violations(page: Any, selector: str) -> list[str]:
-    """Return what axe finds seriously or critically wrong in these elements alone, a rule a line."""
-    page.wait_for_selector(selector, state="attached")  # without any element axe would judge the whole page
+    """Return the serious and critical problems that axe finds in these elements, one line per rule."""
+    page.wait_for_selector(selector, state="attached")  # without an element axe would check the whole page
     page.evaluate(AXE.read_text())
-    # Found by Playwright, not by axe: its selectors see into the shadow roots in which marimo shows widgets.
-    found = page.locator(selector).evaluate_all("async (nodes) => (await axe.run({ include: nodes })).violations")
-    return [_sentence(rule) for rule in found if rule["impact"] in {"serious", "critical"}]
+    # Playwright finds the elements, because its selectors reach into the shadow roots in which marimo shows widgets.
+    rules = page.locator(selector).evaluate_all("async (nodes) => (await axe.run({ include: nodes })).violations")
+    return [_sentence(rule) for rule in rules if rule["impact"] in {"serious", "critical"}]
 
 
 def _sentence(rule: dict[str, Any]) -> str:
-    where = ", ".join(" ".join(map(str, node["target"])) for node in rule["nodes"])
-    why = dict.fromkeys(" ".join(node["failureSummary"].split()) for node in rule["nodes"])
-    return f"{rule['id']} ({rule['impact']}) at {where}: {' | '.join(why)}"
+    targets = ", ".join(" ".join(map(str, node["target"])) for node in rule["nodes"])
+    reasons = dict.fromkeys(" ".join(node["failureSummary"].split()) for node in rule["nodes"])
+    return f"{rule['id']} ({rule['impact']}) at {targets}: {' | '.join(reasons)}"

@@ -1,10 +1,22 @@
-"""What a bot sends is hostile until it is sanitised."""
+"""Rendering: everything that a bot sends is sanitised or escaped, and has a limit."""
 
 from html.parser import HTMLParser
 
 import pytest
 
-from socketnb.render import LONGEST, TAGS, cut, markdown, milliseconds, safe_url
+from socketnb.model.content import Choice
+from socketnb.render import (
+    MAX_DATA_URL_CHARS,
+    MAX_LINKS,
+    MAX_MESSAGE_CHARS,
+    TAGS,
+    cut,
+    harmless,
+    links,
+    markdown,
+    milliseconds,
+    safe_url,
+)
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -32,48 +44,60 @@ ATTACKS = [
 class Elements(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_nothing_that_a_bot_sends_can_run_or_load(attack: str) -> None:
-    for tag, attributes in Elements(markdown(attack)).found:
+def test_markdown_of_a_bot_cannot_run_scripts_or_load_anything(attack: str) -> None:
+    for tag, attributes in Elements(markdown(attack)).elements:
         assert tag in TAGS
         assert set(attributes) <= {"href", "title", "target", "rel"}
         assert (attributes.get("href") or "https:").startswith(("http:", "https:", "mailto:", "tel:"))
 
 
-def test_links_open_in_a_new_page_without_a_referrer() -> None:
-    ((_, _), (tag, attributes)) = Elements(markdown("[shop](https://shop.example)")).found
+def test_links_open_in_a_new_tab_without_a_referrer() -> None:
+    ((_, _), (tag, attributes)) = Elements(markdown("[shop](https://shop.example)")).elements
     assert tag == "a"
     assert attributes == {"href": "https://shop.example", "target": "_blank", "rel": "noopener noreferrer"}
 
 
-def test_markdown_keeps_what_people_read() -> None:
+def test_markdown_keeps_its_formatting() -> None:
     assert markdown("**Tuesday** `#4567`\nnoon") == "<p><strong>Tuesday</strong> <code>#4567</code><br>\nnoon</p>\n"
 
 
-def test_a_message_too_long_for_a_page_is_cut_and_says_so() -> None:
-    assert cut("x" * (LONGEST + 5)).endswith("… (5 more characters)")
-    assert len(markdown("x" * 10 * LONGEST)) < 2 * LONGEST
+def test_a_message_that_is_too_long_is_cut_with_a_note() -> None:
+    assert cut("x" * (MAX_MESSAGE_CHARS + 5)).endswith("… (5 more characters)")
+    assert len(markdown("x" * 10 * MAX_MESSAGE_CHARS)) < 2 * MAX_MESSAGE_CHARS
 
 
-@pytest.mark.parametrize(("ms", "said"), [(3.2, "3 ms"), (212.4, "212 ms"), (1430, "1.4 s"), (float("nan"), "")])
-def test_durations_read_as_people_say_them(ms: float, said: str) -> None:
-    assert milliseconds(ms) == said
+def test_the_number_and_the_labels_of_links_are_limited() -> None:
+    html = links(tuple(Choice("x" * 1_000, url="https://x") for _ in range(2 * MAX_LINKS)))
+    assert html.count("<a ") == MAX_LINKS
+    assert len(html) < 500 * MAX_LINKS
+
+
+@pytest.mark.parametrize("text", ["<b>x</b>", "[x](javascript:alert(1))", "[x]: javascript:x", "[x][y]"])
+def test_exported_markdown_has_no_tags_and_only_safe_links(text: str) -> None:
+    assert markdown(harmless(text)).count("<a ") == 0
+    assert "<b>" not in harmless(text)
+
+
+@pytest.mark.parametrize(("ms", "text"), [(3.2, "3 ms"), (212.4, "212 ms"), (1430, "1.4 s"), (float("nan"), "")])
+def test_durations_are_readable(ms: float, text: str) -> None:
+    assert milliseconds(ms) == text
 
 
 @pytest.mark.parametrize("link", ["/logout", "../files/x", "//evil.example/x", "x"])
-def test_a_link_to_the_notebooks_own_server_is_none(link: str) -> None:
-    assert Elements(markdown(f"[x]({link})")).found[-1][1].get("href") is None
+def test_a_link_to_the_notebook_server_is_removed(link: str) -> None:
+    assert Elements(markdown(f"[x]({link})")).elements[-1][1].get("href") is None
 
 
 @pytest.mark.parametrize(
-    ("url", "kinds", "passes"),
+    ("url", "media", "allowed"),
     [
         ("https://x", (), True),
         ("data:image/png;base64,AA", ("image",), True),
@@ -85,7 +109,10 @@ def test_a_link_to_the_notebooks_own_server_is_none(link: str) -> None:
         ("/relative", (), False),
         ("http://[", (), False),
         (None, (), False),
+        (f"https://x/{'a' * 9_000}", (), False),
+        (f"data:image/png;base64,{'A' * 9_000}", ("image",), True),
+        (f"data:image/png;base64,{'A' * MAX_DATA_URL_CHARS}", ("image",), False),
     ],
 )
-def test_only_addresses_that_a_page_may_load_pass(url: str | None, kinds: tuple[str, ...], passes: object) -> None:
-    assert (safe_url(url, *kinds) is not None) == passes
+def test_only_safe_urls_are_allowed(url: str | None, media: tuple[str, ...], allowed: object) -> None:
+    assert (safe_url(url, *media) is not None) == allowed

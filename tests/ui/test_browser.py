@@ -1,7 +1,7 @@
-"""The panel in real Jupyter, in a real browser: `pytest --place notebook` runs it in Notebook 7, see conftest.py."""
+"""The panel in a real JupyterLab and browser; `pytest --place notebook` runs it in Notebook 7, see conftest.py."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,14 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
     pytest.mark.timeout(240),
     pytest.mark.skipif(browser() is None, reason="no Chromium: install it (Debian: apt-get install chromium)"),
-    pytest.mark.filterwarnings("default"),  # playwright's own
+    pytest.mark.filterwarnings("default"),  # warnings of Playwright
 ]
+OpenLab = Callable[..., Lab]
+OpenPanel = Callable[..., tuple[Lab, Any]]
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
 CONNECT = """%load_ext socketnb
 %chat connect voiceflow --simulate --name bot
 %chat panel bot"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser(), args=CHROMIUM)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -47,37 +39,63 @@ def server(tmp_path_factory: pytest.TempPathFactory, place: str) -> Iterator[tup
         yield url, folder
 
 
+@pytest.fixture(scope="module")
+def jupyterlab(server: tuple[str, Path]) -> Iterator[Lab]:
+    """One page for all tests: to start a page and a kernel takes longer than a test."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser(), args=CHROMIUM)
+        page = chromium.new_page()
+        page.set_default_timeout(20_000)
+        yield Lab(page, server[0])
+        chromium.close()
+
+
 @pytest.fixture
-def lab(chromium: Any, server: tuple[str, Path], place: str, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Open a notebook with the given cells; keep a screenshot of how it ends."""
-    url, folder = server
-    pages = []
+def file(server: tuple[str, Path], request: pytest.FixtureRequest) -> Path:
+    """The notebook of the test."""
+    return server[1] / f"{request.node.name}.ipynb"
+
+
+@pytest.fixture
+def lab(jupyterlab: Lab, file: Path, place: str) -> Iterator[OpenLab]:
+    """Return a function that opens a notebook with the given cells; save a screenshot at the end of the test."""
 
     def opened(*cells: str) -> Lab:
-        path = f"{request.node.name}.ipynb"
         kernel = place if place.startswith("ipykernel") else "python3"
-        (folder / path).write_text(json.dumps(notebook(*cells, kernel=kernel)))
-        page = chromium.new_page(viewport={"width": 1100, "height": 1000})
-        page.set_default_timeout(20_000)
-        pages.append(page)
-        return Lab(page, url, path)
+        file.write_text(json.dumps(notebook(*cells, kernel=kernel)))
+        jupyterlab.page.set_viewport_size({"width": 1100, "height": 1000})
+        jupyterlab.page.emulate_media(reduced_motion="no-preference")
+        jupyterlab.open(file.name)
+        return jupyterlab
 
     yield opened
     ARTEFACTS.mkdir(exist_ok=True)
-    for page in pages:
-        page.screenshot(path=ARTEFACTS / f"{request.node.name}.png")
-        page.close()
+    jupyterlab.page.screenshot(path=ARTEFACTS / f"{file.stem}.png")
 
 
-def say(panel: Any, words: str) -> None:
-    panel.locator(".snb-input").fill(words)
+@pytest.fixture
+def panel_of(lab: OpenLab) -> OpenPanel:
+    """Return a function that opens a notebook, runs its first cell, and returns the panel in its output."""
+
+    def shown(*cells: str) -> tuple[Lab, Any]:
+        page = lab(*cells)
+        page.run(0)
+        panel = page.output(0).locator(".snb-panel")
+        panel.locator(".snb-input").wait_for()
+        return page, panel
+
+    return shown
+
+
+def say(panel: Any, text: str) -> None:
+    panel.locator(".snb-input").fill(text)
     panel.locator(".snb-input").press("Enter")
 
 
-def test_a_person_types_presses_a_button_and_sees_the_replies(lab: Any) -> None:
-    page = lab(CONNECT)
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
+def test_a_user_types_and_presses_a_button_and_sees_the_replies(panel_of: OpenPanel) -> None:
+    _page, panel = panel_of(CONNECT)
     say(panel, "hello")
     panel.get_by_text("I did not understand that").wait_for()
     panel.get_by_role("button", name="Track order").click()
@@ -86,15 +104,15 @@ def test_a_person_types_presses_a_button_and_sees_the_replies(lab: Any) -> None:
     panel.locator(".snb-send").click()
     panel.get_by_text("Tuesday before noon").wait_for()
     assert panel.locator(".snb-user").all_inner_texts() == ["hello", "Track order", "4567"]
-    assert panel.locator(".snb-used").all_inner_texts() == ["Track order"]
-    assert panel.locator(".snb-under").count() == 3
-    assert panel.locator(".snb-typing, .snb-waiting").count() == 0
+    assert panel.locator(".snb-pressed").all_inner_texts() == ["Track order"]
+    assert panel.locator(".snb-timing").count() == 3
+    assert panel.locator(".snb-typing, .snb-pending").count() == 0
 
 
-def test_a_cell_and_the_panel_show_the_same_conversation(lab: Any) -> None:
-    page = lab(CONNECT, "%%chat bot\nhours", "bot_turns = len(__import__('socketnb').turns_df()); print(bot_turns)")
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
+def test_a_cell_and_the_panel_show_the_same_conversation(panel_of: OpenPanel) -> None:
+    connect = CONNECT.replace("bot", "both")  # a name that no other test uses, because turns_df has all of a name
+    count = "import socketnb\nprint(len(socketnb.session('both').turns_df()))"
+    page, panel = panel_of(connect, "%%chat both\nhours", count)
     page.run(1)
     panel.get_by_text("Saturday, 10 to 14").wait_for()
     say(panel, "thanks")
@@ -103,8 +121,8 @@ def test_a_cell_and_the_panel_show_the_same_conversation(lab: Any) -> None:
     page.output(2).get_by_text("2", exact=True).wait_for()
 
 
-def test_a_panel_opened_in_the_middle_of_a_conversation_shows_all_of_it(lab: Any) -> None:
-    page = lab(
+def test_a_panel_opened_during_a_conversation_shows_all_of_it(panel_of: OpenPanel) -> None:
+    _page, panel = panel_of(
         """import socketnb as snb
 bot = snb.connect("voiceflow", name="bot", simulate=True)
 bot.launch()
@@ -112,15 +130,13 @@ panel = bot.panel()
 bot.press("Track order"); bot.say("4567"); bot.close()
 panel"""
     )
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
     panel.get_by_text("Tuesday before noon").wait_for()
     assert panel.locator(".snb-user").all_inner_texts() == ["(launch)", "Track order", "4567"]
     assert panel.locator(".snb-input").is_disabled()
 
 
-def test_a_streamed_answer_grows_in_the_panel_before_the_turn_is_over(lab: Any) -> None:
-    page = lab(
+def test_a_streamed_answer_grows_before_the_turn_ends(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(
         """import socketnb as snb, threading
 flow, go = snb.Flow("model"), threading.Event()
 def pieces():
@@ -131,8 +147,6 @@ bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow, completion_
 bot.panel()""",
         "go.set()",
     )
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
     say(panel, "tell me")
     panel.locator(".snb-streaming", has_text="It is **al").wait_for()
     assert panel.locator(".snb-typing").count() == 1
@@ -143,29 +157,24 @@ bot.panel()""",
     assert panel.locator(".snb-streaming").count() == 0
 
 
-def test_every_kind_of_content_is_shown(lab: Any) -> None:
-    page = lab(COGNIGY, "bot.say('tour');")
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
+def test_every_type_of_content_is_shown(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(COGNIGY, "bot.say('tour');")
     page.run(1)
-    for found in ("img", "audio", "video", "details", ".snb-card", ".snb-list", ".snb-chip", "strong", ".snb-date"):
-        panel.locator(found).first.wait_for(state="attached")
+    for selector in ("img", "audio", "video", "details", ".snb-card", ".snb-list", ".snb-chip", "strong", ".snb-date"):
+        panel.locator(selector).first.wait_for(state="attached")
 
 
-def test_what_a_bot_sends_can_do_nothing(lab: Any, server: tuple[str, Path]) -> None:
-    page = lab(ATTACK, "bot.say('attack');")
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
-    panel.locator(".snb-input").wait_for()
+def test_untrusted_content_cannot_run_or_load_anything(panel_of: OpenPanel, server: tuple[str, Path]) -> None:
+    page, panel = panel_of(ATTACK, "bot.say('attack');")
     requests: list[str] = []
     page.page.on("request", lambda request: requests.append(request.url))
     page.run(1)
-    panel.locator(".snb-under").wait_for()
+    panel.locator(".snb-timing").wait_for()
     panel.get_by_text("the last of them").wait_for()
-    for folded in panel.locator("details > summary").all():
-        folded.click()
     panel.get_by_role("button", name="Inspector", exact=True).click()
     panel.locator(".snb-trace").first.wait_for()
+    panel.locator("details").evaluate_all("(all) => all.forEach((node) => { node.open = true; })")
+    panel.locator(".snb-trace pre", has_text="hacked").first.wait_for(state="attached")
     assert page.page.evaluate("window.hacked") is None
     tags = panel.evaluate("(node) => [...new Set([...node.querySelectorAll('*')].map((each) => each.localName))]")
     assert set(tags) <= ALLOWED, set(tags) - ALLOWED
@@ -181,33 +190,30 @@ def test_what_a_bot_sends_can_do_nothing(lab: Any, server: tuple[str, Path]) -> 
     assert [url for url in requests if not url.startswith(("/".join(server[0].split("/")[:3]), "data:", "blob:"))] == []
 
 
-def test_the_panel_answers_while_another_cell_blocks(lab: Any) -> None:
-    page = lab(CONNECT, "import time; time.sleep(20); print('slept')")
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
-    panel.locator(".snb-input").wait_for()
+def test_the_panel_works_while_another_cell_is_running(panel_of: OpenPanel, file: Path) -> None:
+    answered = file.with_suffix(".answered")
+    cell = f"import pathlib, time\nwhile not pathlib.Path({str(answered)!r}).exists(): time.sleep(0.05)\nprint('done')"
+    page, panel = panel_of(CONNECT, cell)
     page.run(1)
+    page.page.locator('.jp-Notebook-ExecutionIndicator[data-status="busy"]').wait_for()
     say(panel, "hours")
-    panel.get_by_text("Saturday, 10 to 14").wait_for(timeout=15_000)
-    assert page.output(1).get_by_text("slept").count() == 0, "the answer came only after the cell"
-    page.output(1).get_by_text("slept").wait_for(timeout=60_000)
+    panel.get_by_text("Saturday, 10 to 14").wait_for()
+    assert page.output(1).get_by_text("done").count() == 0, "the answer came only after the cell"
+    answered.touch()
+    page.output(1).get_by_text("done").wait_for()
 
 
-def test_a_second_view_and_a_reloaded_page_show_the_whole_conversation(
-    lab: Any, server: tuple[str, Path], request: pytest.FixtureRequest
-) -> None:
-    page = lab(CONNECT, "%chat panel bot")
-    page.run(0)
-    first = page.output(0).locator(".snb-panel")
+def test_a_second_view_and_a_reloaded_page_show_the_whole_conversation(panel_of: OpenPanel, file: Path) -> None:
+    page, first = panel_of(CONNECT, "%chat panel bot")
     say(first, "hours")
     first.get_by_text("Saturday, 10 to 14").wait_for()
     page.run(1)
     second = page.output(1).locator(".snb-panel")
     second.get_by_text("Saturday, 10 to 14").wait_for()
     assert second.inner_text() == first.inner_text()
-    page.save(server[1] / f"{request.node.name}.ipynb", having="Saturday, 10 to 14")
+    page.save(file, "Saturday, 10 to 14")
     page.page.reload()
-    page.page.wait_for_selector(".snb-panel", timeout=60_000)
+    page.wait_until_ready()
     first.get_by_text("Saturday, 10 to 14").wait_for()
     first.get_by_role("button", name="Track order").click()
     second.get_by_text("What is your order number?").wait_for()
@@ -259,10 +265,8 @@ bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow)
 bot.panel()"""
 
 
-def test_cards_scroll_with_the_arrow_keys_and_their_buttons_are_spent_once_pressed(lab: Any) -> None:
-    page = lab(CARDS)
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
+def test_arrow_keys_scroll_cards_and_a_pressed_button_disables_the_others(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(CARDS)
     say(panel, "show")
     cards = panel.locator(".snb-carousel")
     cards.locator(".snb-card").nth(5).wait_for(state="attached")
@@ -272,13 +276,11 @@ def test_cards_scroll_with_the_arrow_keys_and_their_buttons_are_spent_once_press
     cards.get_by_role("button", name="Take 4").click()
     panel.get_by_text("Yours.").wait_for()
     assert cards.locator("button:enabled").count() == 0
-    assert cards.locator(".snb-used").all_inner_texts() == ["Take 4"]
+    assert cards.locator(".snb-pressed").all_inner_texts() == ["Take 4"]
 
 
-def test_a_person_recalls_stops_starts_over_and_exports(lab: Any) -> None:
-    page = lab(CONNECT, "from socketnb.hub import hub; hub._simulators[0].fault('silent')")
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
+def test_a_user_recalls_a_text_stops_restarts_and_exports(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(CONNECT, "from socketnb.hub import hub; hub._simulators[0].fault('silent')")
     box = panel.locator(".snb-input")
     box.fill("hours")
     box.press("Enter")
@@ -292,7 +294,7 @@ def test_a_person_recalls_stops_starts_over_and_exports(lab: Any) -> None:
     box.fill("are you there?")
     box.press("Enter")
     panel.get_by_role("button", name="Stop").click()
-    panel.get_by_text("the turn was cancelled").wait_for()
+    panel.locator('.snb-notice[data-kind="cancelled"]').wait_for()
     panel.locator(".snb-stop").wait_for(state="hidden")
     panel.get_by_role("button", name="Start over").click()
     panel.get_by_text("Welcome").last.wait_for()
@@ -303,46 +305,40 @@ def test_a_person_recalls_stops_starts_over_and_exports(lab: Any) -> None:
     assert "Saturday, 10 to 14" in Path(download.value.path()).read_text()
 
 
-def test_the_inspector_shows_the_last_turn_as_it_comes_and_each_payload_on_demand(lab: Any) -> None:
-    page = lab(CONNECT)
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
-    assert panel.locator(".snb-insp").is_hidden()
+def test_the_inspector_shows_the_latest_turn_and_payloads_on_demand(panel_of: OpenPanel) -> None:
+    _page, panel = panel_of(CONNECT)
+    assert panel.locator(".snb-inspector").is_hidden()
     panel.get_by_role("button", name="Inspector").click()
     say(panel, "hours")
     panel.locator(".snb-trace", has_text="completed").wait_for()
     assert panel.locator(".snb-trace .snb-kind").all_inner_texts()[:2] == ["action", "status"]
-    assert panel.locator(".snb-mark.snb-shown").count() == 2
+    assert panel.locator(".snb-mark.snb-content").count() == 2
     panel.locator(".snb-trace", has_text="action").locator("summary").click()
     panel.locator(".snb-trace pre", has_text='"payload": "hours"').wait_for()
     assert panel.locator(".snb-facts dd").first.inner_text()
     panel.get_by_role("button", name="Inspector").click()
-    panel.locator(".snb-insp").wait_for(state="hidden")
+    panel.locator(".snb-inspector").wait_for(state="hidden")
 
 
-def test_what_waited_in_line_and_was_stopped_does_not_stay(lab: Any) -> None:
-    page = lab(CONNECT, "from socketnb.hub import hub; hub._simulators[0].fault('silent')")
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
+def test_a_queued_text_disappears_when_it_is_stopped(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(CONNECT, "from socketnb.hub import hub; hub._simulators[0].fault('silent')")
     box = panel.locator(".snb-input")
     box.wait_for()
     page.run(1)
     for words in ("first", "second in line"):
         box.fill(words)
         box.press("Enter")
-    panel.locator(".snb-waiting", has_text="second in line").wait_for()
+    panel.locator(".snb-pending", has_text="second in line").wait_for()
     panel.get_by_role("button", name="Stop").click()
-    panel.locator(".snb-waiting").wait_for(state="detached")
+    panel.locator(".snb-pending").wait_for(state="detached")
     box.fill("third")
     box.press("Enter")
-    panel.get_by_text("I did not understand that").nth(1).wait_for()  # the first turn had one, and no end
+    panel.get_by_text("I did not understand that").nth(1).wait_for()  # the first turn has an answer too, but no end
     assert panel.locator(".snb-user").all_inner_texts() == ["first", "third"]
 
 
-def test_all_views_know_which_of_two_buttons_with_the_same_words_was_pressed(lab: Any) -> None:
-    page = lab(CARDS.replace("Take {n}", "Select"), "bot.panel()")
-    page.run(0)
-    first = page.output(0).locator(".snb-panel")
+def test_all_views_mark_the_pressed_one_of_two_buttons_with_the_same_label(panel_of: OpenPanel) -> None:
+    page, first = panel_of(CARDS.replace("Take {n}", "Select"), "bot.panel()")
     say(first, "show")
     first.locator(".snb-choice").nth(5).wait_for(state="attached")
     page.run(1)
@@ -351,23 +347,23 @@ def test_all_views_know_which_of_two_buttons_with_the_same_words_was_pressed(lab
     cells = page.page.locator(".jp-Notebook .jp-Cell").count()
     first.locator(".snb-choice").nth(1).press("Enter")
     for view in (first, second):
-        view.locator(".snb-card").nth(1).locator(".snb-used").wait_for()
-        assert view.locator(".snb-used").count() == 1
+        view.locator(".snb-card").nth(1).locator(".snb-pressed").wait_for()
+        assert view.locator(".snb-pressed").count() == 1
     first.locator(".snb-log").press("b")
     first.get_by_role("button", name="Export the conversation").press("b")
-    assert page.page.locator(".jp-Notebook .jp-Cell").count() == cells, "plain keys are not the notebook's here"
+    assert page.page.locator(".jp-Notebook .jp-Cell").count() == cells, (
+        "plain keys in the panel are not shortcuts of the notebook"
+    )
 
 
-def test_a_form_and_a_date_are_filled_in_and_sent(lab: Any) -> None:
-    page = lab(
+def test_a_form_and_a_date_are_filled_in_and_sent(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(
         COGNIGY,
         "bot.say('tour');",
         """from socketnb.dialects.messages import parse
 sent = [parse(trace.payload) for trace in bot.traces() if trace.kind == "action"]
 print(sent[-3]["data"]["adaptivecards"], sent[-1]["text"])""",
     )
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
     page.run(1)
     form = panel.locator(".snb-framed", has_text="Stay in touch")
     form.get_by_label("Your name").fill("Grace")
@@ -384,10 +380,10 @@ print(sent[-3]["data"]["adaptivecards"], sent[-1]["text"])""",
     page.output(2).get_by_text("{'list': 'news', 'name': 'Grace'} 2030-05-17").wait_for()
 
 
-def test_an_agent_is_told_apart_from_the_bot(lab: Any) -> None:
-    page = lab(COGNIGY, "from socketnb.hub import hub; hub._simulators[0].agent_says('I can change the day.')")
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
+def test_messages_of_an_agent_look_different_from_those_of_the_bot(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(
+        COGNIGY, "from socketnb.hub import hub; hub._simulators[0].agent_says('I can change the day.')"
+    )
     say(panel, "Talk to a person")
     panel.locator(".snb-agent", has_text="this is Ada").wait_for()
     panel.locator(".snb-notice", has_text="Ada").first.wait_for()
@@ -401,7 +397,7 @@ LONG = """import socketnb as snb
 flow = snb.Flow("long")
 @flow.otherwise
 def many(turn):
-    for n in range(400): turn.say(f"message {n} of {turn.text}")
+    for n in range(250): turn.say(f"message {n} of {turn.text}")
 bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow)
 panel = bot.panel()
 bot.say("one"); bot.say("two")
@@ -409,11 +405,9 @@ panel"""
 COUNT = "document.querySelectorAll('.snb-panel .snb-item').length"
 
 
-def test_a_long_conversation_is_scrolled_through_while_the_page_holds_little_of_it(lab: Any) -> None:
-    page = lab(LONG, "bot.say('three');")
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
-    panel.get_by_text("message 399 of two").wait_for()
+def test_a_long_conversation_scrolls_while_the_page_holds_a_part_of_it(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(LONG, "bot.say('three');")
+    panel.get_by_text("message 249 of two").wait_for()
     log = panel.locator(".snb-log")
     most = 0
     for _ in range(200):
@@ -424,18 +418,20 @@ def test_a_long_conversation_is_scrolled_through_while_the_page_holds_little_of_
             break
     panel.get_by_text("message 0 of one").wait_for()
     assert most <= 300
-    page.run(1)  # what comes meanwhile moves nothing
-    panel.locator(".snb-down").wait_for()
+    page.run(1)  # new messages do not move the visible ones
+    panel.locator(".snb-newest").wait_for()
     assert panel.get_by_text("message 0 of one").count() == 1
     for _ in range(200):
         log.evaluate("(node) => { node.scrollTop = node.scrollHeight; }")
         page.page.wait_for_timeout(20)
-        if panel.get_by_text("message 399 of three").count():
+        if panel.get_by_text("message 249 of three").count():
             break
-    panel.get_by_text("message 399 of three").wait_for()
-    numbers = panel.locator(".snb-bubble").evaluate_all("(all) => all.map((node) => node.innerText.trim())")
-    said = [text for text in numbers if text.endswith("of three")]
-    assert said == [f"message {n} of three" for n in range(400 - len(said), 400)], "no gap and nothing twice"
+    panel.get_by_text("message 249 of three").wait_for()
+    texts = panel.locator(".snb-bubble").evaluate_all("(all) => all.map((node) => node.innerText.trim())")
+    third = [text for text in texts if text.endswith("of three")]
+    assert third == [f"message {n} of three" for n in range(250 - len(third), 250)], (
+        "no row is missing and none is shown twice"
+    )
     assert page.page.evaluate(COUNT) <= 300
 
 
@@ -450,11 +446,8 @@ bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow)
 bot.panel()"""
 
 
-def test_the_end_stays_in_sight_and_who_reads_what_is_older_is_left_there(lab: Any) -> None:
-    page = lab(SLOW, "bot.say('420');", "bot.say('60');")
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
-    panel.locator(".snb-input").wait_for()
+def test_the_log_stays_at_its_end_unless_the_user_scrolls_up(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(SLOW, "bot.say('420');", "bot.say('60');")
     page.run(1)
     panel.get_by_text("message 419 of 420").wait_for()
     log = panel.locator(".snb-log")
@@ -468,29 +461,27 @@ def test_the_end_stays_in_sight_and_who_reads_what_is_older_is_left_there(lab: A
     seen += ".getBoundingClientRect())).closest('.snb-item').dataset.seq"
     before = page.page.evaluate(seen)
     page.run(2)
-    panel.locator(".snb-down").wait_for()
+    panel.locator(".snb-newest").wait_for()
     page.page.wait_for_function("!document.querySelector('.snb-stop').checkVisibility()")
     assert page.page.evaluate(seen) == before
-    panel.locator(".snb-down").click()
+    panel.locator(".snb-newest").click()
     panel.get_by_text("message 59 of 60").wait_for()
 
 
-def test_what_is_said_while_older_messages_are_shown_is_seen(lab: Any) -> None:
-    page = lab(LONG)
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
-    panel.get_by_text("message 399 of two").wait_for()
+def test_a_text_sent_while_older_messages_are_shown_scrolls_to_the_end(panel_of: OpenPanel) -> None:
+    _page, panel = panel_of(LONG)
+    panel.get_by_text("message 249 of two").wait_for()
     panel.locator(".snb-input").press("Control+f")
     panel.get_by_role("searchbox").fill("message 17 of one")
     panel.get_by_text("1 of 1").wait_for()
     panel.get_by_text("message 17 of one").wait_for()
     say(panel, "three")
-    panel.get_by_text("message 399 of three").wait_for()
-    panel.locator(".snb-waiting").wait_for(state="detached")
+    panel.get_by_text("message 249 of three").wait_for()
+    panel.locator(".snb-pending").wait_for(state="detached")
 
 
-def test_a_stream_that_went_on_out_of_sight_is_whole_when_it_is_looked_at_again(lab: Any) -> None:
-    page = lab(
+def test_a_stream_that_continued_outside_the_window_is_complete_later(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(
         """import socketnb as snb, threading
 flow, go = snb.Flow("long"), threading.Event()
 def pieces():
@@ -505,35 +496,36 @@ turn = bot.send("hi")
 panel""",
         "go.set(); turn.wait();",
     )
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
     panel.get_by_text("It begins").wait_for()
     log = panel.locator(".snb-log")
-    for _ in range(20):  # up, until rows are let go of at the end
+    for _ in range(100):  # scroll up, so that the last rows are removed from the page
         log.evaluate("(node) => { node.scrollTop = 0; }")
-        page.page.wait_for_timeout(100)
+        page.page.wait_for_timeout(20)
+        if panel.get_by_text("message 0", exact=True).count():
+            break
+    assert panel.get_by_text("It begins").count() == 0
     page.run(1)
     page.page.wait_for_function("!document.querySelector('.snb-stop').checkVisibility()")
-    for _ in range(20):
+    for _ in range(100):
         log.evaluate("(node) => { node.scrollTop = node.scrollHeight; }")
-        page.page.wait_for_timeout(100)
+        page.page.wait_for_timeout(20)
+        if panel.get_by_text("It begins").count():
+            break
     panel.get_by_text("It begins and ENDS").wait_for()
     assert panel.locator(".snb-streaming").count() == 0
 
 
-def test_a_new_conversation_is_ones_own_whoever_else_begins_one(lab: Any) -> None:
-    page = lab(
+def test_a_new_conversation_is_not_mixed_up_with_one_started_in_a_cell(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(
         """import socketnb as snb
 bot = snb.connect("eusate", name="bot", simulate=True)
 bot.panel()""",
         "bot.new_conversation().say('Talk to a person');",
     )
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
     say(panel, "hours")
     panel.get_by_text("Saturday").wait_for()
     panel.get_by_role("button", name="New", exact=True).click()
-    panel.get_by_text("Nothing was said yet").wait_for()
+    panel.get_by_text("No messages yet").wait_for()
     page.run(1)
     panel.get_by_role("button", name="Ada").wait_for()
     assert panel.get_by_role("button", name="New", exact=True).get_attribute("aria-pressed") == "true"
@@ -541,13 +533,11 @@ bot.panel()""",
     panel.get_by_text("See you on the trail").wait_for()
     assert panel.locator(".snb-user").all_inner_texts() == ["That was all"]
     panel.locator(".snb-typing").wait_for(state="detached")
-    assert panel.locator(".snb-talk[aria-pressed=true]").inner_text() not in ("New", "Ada")
+    assert panel.locator(".snb-tab[aria-pressed=true]").inner_text() not in ("New", "Ada")
 
 
-def test_spent_buttons_and_forms_stay_so_in_a_view_that_is_opened_later(lab: Any) -> None:
-    page = lab(COGNIGY, "bot.panel()")
-    page.run(0)
-    first = page.output(0).locator(".snb-panel")
+def test_buttons_and_forms_stay_disabled_in_a_view_that_is_opened_later(panel_of: OpenPanel) -> None:
+    page, first = panel_of(COGNIGY, "bot.panel()")
     say(first, "tour")
     first.get_by_label("Your name").fill("Grace")
     first.get_by_role("button", name="Sign up").click()
@@ -558,74 +548,66 @@ def test_spent_buttons_and_forms_stay_so_in_a_view_that_is_opened_later(lab: Any
     second = page.output(1).locator(".snb-panel")
     second.get_by_text("What is your order number?").wait_for()
     assert second.locator(".snb-chip:enabled:not(.snb-date *)").count() == 0
-    assert first.locator(".snb-used").all_inner_texts() == ["Sign up", "Track order"]
-    assert second.locator(".snb-used").all_inner_texts() == ["Track order"]
+    assert first.locator(".snb-pressed").all_inner_texts() == ["Sign up", "Track order"]
+    assert second.locator(".snb-pressed").all_inner_texts() == ["Track order"]
     assert second.locator(".snb-framed[inert]").count() == 1
 
 
-def test_what_is_wrong_in_a_form_is_said_there_and_nothing_typed_is_lost(lab: Any) -> None:
-    page = lab(COGNIGY)
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
+def test_an_error_is_shown_in_its_form_and_the_input_is_kept(panel_of: OpenPanel) -> None:
+    _page, panel = panel_of(COGNIGY)
     panel.get_by_role("button", name="More actions").click()
     panel.get_by_role("menuitem", name="data").click()
     form = panel.locator(".snb-verb")
     form.get_by_label("data").fill('{"a": 1')
     form.get_by_role("button", name="data").click()
-    form.get_by_text("data is no JSON").wait_for()
-    say(panel, "hours")  # is no matter of the form's
+    form.get_by_text("data is not valid JSON").wait_for()
+    say(panel, "hours")  # does not change the form
     panel.get_by_text("Saturday").wait_for()
     form.get_by_label("data").press("End")
     form.get_by_label("data").type("}")
     form.get_by_role("button", name="data").click()
     form.wait_for(state="detached")
-    panel.locator(".snb-under").nth(1).wait_for()
+    panel.locator(".snb-timing").nth(1).wait_for()
 
 
-def test_words_are_found_in_all_of_the_conversation(lab: Any) -> None:
-    page = lab(LONG)
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
-    panel.get_by_text("message 399 of two").wait_for()
+def test_a_search_finds_text_in_the_whole_conversation(panel_of: OpenPanel) -> None:
+    _page, panel = panel_of(LONG)
+    panel.get_by_text("message 249 of two").wait_for()
     panel.locator(".snb-input").press("Control+f")
     panel.get_by_role("searchbox").fill("message 17 ")
     panel.get_by_text("2 of 2").wait_for()
     panel.get_by_text("message 17 of two").wait_for()
     panel.get_by_role("searchbox").press("Enter")
     panel.get_by_text("1 of 2").wait_for()
-    panel.locator(".snb-found", has_text="message 17 of one").wait_for()
-    panel.locator(".snb-down").click()
-    panel.get_by_text("message 399 of two").wait_for()
+    panel.locator(".snb-match", has_text="message 17 of one").wait_for()
+    panel.locator(".snb-newest").click()
+    panel.get_by_text("message 249 of two").wait_for()
 
 
-def test_a_message_is_copied_edited_and_sent_again(lab: Any) -> None:
-    page = lab(CONNECT)
+def test_a_message_is_copied_edited_and_sent_again(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(CONNECT)
     page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
     say(panel, "hours")
-    panel.locator(".snb-under").wait_for()
+    panel.locator(".snb-timing").wait_for()
     panel.locator(".snb-item", has_text="Saturday").hover()
     panel.get_by_role("button", name="Copy").click()
-    panel.get_by_text("Copied.").wait_for()
+    panel.get_by_text("Copied").wait_for()
     assert "Saturday, 10 to 14" in page.page.evaluate("navigator.clipboard.readText()")
     panel.locator(".snb-user").hover()
     panel.get_by_role("button", name="Edit and send again").click()
     assert panel.locator(".snb-input").input_value() == "hours"
     panel.locator(".snb-user").hover()
     panel.get_by_role("button", name="Send again").last.click()
-    panel.locator(".snb-under").nth(1).wait_for()
+    panel.locator(".snb-timing").nth(1).wait_for()
     assert panel.locator(".snb-user").all_inner_texts() == ["hours", "hours"]
     panel.get_by_role("button", name="Collapse").click()
     panel.locator(".snb-input").wait_for(state="hidden")
 
 
-def test_the_keyboard_is_enough(lab: Any) -> None:
-    page = lab(CONNECT)
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
+def test_everything_can_be_done_with_the_keyboard(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(CONNECT)
     say(panel, "hours")
-    panel.locator(".snb-under").wait_for()
+    panel.locator(".snb-timing").wait_for()
     press = page.page.keyboard.press
     panel.locator(".snb-log").focus()
     press("ArrowUp")
@@ -643,12 +625,12 @@ def test_the_keyboard_is_enough(lab: Any) -> None:
     panel.get_by_role("button", name="Export the conversation").focus()
     press("Enter")
     press("ArrowDown")
-    assert page.page.evaluate("document.activeElement.innerText") == "HTML"
+    assert page.page.evaluate("document.activeElement.innerText") == "Markdown"
     press("Escape")
     assert page.page.evaluate("document.activeElement.ariaLabel") == "Export the conversation"
 
 
-def test_several_sessions_answer_one_input_side_by_side(lab: Any) -> None:
+def test_several_sessions_side_by_side_share_one_input(lab: OpenLab) -> None:
     page = lab(
         """import socketnb as snb
 bots = [snb.connect(platform, simulate=True) for platform in ("cognigy", "eusate", "voiceflow")]
@@ -657,7 +639,7 @@ snb.panels(*bots)"""
     page.run(0)
     panels = page.output(0).locator(".snb-panel")
     panels.nth(2).wait_for()
-    box = page.output(0).locator(".snb-beside > .snb-foot .snb-input")
+    box = page.output(0).locator(".snb-side-by-side > .snb-composer .snb-input")
     box.fill("hours")
     box.press("Enter")
     for n in range(3):
@@ -667,14 +649,12 @@ snb.panels(*bots)"""
     assert panels.nth(2).get_by_text("What is your order number?").count() == 0
 
 
-def test_several_conversations_of_one_customer_have_a_tab_each(lab: Any) -> None:
-    page = lab(
+def test_each_conversation_of_a_session_has_a_tab(panel_of: OpenPanel) -> None:
+    _page, panel = panel_of(
         """import socketnb as snb
 bot = snb.connect("eusate", name="bot", simulate=True)
 bot.panel()""",
     )
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
     say(panel, "hours")
     panel.get_by_text("Saturday, 10 to 14").wait_for()
     panel.get_by_role("button", name="New", exact=True).click()
@@ -693,79 +673,76 @@ bot.panel()""",
     panel.locator(".snb-user", has_text="4 quick and friendly").wait_for()
     panel.get_by_role("button", name="More actions").click()
     panel.get_by_role("menuitem", name="close").first.click()
-    panel.get_by_role("button", name="Rate it").click()
+    panel.get_by_role("button", name="Review", exact=True).click()
     panel.locator(".snb-verb", has_text="rate the conversation").wait_for()
 
 
-def test_a_click_that_the_kernel_cannot_hear_waits_visibly_and_is_not_lost(
-    lab: Any, server: tuple[str, Path], eventually: Eventually
+def test_a_click_while_the_kernel_is_blocked_is_marked_as_waiting_and_handled_later(
+    panel_of: OpenPanel, file: Path, eventually: Eventually
 ) -> None:
-    # One call that lets no other thread run, once the page knows that the cell runs: else `run` would press again.
-    counts = "import pathlib, time; time.sleep(1); pathlib.Path('counts').touch(); sum(range(3 * 10**8)); print('done')"
-    page = lab(CONNECT, counts)
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
+    blocked = file.with_suffix(".blocked")
+    # A call into C that keeps the interpreter lock, so that no thread of the kernel can run.
+    block = (
+        f"import ctypes, pathlib\npathlib.Path({str(blocked)!r}).touch()\nctypes.PyDLL(None).sleep(5)\nprint('done')"
+    )
+    page, panel = panel_of(CONNECT, block)
     say(panel, "hours")
     panel.get_by_text("Saturday").wait_for()
     page.run(1)
-    eventually((server[1] / "counts").exists)
+    eventually(blocked.exists)
     panel.get_by_role("button", name="Track order").click()
-    panel.locator(".snb-chip.snb-late").wait_for()
     say(panel, "4567")
-    panel.locator(".snb-waiting.snb-late").wait_for()
-    page.output(1).get_by_text("done").wait_for(timeout=60_000)
+    panel.locator(".snb-chip.snb-delayed").wait_for()
+    panel.locator(".snb-pending.snb-delayed").wait_for()
+    page.output(1).get_by_text("done").wait_for()
     panel.get_by_text("Tuesday before noon").wait_for()
-    panel.locator(".snb-late").first.wait_for(state="detached")
+    panel.locator(".snb-delayed").first.wait_for(state="detached")
 
 
-def test_when_the_kernel_goes_the_panel_says_so_and_the_transcript_stays(
-    lab: Any, server: tuple[str, Path], request: pytest.FixtureRequest
-) -> None:
-    page = lab(CONNECT, "import os; os._exit(1)")
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
+def test_the_panel_shows_that_the_kernel_has_stopped_and_keeps_the_transcript(panel_of: OpenPanel, file: Path) -> None:
+    page, panel = panel_of(CONNECT, "import os; os._exit(1)")
     say(panel, "hours")
     panel.get_by_text("Saturday").wait_for()
-    file = server[1] / f"{request.node.name}.ipynb"
-    page.save(file, having="Saturday, 10 to 14")
+    page.save(file, "Saturday, 10 to 14")
     (view, static) = json.loads(file.read_text())["cells"][0]["outputs"][-2:]
     assert "Saturday, 10 to 14" in "".join(static["data"]["text/html"])
-    assert "Saturday" not in str(view), "no widget state"
+    assert "Saturday" not in str(view), "no widget state is saved"
     assert page.output(0).locator(".snb-static").is_hidden()
     page.run(1)
-    panel.get_by_text("The kernel has gone").wait_for()
+    panel.get_by_text("The kernel has stopped").wait_for()
     assert panel.get_by_text("Saturday").is_visible()
     assert panel.locator(".snb-input").is_disabled()
     page.page.reload()
+    page.wait_until_ready()
     page.page.locator(".snb-static", has_text="Saturday, 10 to 14").wait_for()
 
 
-def test_a_session_opened_again_goes_on_in_its_panel(lab: Any) -> None:
-    page = lab(CONNECT, "%chat connect voiceflow --simulate --name bot")
-    page.run(0)
-    panel = page.output(0).locator(".snb-panel")
+def test_a_session_that_is_opened_again_continues_in_its_panel(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(CONNECT, "%chat connect voiceflow --simulate --name bot")
     say(panel, "hours")
     panel.get_by_text("Saturday").wait_for()
     page.run(1)
-    panel.get_by_text("Nothing was said yet").wait_for()
+    panel.get_by_text("No messages yet").wait_for()
     say(panel, "thanks")
     panel.get_by_text("See you on the trail").wait_for()
 
 
-def test_what_is_written_from_right_to_left_is_shown_so_and_nothing_moves_where_it_should_not(lab: Any) -> None:
+def test_right_to_left_text_narrow_pages_and_reduced_motion_are_supported(lab: OpenLab) -> None:
     page = lab(CONNECT)
     page.page.emulate_media(reduced_motion="reduce")
     page.page.set_viewport_size({"width": 640, "height": 900})
     page.run(0)
     panel = page.output(0).locator(".snb-panel")
     say(panel, "مرحبا بالعالم")
-    panel.locator(".snb-under").wait_for()
+    panel.locator(".snb-timing").wait_for()
     assert panel.locator(".snb-user .snb-bubble").evaluate("(node) => getComputedStyle(node).direction") == "rtl"
-    assert panel.evaluate("(node) => node.scrollWidth - node.clientWidth") == 0, "a narrow one has no scroll bar"
+    assert panel.evaluate("(node) => node.scrollWidth - node.clientWidth") == 0, (
+        "a narrow panel has no horizontal scroll bar"
+    )
     assert panel.locator(".snb-item").first.evaluate("(node) => getComputedStyle(node).animationName") == "none"
 
 
-def test_the_core_panel_shows_the_same_conversation(lab: Any) -> None:
+def test_the_core_panel_shows_the_same_conversation(lab: OpenLab) -> None:
     page = lab(
         """import socketnb as snb
 bot = snb.connect("voiceflow", name="bot", simulate=True)
@@ -780,27 +757,21 @@ bot.panel(ui="core")"""
     output.get_by_text("What is your order number?").first.wait_for()
 
 
-@pytest.mark.parametrize("theme", ["Light", "Dark"])
-def test_a_screen_reader_finds_nothing_in_its_way(chromium: Any, tmp_path: Path, theme: str) -> None:
-    (tmp_path / "a.ipynb").write_text(json.dumps(notebook(COGNIGY, "bot.say('tour'); bot.say('Talk to a person');")))
-    with jupyter(tmp_path, f"JupyterLab {theme}") as url:
-        page = chromium.new_page(viewport={"width": 1100, "height": 1000})
-        lab = Lab(page, url, "a.ipynb")
-        lab.run(0)
-        panel = lab.output(0).locator(".snb-panel")
-        panel.wait_for()
-        lab.run(1)
-        panel.locator(".snb-agent").first.wait_for()
-        panel.get_by_role("button", name="Inspector", exact=True).click()
-        panel.locator(".snb-trace").first.wait_for()
-        panel.get_by_role("button", name="Search", exact=True).click()
-        found = violations(page, ".snb-panel")
-        page.screenshot(path=ARTEFACTS / f"axe-{theme.lower()}.png")
-        page.close()
+@pytest.mark.parametrize("theme", ["Dark", "Light"])
+def test_axe_finds_no_accessibility_problem(panel_of: OpenPanel, theme: str) -> None:
+    page, panel = panel_of(COGNIGY, "bot.say('tour'); bot.say('Talk to a person');")
+    page.set_theme(theme)
+    page.run(1)
+    panel.locator(".snb-agent").first.wait_for()
+    panel.get_by_role("button", name="Inspector", exact=True).click()
+    panel.locator(".snb-trace").first.wait_for()
+    panel.get_by_role("button", name="Search", exact=True).click()
+    found = violations(page.page, ".snb-panel")
+    page.set_theme("Light")
     assert found == []
 
 
-def test_the_buttons_under_a_cell_go_on_with_the_conversation_there(lab: Any) -> None:
+def test_the_buttons_below_a_cell_continue_the_conversation_there(lab: OpenLab) -> None:
     page = lab(
         "%load_ext socketnb\n%chat connect voiceflow --simulate --name bot", "%%chat bot\nhours", "%%chat bot\nhi"
     )
@@ -810,7 +781,7 @@ def test_the_buttons_under_a_cell_go_on_with_the_conversation_there(lab: Any) ->
     cell.locator(".snb-cell-button", has_text="Track order").click()
     cell.get_by_text("What is your order number?").wait_for()
     cell.locator(".snb-cell-button").first.wait_for(state="detached")
-    assert cell.locator(".snb-labels").first.is_visible(), "where nothing can be pressed the labels stand"
+    assert cell.locator(".snb-labels").first.is_visible(), "labels are shown if the buttons cannot be pressed"
     page.run(2)
     cell = page.output(2)
     cell.locator(".snb-cell-button").first.wait_for()
@@ -821,12 +792,12 @@ def test_the_buttons_under_a_cell_go_on_with_the_conversation_there(lab: Any) ->
     assert violations(page.page, ".snb-cell-buttons") == []
 
 
-def test_a_cell_grows_as_the_answer_comes_and_one_behind_fills_its_own_place(lab: Any) -> None:
-    page = lab(COUNTS, "%%chat bot\ngo", "%%chat bot --bg\ngo", "import time; time.sleep(6); print('slept')")
+def test_an_answer_appears_piece_by_piece_also_in_a_background_cell(lab: OpenLab) -> None:
+    page = lab(COUNTS, "%%chat bot\ngo", "%%chat bot --bg\ngo", "import time; time.sleep(4); print('slept')")
     page.run(0)
     page.run(1)
     page.output(1).get_by_text("word 0").wait_for()
-    assert page.output(1).get_by_text("word 4").count() == 0, "it was shown only when it was whole"
+    assert page.output(1).get_by_text("word 4").count() == 0, "the answer was shown only when it was complete"
     page.output(1).get_by_text("completed").wait_for()
     page.run(2)
     page.run(3)

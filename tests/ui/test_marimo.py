@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.skipif(browser() is None, reason="no Chromium: install it (Debian: apt-get install chromium)"),
     pytest.mark.skipif(importlib.util.find_spec("marimo") is None, reason="no marimo: install it (pip install marimo)"),
-    pytest.mark.filterwarnings("default"),  # playwright's own
+    pytest.mark.filterwarnings("default"),  # warnings of Playwright
 ]
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
 APP = """import marimo
@@ -46,7 +46,7 @@ def _(bot, mo):
 
 @pytest.fixture
 def url(tmp_path: Path, shown: str, eventually: Eventually) -> Iterator[str]:
-    """Serve the app, on a port that was free a moment before: given 0, marimo takes its usual one."""
+    """Serve the app on a free port. With port 0, marimo would use its default port."""
     (tmp_path / "app.py").write_text(APP.format(shown=shown))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -54,12 +54,12 @@ def url(tmp_path: Path, shown: str, eventually: Eventually) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "marimo", "run", "--headless", "--no-token", "--host", "127.0.0.1"]
     command += ["--port", str(port), "app.py"]
-    homes = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")  # nobody's settings, no trace of the test
+    homes = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")  # no user settings, and nothing left behind
     env = {**os.environ, **dict.fromkeys(homes, str(tmp_path))}
     log = tmp_path / "log"
     with running(command, log, cwd=tmp_path, env=env) as server:
 
-        def answers() -> bool:
+        def is_ready() -> bool:
             assert server.poll() is None, f"marimo did not start: {log.read_text()[-2000:]}"
             try:
                 with urllib.request.urlopen(f"{url}/health"):
@@ -67,13 +67,13 @@ def url(tmp_path: Path, shown: str, eventually: Eventually) -> Iterator[str]:
             except OSError:
                 return False
 
-        eventually(answers, 60)
+        eventually(is_ready, 60)
         yield url
 
 
 @pytest.fixture
 def page(url: str, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Open the app; keep a screenshot of how it ends."""
+    """Open the app; save a screenshot at the end of the test."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -88,7 +88,7 @@ def page(url: str, request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("shown", ["bot.panel()", "mo.ui.anywidget(bot.panel())"], ids=["itself", "wrapped"])
-def test_a_person_talks_to_a_bot_in_a_marimo_app(page: Any, shown: str) -> None:
+def test_the_panel_works_in_a_marimo_app(page: Any, shown: str) -> None:
     panel = page.locator(".snb-panel")
     panel.locator(".snb-input").fill("hours")
     panel.locator(".snb-input").press("Enter")

@@ -1,34 +1,6 @@
 """The chat panel: one anywidget that shows a session, or several side by side.
 
-What travels, as custom messages (never as synced state, which would be saved in the notebook). Each names its session
-as `of`, by its place in the panel; `view` is the view of the panel that asked, and is answered.
-
-    page → kernel   {"ask": where, "seq": n, "talk": id, "id": x}  rows: last, before, after, around, since
-                    {"say": text, "id": x, "talk": id}       say something; the page's own number of it comes back
-                    {"press": seq, "option": n}              press button n (from 0) of that trace
-                    {"submit": seq, "option": n, "values"}   the same button of a form
-                    {"date": seq, "values": […]}             answer a date picker, in ISO form
-                    {"act": verb, "fields": {…}, "id": x}    any other verb; files travel as buffers; `seq`: of a form
-                    {"do": verb}                             launch, reset: start over; reconnect
-                    {"stop": true}                           wait no longer for what is running
-                    {"inspect": turn, "had": [turn, seq]}    tell of the session, and of a turn (0: the latest), but
-                                                             for what the page has
-                    {"find": words}                          which rows have these words
-                    {"export": form}                         hand over the conversation: markdown, html or jsonl
-    kernel → page   {"from": a, "to": b, "rows": […], "facts"}   what happened: the rows of traces a to b-1
-                    {…, "rows": [], "many": true}                too much at once: ask for the last rows
-                    {"page": {"at", "rows", "grown", "older", "newer", "running"}, "where", "id", "facts", "about"}
-                    {"turned": true}                             the session is another: ask anew
-                    {"said": x, "turn": number}                  the turn of what a page has said
-                    {"pressed": seq, "option": n}                which button it was; -1: the form itself
-                    {"acted": x}                                 what was asked for is under way
-                    {"restored": seq}                            what was pressed was never sent: it can be again
-                    {"inspected": {"turn", "session", "traces"}} what the inspector shows
-                    {"found": [seq, …], "words"}                 what was looked for
-                    {"file": name, "content": text}              what was to be exported
-                    {"problem": sentence, "asked": {…}}          something was not done: for all views, their buttons
-
-The live ranges [a, b) lie end to end, so a page that misses one sees it and asks; one that comes twice does no harm.
+`protocol.py` describes the messages between the kernel and the pages.
 """
 
 from __future__ import annotations
@@ -38,7 +10,7 @@ import re
 import threading
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anywidget
 import traitlets
@@ -46,122 +18,128 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display, publish_display_data, update_display
 
 from socketnb.ui.comms import answer_at_once
-from socketnb.ui.panel.pane import Pane
+from socketnb.ui.panel.session_view import SessionView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from IPython.core.interactiveshell import InteractiveShell
+
     from socketnb.conversation.session import Session
+    from socketnb.model.json import JsonObject
 
 log = logging.getLogger(__name__)
-HERE = Path(__file__).parent / "page"
+PAGE_FOLDER = Path(__file__).parent / "page"
 MODULES = """
-    dom.js menu.js forms.js items.js log.js finder.js composer.js inspector.js pane.js panel.js
+    dom.js menu.js inputs.js forms.js items.js highlights.js tools.js log.js finder.js composer.js inspector.js
+    requests.js activity.js banner.js conversations.js header.js verb_sheet.js session_view.js panel.js
 """.split()
-"""The page's modules, each importing only from those before it."""
-SOON = 1.0
-"""Seconds within which the transcript for saved notebooks is brought up to date."""
+"""The modules of the page. Each imports only from modules before it."""
+SAVE_DELAY_S = 1.0
+"""Seconds from a change until the transcript for saved notebooks is updated."""
 
 
 def bundle() -> str:
-    """Return the page's modules as the one that anywidget takes: without their imports, and one export, the last."""
-    texts = [(HERE / name).read_text(encoding="utf-8") for name in MODULES]
+    """Return all modules of the page as the single module that anywidget takes: without imports, with one export."""
+    texts = [(PAGE_FOLDER / name).read_text(encoding="utf-8") for name in MODULES]
     joined = "".join(re.sub(r"^import [^;]+;\n", "", text, flags=re.MULTILINE) for text in texts)
     return re.sub(r"^export (?!default)", "", joined, flags=re.MULTILINE)
 
 
 class Panel(anywidget.AnyWidget):
-    """A chat panel. Show it in several places and each is a view of the same conversation."""
+    """A chat panel. If it is displayed several times, each display is a view of the same conversation."""
 
-    # The text, not the path: anywidget would watch a path in a thread that it never ends.
+    # The text and not the path, because anywidget would watch a path in a thread that never ends.
     _esm = bundle()
     _sessions = traitlets.Int(1).tag(sync=True)
-    _css = (HERE / "panel.css").read_text(encoding="utf-8")
+    _css = (PAGE_FOLDER / "panel.css").read_text(encoding="utf-8")
 
     def __init__(self, *sessions: Session) -> None:
         super().__init__(_sessions=len(sessions))
         answer_at_once(self)
-        self._shell: Any = None  # where it is shown, if that can show the transcript anew
-        self._saving: threading.Timer | None = None
+        self._shell: InteractiveShell | None = None  # the notebook's shell, once the panel is displayed
+        self._timer: threading.Timer | None = None  # of the next update of the transcript
         self._lock = threading.Lock()
         self._display_id = f"socketnb-{self.model_id}"
-        self._panes = [self._pane(place, session) for place, session in enumerate(sessions)]
-        self.on_msg(self._hear)
+        self._views = [self._make_view(index, session) for index, session in enumerate(sessions)]
+        self.on_msg(self._receive)
 
-    def _pane(self, place: int, session: Session) -> Pane:
-        return Pane(session, partial(self._send_of, place), self._changed)
+    def _make_view(self, index: int, session: Session) -> SessionView:
+        return SessionView(session, partial(self._send_from, index), self._save_later)
 
     def turn_to(self, session: Session) -> None:
-        """Show this session where the one of its name was shown."""
-        for place, pane in enumerate(self._panes):
-            if pane.session.name == session.name and pane.session is not session:
-                pane.close()
-                self._panes[place] = self._pane(place, session)
-                self._send_of(place, {"turned": True})
+        """Show this session in place of the one with the same name."""
+        for index, view in enumerate(self._views):
+            if view.session.name == session.name and view.session is not session:
+                view.close()
+                self._views[index] = self._make_view(index, session)
+                self._send_from(index, {"type": "replaced"})
 
     def close(self) -> None:
         """Remove the panel from every page."""
-        for pane in self._panes:
-            pane.close()
+        for view in self._views:
+            view.close()
         if self._shell:
             self._shell.events.unregister("post_run_cell", self._save_now)
         with self._lock:
             self._shell = None
-            if self._saving:
-                self._saving.cancel()
+            if self._timer:
+                self._timer.cancel()
         super().close()
 
-    def _send_of(self, place: int, message: dict[str, Any]) -> None:
-        self.send({"of": place, **message})
+    def _send_from(self, index: int, message: JsonObject) -> None:
+        self.send({"session": index, **message})
 
-    def _hear(self, _: object, said: Any, buffers: Sequence[Any]) -> None:
-        """Hand what a page asks to its session; on the main thread or on a subshell's."""
-        if isinstance(said, dict) and isinstance(of := said.get("of", 0), int) and 0 <= of < len(self._panes):
-            self._panes[of].hear(said, buffers)
+    def _receive(self, _: object, request: object, buffers: Sequence[bytes | memoryview]) -> None:
+        """Pass a page's request to its session; called on the main thread or on a subshell's."""
+        if isinstance(request, dict):
+            index = request.get("session", 0)
+            if isinstance(index, int) and 0 <= index < len(self._views):
+                self._views[index].receive(request, buffers)
 
-    # Beside the widget stands a transcript, which pages with a panel hide: what GitHub, nbviewer and mail show, and
-    # what is there when the kernel is not. It is an output of its own, so that bringing it up to date leaves the
-    # panel alone.
+    # Each display of the widget is followed by a transcript, which pages with a panel hide. GitHub, nbviewer and mail
+    # show it, and so does a notebook without a kernel. It is a separate output, so that an update leaves the panel
+    # alone.
 
     def _ipython_display_(self) -> None:
         data, metadata = self._repr_mimebundle_() or ({}, {})
-        names = " and ".join(pane.session.name for pane in self._panes)
+        names = " and ".join(view.session.name for view in self._views)
         publish_display_data({**data, "text/plain": f"Chat with {names}"}, metadata)
         display(self._static(), raw=True, display_id=self._display_id)
         shell = get_ipython()
-        if shell and self._shell is None and getattr(shell, "kernel", None):  # a terminal would print it anew
+        if shell and self._shell is None and getattr(shell, "kernel", None):  # a terminal would print it again
             self._shell = shell
             shell.events.register("post_run_cell", self._save_now)
 
     def _static(self) -> dict[str, str]:
-        both = [pane.static() for pane in self._panes]
-        html = "".join(html for html, _ in both)
+        transcripts = [view.static() for view in self._views]
+        html = "".join(html for html, _ in transcripts)
         return {
             "text/html": f'<div class="snb-static">{html}</div>',
-            "text/plain": "\n\n".join(words for _, words in both),
+            "text/plain": "\n\n".join(text for _, text in transcripts),
         }
 
-    def _changed(self) -> None:
-        """Bring the transcript up to date, within moments."""
+    def _save_later(self) -> None:
+        """Update the transcript soon."""
         with self._lock:
-            if self._shell and not self._saving:
-                self._saving = threading.Timer(SOON, self._save)
-                self._saving.daemon = True
-                self._saving.start()
+            if self._shell and not self._timer:
+                self._timer = threading.Timer(SAVE_DELAY_S, self._save)
+                self._timer.daemon = True
+                self._timer.start()
 
     def _save_now(self, *_: object) -> None:
-        """Do so at the end of a cell: it may be the last."""
+        """Update the transcript at the end of a cell, because the notebook may be saved next."""
         with self._lock:
-            waiting, self._saving = self._saving, None
-        if waiting:
-            waiting.cancel()
+            timer, self._timer = self._timer, None
+        if timer:
+            timer.cancel()
             self._save()
 
     def _save(self) -> None:
         with self._lock:
-            self._saving = None
+            self._timer = None
         if self._shell:
             try:
                 update_display(self._static(), raw=True, display_id=self._display_id)
-            except Exception:  # a kernel that is going away
-                log.exception("the transcript beside a panel could not be brought up to date")
+            except Exception:  # the kernel may be shutting down
+                log.exception("the transcript of a panel could not be updated")

@@ -1,7 +1,7 @@
-"""Forms as plain data for the page: adaptive cards, date pickers, ratings, and the platform's verbs.
+"""Forms as plain data for the page: adaptive cards, date pickers, and the platform's verbs.
 
-What a bot sends is hostile: its words become sanitised HTML here, everything else travels as text that the page never
-reads as HTML, and neither depth nor length is the bot's to choose.
+Nothing that a bot sends is trusted. Formatted text becomes sanitised HTML here. All other text stays text, which the
+page never inserts as HTML. Depth and length are limited.
 """
 
 from __future__ import annotations
@@ -11,209 +11,200 @@ import html
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING
 
 from socketnb import render
 from socketnb.errors import ActionError, unknown
-from socketnb.model.json import as_dict, as_list, as_text
+from socketnb.model.content import AdaptiveCard, DatePicker
+from socketnb.model.json import Json, JsonObject, as_dict, as_list, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from socketnb.model.actions import Verb
+    from socketnb.model.actions import Field, Verb
+    from socketnb.ui.panel.protocol import CardPart, DateForm, FieldForm, VerbForm
 
-DEEPEST, MOST = 8, 200
-"""Levels of a card that are drawn, and parts, or options of one input."""
-LONG, SHORT = 2_000, 200
-"""Characters of one of its texts, and of a label or a name."""
-SHOWN = frozenset({"text", "press", "launch", "reset", "submit", "date"})
-"""Verbs that the panel has its own place for."""
-
-
-class Part(TypedDict, total=False):
-    """A part of a card: HTML, an input, columns beside each other, or more parts that a click unfolds."""
-
-    html: str  # sanitised
-    input: str  # text, number, date, time, toggle or choice; the rest describes it
-    id: str
-    label: str
-    value: str
-    placeholder: str
-    lines: bool  # of a text: several
-    required: bool
-    error: str
-    longest: int  # characters of a text
-    min: str
-    max: str
-    on: str  # what a toggle sends
-    off: str
-    options: list[list[str]]  # title and value
-    several: bool
-    unfolded: bool  # of a choice: all options in sight
-    columns: list[list[Part]]
-    more: str
-    parts: list[Part]
+MAX_DEPTH = 8
+"""Levels of a card that are shown."""
+MAX_PARTS = 200
+"""Parts of a card that are shown, facts of one list, and options of one input."""
+MAX_COLUMNS = 6
+"""Columns beside each other."""
+MAX_TEXT_CHARS = 2_000
+"""Characters of one text of a card."""
+MAX_LABEL_CHARS = 200
+"""Characters of a label, a name or a date."""
+OWN_CONTROLS = frozenset({"text", "press", "launch", "reset", AdaptiveCard({}).verb, DatePicker().verb})
+"""Verbs that the menu leaves out, because the panel has other controls for them."""
 
 
-def adaptive(card: Mapping[str, Any]) -> list[Part]:
-    """Return the body of an adaptive card; its buttons are the message's choices. Schema: adaptivecards.io, 1.5."""
-    left = Left()
-    return list(_parts([*as_list(card.get("body")), *as_list(card.get("actions"))], left, DEEPEST))
+# Adaptive cards
 
 
-class Left:
-    """What one card may still show: parts, and characters."""
+def card_parts(card: JsonObject) -> list[CardPart]:
+    """Return the body of an adaptive card (schema 1.5). Its submit buttons are choices of the message."""
+    return list(_parts([*as_list(card.get("body")), *as_list(card.get("actions"))], CardBudget(), MAX_DEPTH))
+
+
+class CardBudget:
+    """How many parts and characters one card may still show."""
 
     def __init__(self) -> None:
-        self._parts, self._characters = iter(range(MOST)), render.LONGEST
+        self._parts, self._chars = MAX_PARTS, render.MAX_MESSAGE_CHARS
 
-    def __next__(self) -> int:
-        return next(self._parts)
+    def take_part(self) -> bool:
+        """Use one part; return False if none is left."""
+        self._parts -= 1
+        return self._parts >= 0
 
-    def cut(self, text: str, longest: int = LONG) -> str:
-        """Return a text at a length that is left."""
-        text = render.cut(text, min(longest, self._characters))
-        self._characters = max(0, self._characters - len(text))
+    def cut(self, text: str, limit: int = MAX_TEXT_CHARS) -> str:
+        """Return a text, cut to the limit and to the characters that are left."""
+        text = render.cut(text, min(limit, self._chars))
+        self._chars = max(0, self._chars - len(text))
         return text
 
 
-def _parts(items: list[Any], left: Left, depth: int) -> Iterator[Part]:
+def _parts(items: list[Json], budget: CardBudget, depth: int) -> Iterator[CardPart]:
     for item in map(as_dict, items):
-        if item.get("isVisible") is False or next(left, None) is None or not depth:
+        if item.get("isVisible") is False or not depth or not budget.take_part():
             continue
         kind = as_text(item.get("type"))
         if kind.startswith("Input."):
-            if len(as_text(item.get("id"))) <= SHORT:  # a longer one would be another when it is cut
-                yield _input(kind.removeprefix("Input."), item, left)
+            if len(as_text(item.get("id"))) <= MAX_LABEL_CHARS:  # an id cannot be cut, it would be another one
+                yield _input(kind.removeprefix("Input."), item, budget)
         elif kind in ("ColumnSet", "TableRow"):
-            beside = as_list(item.get("columns")) + as_list(item.get("cells"))
-            yield {"columns": [list(_parts(_below(as_dict(each)), left, depth - 1)) for each in beside[:6]]}
+            columns = as_list(item.get("columns")) + as_list(item.get("cells"))
+            inner = [list(_parts(_children(as_dict(column)), budget, depth - 1)) for column in columns[:MAX_COLUMNS]]
+            yield {"columns": inner}
         elif kind == "Action.ShowCard":
-            below = list(_parts(_below(as_dict(item.get("card"))), left, depth - 1))
-            yield {"more": left.cut(as_text(item.get("title")) or "More", SHORT), "parts": below}
-        elif words := _words(kind, item, left):
-            yield {"html": words}
+            parts = list(_parts(_children(as_dict(item.get("card"))), budget, depth - 1))
+            yield {"summary": budget.cut(as_text(item.get("title")) or "More", MAX_LABEL_CHARS), "parts": parts}
+        elif text := _static_html(kind, item, budget):
+            yield {"html": text}
         else:
-            yield from _parts(_below(item), left, depth - 1)
+            yield from _parts(_children(item), budget, depth - 1)
 
 
-def _below(item: dict[str, Any]) -> list[Any]:
+def _children(item: JsonObject) -> list[Json]:
     return [part for name in ("body", "items", "images", "rows", "actions") for part in as_list(item.get(name))]
 
 
-def _words(kind: str, item: dict[str, Any], left: Left) -> str:
-    """Return a part that is only to be read."""
+def _static_html(kind: str, item: JsonObject, budget: CardBudget) -> str:
+    """Return a part without inputs as HTML, or an empty string if it is of another type."""
     match kind:
         case "TextBlock":
-            looks = (as_text(item.get("size")), as_text(item.get("weight")), item.get("isSubtle") is True and "subtle")
+            styles = (as_text(item.get("size")), as_text(item.get("weight")), item.get("isSubtle") is True and "subtle")
             known = {"large": "large", "extralarge": "large", "bolder": "bolder", "subtle": "subtle"}
-            marks = " ".join(f"snb-{known[look.lower()]}" for look in looks if look and look.lower() in known)
-            return f'<div class="{marks}">{render.markdown(left.cut(as_text(item.get("text"))))}</div>'
+            classes = " ".join(f"snb-{known[style.lower()]}" for style in styles if style and style.lower() in known)
+            return f'<div class="{classes}">{render.markdown(budget.cut(as_text(item.get("text"))))}</div>'
         case "RichTextBlock":
             runs = [as_text(run) or as_text(as_dict(run).get("text")) for run in as_list(item.get("inlines"))]
-            return f"<p>{html.escape(left.cut(''.join(runs)))}</p>"
+            return f"<p>{html.escape(budget.cut(''.join(runs)))}</p>"
         case "FactSet":
             rows = []
-            for fact in map(as_dict, as_list(item.get("facts"))[:MOST]):
-                title, value = (html.escape(left.cut(as_text(fact.get(name)))) for name in ("title", "value"))
+            for fact in map(as_dict, as_list(item.get("facts"))[:MAX_PARTS]):
+                title, value = (html.escape(budget.cut(as_text(fact.get(name)))) for name in ("title", "value"))
                 rows.append(f"<dt>{title}</dt><dd>{value}</dd>")
             return f'<dl class="snb-facts">{"".join(rows)}</dl>'
         case "Image" if source := render.safe_url(as_text(item.get("url")), "image"):
-            alt = html.escape(left.cut(as_text(item.get("altText")), SHORT), quote=True)
+            alt = html.escape(budget.cut(as_text(item.get("altText")), MAX_LABEL_CHARS), quote=True)
             return f'<img src="{html.escape(source, quote=True)}" alt="{alt}" referrerpolicy="no-referrer">'
         case _:
             return ""
 
 
-def _input(kind: str, item: dict[str, Any], left: Left) -> Part:
-    known = {"Number": "number", "Date": "date", "Time": "time", "Toggle": "toggle", "ChoiceSet": "choice"}
-    part: Part = {"input": known.get(kind, "text"), "id": as_text(item.get("id"))}
-    part["label"] = left.cut(
-        as_text(item.get("label")) or (as_text(item.get("title")) if kind == "Toggle" else ""), SHORT
-    )
+def _input(kind: str, item: JsonObject, budget: CardBudget) -> CardPart:
+    types = {"Number": "number", "Date": "date", "Time": "time", "Toggle": "toggle", "ChoiceSet": "choice"}
+    part: CardPart = {"input": types.get(kind, "text"), "id": as_text(item.get("id"))}
+    label = as_text(item.get("label")) or (as_text(item.get("title")) if kind == "Toggle" else "")
+    part["label"] = budget.cut(label, MAX_LABEL_CHARS)
     for name in ("value", "placeholder", "min", "max"):
         if isinstance(item.get(name), str | int | float) and not isinstance(item[name], bool):
-            part[name] = left.cut(str(item[name]))
-    part["required"], part["error"] = item.get("isRequired") is True, left.cut(as_text(item.get("errorMessage")), SHORT)
+            part[name] = budget.cut(str(item[name]))
+    part["required"] = item.get("isRequired") is True
+    part["error"] = budget.cut(as_text(item.get("errorMessage")), MAX_LABEL_CHARS)
     if kind == "Text":
-        part["lines"] = item.get("isMultiline") is True
+        part["multiline"] = item.get("isMultiline") is True
         style = as_text(item.get("style")).lower()
-        if style in ("email", "tel", "url", "password") and not part["lines"]:
+        if style in ("email", "tel", "url", "password") and not part["multiline"]:
             part["input"] = style
-        if isinstance(item.get("maxLength"), int) and 0 < item["maxLength"] <= LONG:
-            part["longest"] = item["maxLength"]
+        if isinstance(item.get("maxLength"), int) and 0 < item["maxLength"] <= MAX_TEXT_CHARS:
+            part["max_length"] = item["maxLength"]
     elif kind == "Toggle":
         on, off = as_text(item.get("valueOn")) or "true", as_text(item.get("valueOff")) or "false"
-        part["on"], part["off"] = (on, off) if max(len(on), len(off)) <= SHORT else ("true", "false")
+        part["on"], part["off"] = (on, off) if max(len(on), len(off)) <= MAX_LABEL_CHARS else ("true", "false")
     elif kind == "ChoiceSet":
-        offered = [as_dict(choice) for choice in as_list(item.get("choices"))[:MOST]]
-        named = [(as_text(choice.get("title")), as_text(choice.get("value"))) for choice in offered]
-        part["options"] = [[left.cut(title, SHORT), value] for title, value in named if len(value) <= LONG]
-        part["several"], part["unfolded"] = item.get("isMultiSelect") is True, item.get("style") == "expanded"
+        choices = [as_dict(choice) for choice in as_list(item.get("choices"))[:MAX_PARTS]]
+        options = [(as_text(choice.get("title")), as_text(choice.get("value"))) for choice in choices]
+        part["options"] = [
+            [budget.cut(title, MAX_LABEL_CHARS), value] for title, value in options if len(value) <= MAX_TEXT_CHARS
+        ]
+        part["multiple"], part["expanded"] = item.get("isMultiSelect") is True, item.get("style") == "expanded"
     return part
 
 
-# Dates
+# Date pickers
 
-FORMATS = {"us": "m/d/Y", "gb": "d/m/Y", "au": "d/m/Y", "de": "d.m.Y"}
-TOKENS = {sign: f"%{python}" for sign, python in zip("dDlmMFYyHhiSK", "daAmbBYyHIMSp", strict=True)}
+INPUT_TYPES = {"date": "date", "datetime": "datetime-local", "time": "time"}
+"""The type of the HTML input for each unit of a date picker."""
+ISO_LENGTH = {"date": 10, "datetime": 16, "time": 0}
+"""Characters of a limit in ISO form that its HTML input takes. A time has no limits."""
+STRFTIME = {char: f"%{code}" for char, code in zip("dDlmMFYyHhiSK", "daAmbBYyHIMSp", strict=True)}
+"""Format characters of flatpickr (flatpickr.js.org/formatting), with the code of `strftime` for each."""
 
 
-def date_form(data: Mapping[str, Any], today: dt.date) -> dict[str, Any]:
-    """Return a date picker for the page: its settings as Cognigy's plugin `date-picker` names them."""
-    with_time = _yes(data.get("enableTime"))
-    kind = "time" if _yes(data.get("noCalendar")) else "datetime-local" if with_time else "date"
-    named = {word: str(today + dt.timedelta(days)) for word, days in (("yesterday", -1), ("today", 0), ("tomorrow", 1))}
-    days = {}
-    for name, of in (("min", "minDate"), ("max", "maxDate"), ("value", "defaultDate")):
-        text = as_text(data.get(of))
-        day = _moment(named.get(text, text))
-        days[name] = day.isoformat(timespec="minutes")[: 16 if with_time else 10] if day and kind != "time" else ""
-    mode = as_text(data.get("mode"))
+def date_form(picker: DatePicker, today: dt.date) -> DateForm:
+    """Return a date picker for the page."""
     return {
-        "label": render.cut(as_text(data.get("eventName")) or as_text(data.get("openPickerButtonText")), SHORT),
-        "kind": kind,
-        "mode": mode if mode in ("range", "multiple") else "single",
-        "submit": render.cut(as_text(data.get("submitButtonText")) or "Submit", SHORT),
-        **days,
+        "label": render.cut(picker.label, MAX_LABEL_CHARS),
+        "input": INPUT_TYPES[picker.unit],
+        "mode": picker.mode,
+        "min": _limit(picker, picker.earliest, today),
+        "max": _limit(picker, picker.latest, today),
+        "value": _limit(picker, picker.value, today),
+        "submit": render.cut(picker.submit, MAX_LABEL_CHARS),
     }
 
 
-def date_words(data: Mapping[str, Any], values: list[str]) -> str:
-    """Return dates as the picker shows them: by its `dateFormat`, or as its `locale` writes them.
+def _limit(picker: DatePicker, text: str, today: dt.date) -> str:
+    """Return a date in the form that the HTML input takes; empty if it is not a date."""
+    days = {"yesterday": -1, "today": 0, "tomorrow": 1}
+    moment = _moment(str(today + dt.timedelta(days[text])) if text in days else text)
+    return moment.isoformat(timespec="minutes")[: ISO_LENGTH[picker.unit]] if moment else ""
+
+
+def date_text(picker: DatePicker, values: list[str]) -> str:
+    """Return the answer to a date picker, written as the picker shows it.
+
+    Args:
+        picker: The date picker.
+        values: Dates or times in ISO form. Empty ones are left out.
 
     Raises:
-        ActionError: one is no date.
+        ActionError: A value is not a date, or one is missing.
     """
-    read = [_moment(value[:SHORT]) for value in values if value]
-    moments = [moment for moment in read if moment]
-    if not moments or len(moments) < len(read) or (data.get("mode") == "range" and len(moments) < 2):  # noqa: PLR2004 (from, to)
-        raise ActionError("choose a date first; nothing was sent")
-    if data.get("mode") == "range":
+    given = [_moment(value[:MAX_LABEL_CHARS]) for value in values if value]
+    moments = [moment for moment in given if moment]
+    is_range = picker.mode == "range"
+    if len(moments) < len(given) or len(moments) < (2 if is_range else 1):
+        raise ActionError("choose a date first (nothing was sent)")
+    if is_range:
         moments.sort()
-    form = as_text(data.get("dateFormat"))[:SHORT]
-    if not form:
-        form = "" if _yes(data.get("noCalendar")) else FORMATS.get(as_text(data.get("locale")), "Y-m-d")
-        form = f"{form} H:i".strip() if _yes(data.get("enableTime")) or not form else form
-    signs = re.findall(r"\\?.", form, re.DOTALL)  # a backslash makes a letter a letter
-    shown = ["".join(_sign(sign, moment) for sign in signs) for moment in moments]
-    return (" to " if data.get("mode") == "range" else ", ").join(shown)
+    chars = re.findall(r"\\?.", picker.pattern[:MAX_LABEL_CHARS], re.DOTALL)  # a backslash escapes a letter
+    texts = ["".join(_formatted(char, moment) for char in chars) for moment in moments]
+    return (" to " if is_range else ", ").join(texts)
 
 
-def _sign(sign: str, moment: dt.datetime) -> str:
-    """Return what a sign of flatpickr's formats stands for."""
-    plain = {"j": moment.day, "n": moment.month, "G": moment.hour % 12 or 12, "w": moment.isoweekday() % 7}
-    if sign in plain:
-        return str(plain[sign])
-    return moment.strftime(TOKENS[sign]) if sign in TOKENS else sign.removeprefix("\\")
-
-
-def _yes(value: Any) -> bool:
-    return value is True or value == "true"
+def _formatted(char: str, moment: dt.datetime) -> str:
+    """Return what a format character of flatpickr stands for."""
+    numbers = {"j": moment.day, "n": moment.month, "G": moment.hour % 12 or 12, "w": moment.isoweekday() % 7}
+    if char in numbers:
+        return str(numbers[char])
+    return moment.strftime(STRFTIME[char]) if char in STRFTIME else char.removeprefix("\\")
 
 
 def _moment(text: str) -> dt.datetime | None:
-    """Read an ISO date, with a time or without, or a time alone."""
+    """Read an ISO date with or without a time, or a time alone."""
     try:
         return dt.datetime.fromisoformat(text if "-" in text else f"2000-01-01T{text}")
     except ValueError:
@@ -222,54 +213,66 @@ def _moment(text: str) -> dt.datetime | None:
 
 # Verbs
 
-PLACEHOLDERS = {dict: '{"key": "value"}', list: "one address a line", object: "JSON"}
+PLACEHOLDERS = {dict: '{"key": "value"}', list: "one address per line", object: "JSON"}
+"""An example for a field, by its type."""
+LONG_TYPES = (dict, list, object)
+"""Types whose values need several lines."""
 
 
-def verb_forms(verbs: Mapping[str, Verb]) -> list[dict[str, Any]]:
-    """Return what else the platform can do: each verb with its help and its fields."""
+def verb_forms(verbs: Mapping[str, Verb]) -> list[VerbForm]:
+    """Return the verbs that the menu offers, each with its help and fields."""
     return [
         {
             "verb": name,
             "help": verb.help,
-            "fields": [
-                {
-                    "name": field.name,
-                    "type": field.type.__name__,
-                    "required": field.required,
-                    "placeholder": PLACEHOLDERS.get(field.type, ""),
-                }
-                for field in verb.fields
-            ],
+            "after_close": verb.after_close,
+            "fields": [_field_form(field) for field in verb.fields],
         }
         for name, verb in verbs.items()
-        if name not in SHOWN
+        if name not in OWN_CONTROLS
     ]
 
 
-def field_values(verb: str, how: Verb, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a form's texts are as values of a verb's fields; an empty one was not filled in.
+def _field_form(field: Field) -> FieldForm:
+    return {
+        "name": field.name,
+        "type": field.type.__name__,
+        "required": field.required,
+        "long": field.long or field.type in LONG_TYPES,
+        "stars": field.stars,
+        "placeholder": PLACEHOLDERS.get(field.type, ""),
+    }
+
+
+def field_values(name: str, verb: Verb, texts: JsonObject) -> JsonObject:
+    """Return the values of a verb's fields from the texts of a form. Empty fields are left out.
+
+    Args:
+        name: The name of the verb.
+        verb: The verb.
+        texts: What was filled in, by field.
 
     Raises:
-        ActionError: there is no such field, or a text is not of its field's type.
+        ActionError: A field is unknown, or a text cannot be converted to the type of its field.
     """
-    values = {}
-    types = {field.name: field.type for field in how.fields}
-    for name, text in given.items():
-        if name not in types:
-            raise ActionError(unknown(f"{verb} field", name, types))
-        kind = types[name]
+    types = {field.name: field.type for field in verb.fields}
+    values: JsonObject = {}
+    for field, text in texts.items():
+        if field not in types:
+            raise ActionError(unknown(f"{name} field", field, types))
+        kind = types[field]
         if not isinstance(text, str) or kind in (str, Path) or not text.strip():
             if text not in ("", None):
-                values[name] = text
+                values[field] = text
         elif kind is list and not text.lstrip().startswith("["):
-            values[name] = [line.strip() for line in text.splitlines() if line.strip()]
+            values[field] = [line.strip() for line in text.splitlines() if line.strip()]
         else:
-            values[name] = _json(name, text)
+            values[field] = _json(field, text)
     return values
 
 
-def _json(name: str, text: str) -> Any:
+def _json(field: str, text: str) -> Json:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ActionError(f"{name} is no JSON: {error}; nothing was sent") from None
+        raise ActionError(f"{field} is not valid JSON: {error} (nothing was sent)") from None

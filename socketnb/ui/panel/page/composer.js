@@ -1,35 +1,38 @@
-// Where people write: Enter sends, Shift+Enter breaks the line, arrow up recalls what was said.
+// The input line: Enter sends, Shift+Enter breaks the line, arrow keys recall earlier texts.
 
 import { button, make } from "./dom.js";
+
+const MAX_HEIGHT_PX = 140;
 
 export class Composer {
   constructor({ say, stop }) {
     this.say = say;
-    this.said = []; // what was typed here, for the arrow keys
-    this.node = make("footer", "snb-foot");
+    this.history = []; // the texts that were typed here
+    this.node = make("footer", "snb-composer");
     this.input = make("textarea", "snb-input");
     this.input.rows = 1;
     this.input.dir = "auto";
-    this.input.addEventListener("keydown", (event) => this.key(event));
+    this.input.addEventListener("keydown", (event) => this.onKeydown(event));
     this.input.addEventListener("input", () => this.grow());
     this.send = button("snb-send", "Send", () => this.submit());
     this.stop = button("snb-stop", "Stop", () => {
-      this.input.focus(); // the button is about to go
+      this.input.focus(); // the button is about to be hidden
       stop();
     });
-    this.stop.title = "Wait no longer for the answer";
+    this.stop.title = "Stop waiting for the answer";
     this.stop.hidden = true;
     this.node.append(this.input, this.stop, this.send);
   }
 
-  name(words, closed) {
-    this.input.placeholder = closed ? `${words} is closed` : `Message ${words}`;
-    this.input.setAttribute("aria-label", `Message ${words}`);
+  setName(name, closed) {
+    this.input.placeholder = closed ? `${name} is closed` : `Message ${name}`;
+    this.input.setAttribute("aria-label", `Message ${name}`);
     this.input.disabled = this.send.disabled = closed;
   }
 
+  // Replace the text. Arrow up brings back what was typed before.
   fill(text) {
-    if (this.input.value.trim()) this.keep(this.input.value); // arrow up brings it back
+    if (this.input.value.trim()) this.remember(this.input.value);
     this.input.value = text;
     this.grow();
     this.input.focus();
@@ -40,16 +43,16 @@ export class Composer {
     if (!text.trim()) return;
     this.input.value = "";
     this.grow();
-    this.keep(text);
+    this.remember(text);
     this.say(text);
   }
 
-  keep(text) {
-    this.said.push(text);
-    this.recalled = undefined;
+  remember(text) {
+    this.history.push(text);
+    this.position = undefined;
   }
 
-  key(event) {
+  onKeydown(event) {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       this.submit();
@@ -58,22 +61,22 @@ export class Composer {
     }
   }
 
-  // Arrow up brings back what was said before, arrow down what was said after it, as in a shell.
+  // Arrow up recalls the text before, arrow down the one after, as in a shell.
   recall(event) {
     const caret = this.input.selectionStart;
     const up = event.key === "ArrowUp";
     if (event.shiftKey || this.input.value.slice(...(up ? [0, caret] : [caret])).includes("\n")) return;
-    const place = (this.recalled ?? this.said.length) + (up ? -1 : 1);
-    if (place < 0 || place > this.said.length) return;
+    const position = (this.position ?? this.history.length) + (up ? -1 : 1);
+    if (position < 0 || position > this.history.length) return;
     event.preventDefault();
-    if (this.recalled === undefined || this.recalled === this.said.length) this.draft = this.input.value;
-    this.recalled = place;
-    this.input.value = place === this.said.length ? this.draft : this.said[place];
+    if (this.position === undefined || this.position === this.history.length) this.draft = this.input.value;
+    this.position = position;
+    this.input.value = position === this.history.length ? this.draft : this.history[position];
     this.grow();
   }
 
   grow() {
     this.input.style.height = "auto";
-    this.input.style.height = `${Math.min(this.input.scrollHeight + 2, 140)}px`;
+    this.input.style.height = `${Math.min(this.input.scrollHeight + 2, MAX_HEIGHT_PX)}px`;
   }
 }

@@ -1,4 +1,4 @@
-// Nodes, pictures and times: what every other module of the page uses.
+// Helpers for DOM nodes, icons, keys and times, used by all other modules of the page.
 
 export function make(tag, className, text) {
   const node = document.createElement(tag);
@@ -7,7 +7,8 @@ export function make(tag, className, text) {
   return node;
 }
 
-const STROKES = {
+// Paths of the icons, in a box of 16 by 16.
+const ICON_PATHS = {
   search: "M11 11 14 14M7.2 12.2a5 5 0 1 1 0-10 5 5 0 0 1 0 10z",
   export: "M8 2v8M4.8 7 8 10.2 11.2 7M3 13.2h10",
   again: "M3.2 8a4.8 4.8 0 1 0 1.6-3.6M3 2.2v3h3",
@@ -16,7 +17,6 @@ const STROKES = {
   fold: "M4 10l4-4 4 4",
   copy: "M5.5 5.5h7.8v7.8H5.5zM10.4 5.5V2.7H2.7v7.8h2.8",
   edit: "M3 13l.7-3L10.6 3.100l2.300 2.300L6 12.300zM9.400 4.300l2.300 2.300",
-  send: "M3 13 13.500 8 3 3l1.600 5zM4.600 8h4",
   down: "M8 3v9.500M4 8.800 8 12.800 12 8.800",
   close: "M4 4l8 8M12 4l-8 8",
   up: "M4 10l4-4 4 4",
@@ -30,50 +30,59 @@ export function icon(name) {
   svg.setAttribute("class", `snb-icon snb-icon-${name}`);
   svg.setAttribute("aria-hidden", "true");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", STROKES[name]);
+  path.setAttribute("d", ICON_PATHS[name]);
   svg.append(path);
   return svg;
 }
 
-// A button that does something; with an icon, its label is what screen readers and tooltips say.
-export function button(className, label, act, picture) {
-  const node = make("button", className, picture ? "" : label);
+// Return a button. If it has an icon, the label becomes its tooltip and its name for screen readers.
+export function button(className, label, onClick, iconName) {
+  const node = make("button", className, iconName ? "" : label);
   node.type = "button";
-  if (picture) {
-    node.append(icon(picture));
+  if (iconName) {
+    node.append(icon(iconName));
     node.title = label;
     node.setAttribute("aria-label", label);
   }
-  node.addEventListener("click", act);
+  node.addEventListener("click", onClick);
   return node;
 }
 
-export const isFind = (event) =>
-  (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "f";
-
-// Plain keys are shortcuts of the notebook, which hears them first: by this attribute it lets them pass. Returns what
-// ends that.
-export function keepKeys(within) {
-  const hear = (event) => {
-    const path = event.composedPath();
-    if (!path.includes(within)) return;
-    path[0].toggleAttribute("data-lm-suppress-shortcuts", isFind(event) || !(event.ctrlKey || event.metaKey));
-  };
-  window.addEventListener("keydown", hear, true);
-  return () => window.removeEventListener("keydown", hear, true);
+// Return a line for error messages, which screen readers announce.
+export function errorLine() {
+  const node = make("div", "snb-error");
+  node.setAttribute("role", "alert");
+  return node;
 }
 
-export const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
-export const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-export const duration = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+export const isFindShortcut = (event) =>
+  (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "f";
 
-// Once before the next frame; a page that nobody sees has no frames.
-export const soon = (act) => (document.hidden ? setTimeout(act) : requestAnimationFrame(act));
+// Keep the notebook from handling plain keys as its shortcuts. JupyterLab handles keys first, but ignores nodes with
+// this attribute. Return a function that ends this.
+export function keepKeys(container) {
+  const onKeydown = (event) => {
+    const path = event.composedPath();
+    if (!path.includes(container)) return;
+    const plain = !(event.ctrlKey || event.metaKey);
+    path[0].toggleAttribute("data-lm-suppress-shortcuts", isFindShortcut(event) || plain);
+  };
+  window.addEventListener("keydown", onKeydown, true);
+  return () => window.removeEventListener("keydown", onKeydown, true);
+}
+
+export const REDUCED_MOTION = window.matchMedia("(prefers-reduced-motion: reduce)");
+export const clock = (time) => new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+export const duration = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+export const words = (name) => name.replaceAll("_", " ");
+
+// Call a function before the next frame. A hidden page has no frames, so a timer is used there.
+export const beforeFrame = (callback) => (document.hidden ? setTimeout(callback) : requestAnimationFrame(callback));
 
 export function pretty(payload) {
   try {
     return JSON.stringify(JSON.parse(payload), null, 1);
   } catch {
-    return payload; // cut, since it is long
+    return payload; // a long payload is cut, and no longer valid JSON
   }
 }

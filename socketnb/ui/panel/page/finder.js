@@ -1,12 +1,14 @@
-// Looking for words in all of a conversation: the kernel knows where they are, the log goes there and marks them.
+// Search in the whole conversation. The kernel finds the rows, the log shows them and highlights the text.
 
 import { button, make } from "./dom.js";
 
+const TYPING_PAUSE_MS = 200; // a search begins after this pause in typing
+
 export class Finder {
-  constructor(log, { ask, fetch, opens, leaves }) {
+  constructor(log, { find, fetch, onOpen, onClose }) {
     this.log = log;
-    this.acts = { ask, fetch, opens, leaves };
-    this.found = [];
+    this.callbacks = { find, fetch, onOpen, onClose };
+    this.matches = []; // the seqs of the rows
     this.node = make("div", "snb-finder");
     this.node.hidden = true;
     this.node.setAttribute("role", "search");
@@ -14,66 +16,66 @@ export class Finder {
     this.query.type = "search";
     this.query.placeholder = "Search the conversation";
     this.query.setAttribute("aria-label", "Search the conversation");
-    this.hits = make("span", "snb-hits");
-    this.hits.setAttribute("role", "status");
+    this.count = make("span", "snb-match-count");
+    this.count.setAttribute("role", "status");
     this.query.addEventListener("input", () => {
-      clearTimeout(this.due);
-      this.due = setTimeout(() => this.find(), 200);
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.search(), TYPING_PAUSE_MS);
     });
     this.query.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.open(false);
+      if (event.key === "Escape") this.setOpen(false);
       if (event.key === "Enter") this.step(event.shiftKey ? 1 : -1);
     });
-    const up = button("snb-tool", "Earlier", () => this.step(-1), "up");
-    const next = button("snb-tool", "Later", () => this.step(1), "next");
-    const close = button("snb-tool", "Close search", () => this.open(false), "close");
-    this.node.append(this.query, this.hits, up, next, close);
+    const earlier = button("snb-tool", "Earlier", () => this.step(-1), "up");
+    const later = button("snb-tool", "Later", () => this.step(1), "next");
+    const close = button("snb-tool", "Close search", () => this.setOpen(false), "close");
+    this.node.append(this.query, this.count, earlier, later, close);
   }
 
-  open(wanted) {
-    this.node.hidden = !wanted;
-    if (wanted) {
-      this.acts.opens();
+  setOpen(open) {
+    this.node.hidden = !open;
+    if (open) {
+      this.callbacks.onOpen();
       this.query.select();
     } else {
       this.query.value = "";
-      this.find();
-      this.acts.leaves();
+      this.search();
+      this.callbacks.onClose();
     }
   }
 
-  // Look for what is asked for now; what was found before is forgotten.
-  find() {
-    this.found = [];
-    this.hits.textContent = "";
-    this.log.mark("");
-    this.log.unseek();
-    if (this.query.value.trim()) this.acts.ask(this.query.value);
+  // Search for the current query, and clear the results of the one before.
+  search() {
+    this.matches = [];
+    this.count.textContent = "";
+    this.log.highlight("");
+    this.log.clearMatch();
+    if (this.query.value.trim()) this.callbacks.find(this.query.value);
   }
 
-  show({ found, words }) {
-    if (words !== this.query.value) return;
-    this.found = found;
-    this.hit = found.length;
-    if (found.length) this.step(-1);
-    else this.hits.textContent = "nothing found";
+  show({ seqs, text }) {
+    if (text !== this.query.value) return;
+    this.matches = seqs;
+    this.current = seqs.length;
+    if (seqs.length) this.step(-1);
+    else this.count.textContent = "nothing found";
   }
 
-  step(way) {
-    const total = this.found.length;
+  step(direction) {
+    const total = this.matches.length;
     if (!total) return;
-    this.hit = (this.hit + way + total) % total;
-    this.hits.textContent = `${this.hit + 1} of ${total}`;
-    const seq = this.found[this.hit];
-    if (this.log.seek(seq)) this.mark();
-    else this.acts.fetch("around", seq);
+    this.current = (this.current + direction + total) % total;
+    this.count.textContent = `${this.current + 1} of ${total}`;
+    const seq = this.matches[this.current];
+    if (this.log.showMatch(seq)) this.highlight();
+    else this.callbacks.fetch("around", seq);
   }
 
-  mark() {
-    if (this.query.value) this.log.mark(this.query.value);
+  highlight() {
+    if (this.query.value) this.log.highlight(this.query.value);
   }
 
-  leave() {
-    clearTimeout(this.due);
+  dispose() {
+    clearTimeout(this.timer);
   }
 }

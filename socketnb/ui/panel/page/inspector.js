@@ -1,97 +1,101 @@
-// The inspector: the session's facts, a turn as a line, and its traces, each with its payload on demand.
+// The inspector: facts about the session, a turn as a timeline, and its traces, each with its payload on demand.
 
-import { duration, make, pretty } from "./dom.js";
+import { duration, make, pretty, words } from "./dom.js";
 
-// The wait for the first message, then a mark for each trace that came, messages in colour.
+const REFRESH_DELAY_MS = 100;
+
+// The wait for the first message, and a mark for each trace that was received. Messages are coloured.
 function timeline(traces) {
-  const lane = make("div", "snb-lane");
-  const came = traces.filter((trace) => trace.direction === "in" && trace.ms !== null);
-  const end = Math.max(1, ...came.map((trace) => trace.ms));
-  const first = came.find((trace) => trace.shown)?.ms;
-  const at = (ms) => `${(100 * ms) / end}%`;
+  const lane = make("div", "snb-timeline");
+  const received = traces.filter((trace) => trace.direction === "in" && trace.ms !== null);
+  const end = Math.max(1, ...received.map((trace) => trace.ms));
+  const first = received.find((trace) => trace.content)?.ms;
+  const percent = (ms) => `${(100 * ms) / end}%`;
   if (first !== undefined) {
     const wait = make("span", "snb-wait");
-    wait.style.width = at(first);
+    wait.style.width = percent(first);
     lane.append(wait);
   }
-  for (const trace of came) {
-    const mark = make("span", trace.shown ? "snb-mark snb-shown" : "snb-mark");
-    mark.style.insetInlineStart = `min(${at(trace.ms)}, calc(100% - 5px))`;
+  for (const trace of received) {
+    const mark = make("span", trace.content ? "snb-mark snb-content" : "snb-mark");
+    mark.style.insetInlineStart = `min(${percent(trace.ms)}, calc(100% - 5px))`;
     mark.title = `${trace.kind}, ${duration(trace.ms)}`;
     lane.append(mark);
   }
   const scale = make("div", "snb-scale");
-  scale.append(make("span", "", "0"), make("span", "", came.length ? duration(end) : ""));
-  const both = make("div");
-  both.append(lane, scale);
-  both.setAttribute("role", "img");
-  both.setAttribute("aria-label", came.length ? `${came.length} traces within ${duration(end)}` : "no traces yet");
-  return both;
+  scale.append(make("span", "", "0"), make("span", "", received.length ? duration(end) : ""));
+  const node = make("div");
+  node.append(lane, scale);
+  node.setAttribute("role", "img");
+  const summary = received.length ? `${received.length} traces in ${duration(end)}` : "no traces yet";
+  node.setAttribute("aria-label", summary);
+  return node;
 }
 
 function traceNode(trace) {
   const row = make("details", "snb-trace");
   row.dataset.seq = String(trace.seq);
-  const head = make("summary");
-  const way = { in: "←", out: "→", local: "·" }[trace.direction];
-  head.append(
+  const summary = make("summary");
+  const arrow = { in: "←", out: "→", local: "·" }[trace.direction];
+  summary.append(
     make("span", "snb-ms", trace.ms === null ? "" : String(Math.round(trace.ms))),
-    make("span", `snb-way snb-${trace.direction}`, way),
+    make("span", `snb-direction snb-${trace.direction}`, arrow),
     make("span", "snb-kind", trace.kind),
-    make("span", "snb-what", trace.label || trace.event),
+    make("span", "snb-trace-label", trace.label || trace.event),
   );
   const payload = make("pre");
   row.addEventListener("toggle", () => (payload.textContent ||= pretty(trace.payload)));
-  row.append(head, payload);
+  row.append(summary, payload);
   return row;
 }
 
 export class Inspector {
-  constructor(ask) {
-    this.ask = ask;
+  // `request(turn, known)` asks the kernel for a turn; `known` is the turn and the last seq that is shown.
+  constructor(request) {
+    this.request = request;
     this.turn = 0; // the latest
-    this.node = make("aside", "snb-insp");
+    this.node = make("aside", "snb-inspector");
     this.node.hidden = true;
     this.node.setAttribute("aria-label", "Inspector");
     this.node.tabIndex = 0;
   }
 
-  open(wanted, turn = 0) {
-    this.node.hidden = !wanted;
+  setOpen(open, turn = 0) {
+    this.node.hidden = !open;
     this.turn = turn;
-    if (wanted) this.refresh();
+    if (open) this.refresh();
   }
 
-  // It is asked for while it is open, and once more after what comes meanwhile.
+  // Request the turn again, soon. Several calls before that make one request.
   refresh() {
-    if (this.node.hidden || this.due) return;
-    this.due = setTimeout(() => {
-      this.due = undefined;
-      this.ask(this.turn, [this.shown ?? 0, this.traces?.at(-1)?.seq ?? -1]);
-    }, 100);
+    if (this.node.hidden || this.timer) return;
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      this.request(this.turn, [this.shownTurn ?? 0, this.traces?.at(-1)?.seq ?? -1]);
+    }, REFRESH_DELAY_MS);
   }
 
-  // What is shown already stays, and keeps the focus.
-  show({ turn, session, traces }) {
-    if (turn !== this.shown) [this.list, this.traces] = [make("div"), []];
-    this.shown = turn;
-    const news = traces.filter((trace) => trace.seq > (this.traces.at(-1)?.seq ?? -1));
-    this.traces.push(...news);
-    this.list.append(...news.map(traceNode));
-    const facts = make("dl", "snb-facts");
-    for (const [name, value] of session) {
-      const told = make("dd", "", value);
-      told.title = value;
-      facts.append(make("dt", "", name.replaceAll("_", " ")), told);
+  // Traces that are shown already stay in the page, so that they keep the focus.
+  show({ turn, facts, traces }) {
+    if (turn !== this.shownTurn) [this.list, this.traces] = [make("div"), []];
+    this.shownTurn = turn;
+    const added = traces.filter((trace) => trace.seq > (this.traces.at(-1)?.seq ?? -1));
+    this.traces.push(...added);
+    this.list.append(...added.map(traceNode));
+    const table = make("dl", "snb-facts");
+    for (const [name, value] of facts) {
+      const cell = make("dd", "", value);
+      cell.title = value;
+      table.append(make("dt", "", words(name)), cell);
     }
-    const head = make("h4", "", this.turn ? `Turn ${turn}` : "This turn");
-    const above = make("div");
-    above.append(make("h4", "", "Session"), facts, head, timeline(this.traces), make("h4", "", "Traces"));
-    if (this.list.parentNode === this.node) this.node.firstChild.replaceWith(above);
-    else this.node.replaceChildren(above, this.list);
+    const heading = make("h4", "", this.turn ? `Turn ${turn}` : "Latest turn");
+    const top = make("div");
+    top.append(make("h4", "", "Session"), table, heading, timeline(this.traces), make("h4", "", "Traces"));
+    if (this.list.parentNode === this.node) this.node.firstChild.replaceWith(top);
+    else this.node.replaceChildren(top, this.list);
   }
 
-  leave() {
-    clearTimeout(this.due);
+  dispose() {
+    clearTimeout(this.timer);
   }
 }

@@ -1,138 +1,123 @@
-// One row of the conversation as one node: a bubble, cards, a form, a notice, and what ended a turn.
+// One row of the conversation as one node: a bubble, cards, a form, a notice, and the timing of a turn.
 
-import { STILL, button, clock, duration, make } from "./dom.js";
-import { adaptive, date, stars } from "./forms.js";
+import { REDUCED_MOTION, button, clock, duration, make } from "./dom.js";
+import { adaptiveCard, datePicker, rating } from "./forms.js";
 
-const WHO = { user: "You", bot: "Bot", agent: "Agent", system: "System" };
+const SENDERS = { user: "You", bot: "Bot", agent: "Agent", system: "System" };
+const initial = (sender) => (sender === "agent" ? "A" : "B");
 
 function bubble(sender) {
   const line = make("div", `snb-row snb-${sender}`);
-  const words = make("div", "snb-bubble");
-  words.dir = "auto";
+  const body = make("div", "snb-bubble");
+  body.dir = "auto";
   if (sender !== "user") {
-    const face = make("span", "snb-face", sender === "agent" ? "A" : "B");
-    face.setAttribute("aria-hidden", "true");
-    line.append(face);
+    const avatar = make("span", "snb-avatar", initial(sender));
+    avatar.setAttribute("aria-hidden", "true");
+    line.append(avatar);
   }
-  line.append(words);
-  return [line, words];
+  line.append(body);
+  return [line, body];
 }
 
-// A button of a message. `press` is told its number; all of a message's buttons carry the message's.
-function choice(row, option, className, press) {
+// Return a button of a message. `press` gets its number and its node.
+function choiceButton(row, option, className, press) {
   const chip = button(className, row.choices[option], () => press(option, chip));
   chip.dir = "auto";
   chip.dataset.option = String(option);
   return chip;
 }
 
-// Cards stand beside each other, to be scrolled with the arrow keys or a finger, or below each other.
-function cards(row, press) {
-  const all = make("div", `snb-cards snb-${row.layout}`);
+function cardList(row, press) {
+  const list = make("div", `snb-cards snb-${row.layout}`);
   for (const { html, options } of row.cards) {
     const card = make("div", "snb-card");
     const body = make("div", "snb-body");
     body.dir = "auto";
     body.innerHTML = html; // sanitised in the kernel
-    card.append(body, ...options.map((option) => choice(row, option, "snb-choice", press)));
-    all.append(card);
+    card.append(body, ...options.map((option) => choiceButton(row, option, "snb-choice", press)));
+    list.append(card);
   }
-  if (row.layout === "carousel") carousel(all);
-  return all;
+  if (row.layout === "carousel") makeCarousel(list);
+  return list;
 }
 
-function carousel(all) {
-  all.tabIndex = 0;
-  all.setAttribute("role", "group");
-  all.setAttribute("aria-label", `${all.children.length} cards, arrow keys scroll`);
-  const left = (n) => all.children[n].offsetLeft - all.children[0].offsetLeft;
-  let at = 0; // the card that is first in sight, or will be when the scrolling is over
-  all.addEventListener("scrollend", () => {
-    at = [...all.children].findLastIndex((_, n) => left(n) <= all.scrollLeft + 20);
+// Let the arrow keys scroll cards that are beside each other.
+function makeCarousel(list) {
+  list.tabIndex = 0;
+  list.setAttribute("role", "group");
+  list.setAttribute("aria-label", `${list.children.length} cards, arrow keys scroll`);
+  const left = (n) => list.children[n].offsetLeft - list.children[0].offsetLeft;
+  let current = 0; // the first visible card, or the one that is being scrolled to
+  list.addEventListener("scrollend", () => {
+    current = [...list.children].findLastIndex((_, n) => left(n) <= list.scrollLeft + 20);
   });
-  all.addEventListener("keydown", (event) => {
-    const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!way) return;
+  list.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
     event.preventDefault();
     event.stopPropagation();
-    at = Math.min(Math.max(at + way, 0), all.children.length - 1);
-    all.scrollTo({ left: left(at), behavior: STILL.matches ? "auto" : "smooth" });
+    current = Math.min(Math.max(current + step, 0), list.children.length - 1);
+    list.scrollTo({ left: left(current), behavior: REDUCED_MOTION.matches ? "auto" : "smooth" });
   });
 }
 
-function formOf(row, acts) {
-  if (row.form.adaptive) {
-    const card = adaptive(row.form.adaptive);
-    const submits = make("div", "snb-actions");
-    for (const [option] of (row.choices ?? []).entries()) {
-      submits.append(
-        choice(row, option, "snb-chip", (which, chip) => {
-          const values = card.values();
-          if (values) acts.submit(row, which, values, chip);
-        }),
-      );
-    }
-    card.form.append(card.problem, submits);
-    return card.form;
+function formNode(row, actions) {
+  if (row.form.date) return datePicker(row.form.date, (values) => actions.date(row, values));
+  if (row.form.rating) return rating((fields) => actions.rate(row, row.form.rating, fields));
+  const card = adaptiveCard(row.form.card);
+  const submits = make("div", "snb-actions");
+  for (const [option] of (row.choices ?? []).entries()) {
+    submits.append(
+      choiceButton(row, option, "snb-chip", (number, chip) => {
+        const values = card.values();
+        if (values) actions.submit(row, number, values, chip);
+      }),
+    );
   }
-  if (row.form.date) return date(row.form.date, (values) => acts.date(row, values));
-  const rating = make("form", "snb-form");
-  const { group, value } = stars("How was it?");
-  const comment = make("input");
-  comment.placeholder = "A comment, if you like";
-  comment.setAttribute("aria-label", "Comment");
-  const problem = make("div", "snb-problem");
-  problem.setAttribute("role", "alert");
-  const line = make("div", "snb-actions");
-  line.append(make("button", "snb-chip snb-main-chip", "Rate"));
-  rating.append(group, comment, problem, line);
-  rating.addEventListener("submit", (event) => {
-    event.preventDefault();
-    problem.textContent = value() ? "" : "Choose from one to five stars";
-    if (value()) acts.rate(row, value(), comment.value);
-  });
-  return rating;
+  card.form.append(card.error, submits);
+  return card.form;
 }
 
-function content(row, acts) {
+function contentNodes(row, actions) {
   const nodes = [];
   if (row.html !== undefined || row.stream !== undefined) {
-    const [line, words] = bubble(row.sender);
-    if (row.html !== undefined) words.innerHTML = row.html; // sanitised in the kernel
+    const [line, body] = bubble(row.sender);
+    if (row.html !== undefined) body.innerHTML = row.html; // sanitised in the kernel
     else {
-      words.classList.add("snb-streaming");
-      line.setAttribute("aria-busy", "true"); // it is read when it is whole
+      body.classList.add("snb-streaming");
+      line.setAttribute("aria-busy", "true"); // screen readers read it when it is complete
     }
-    if (row.delta && row.html === undefined) words.append(row.delta);
+    if (row.delta && row.html === undefined) body.append(row.delta);
     nodes.push(line);
   }
-  if (row.cards) nodes.push(cards(row, (option, chip) => acts.press(row, option, chip)));
+  const press = (option, chip) => actions.press(row, option, chip);
+  if (row.cards) nodes.push(cardList(row, press));
   if (row.form) {
-    const framed = make("div", "snb-framed");
-    framed.append(formOf(row, acts));
-    nodes.push(framed);
+    const frame = make("div", "snb-framed");
+    frame.append(formNode(row, actions));
+    nodes.push(frame);
   } else {
     const inCards = new Set((row.cards ?? []).flatMap((card) => card.options));
     const below = (row.choices ?? []).map((_, option) => option).filter((option) => !inCards.has(option));
     const chips = make("div", "snb-chips");
-    chips.append(...below.map((option) => choice(row, option, "snb-chip", (n, chip) => acts.press(row, n, chip))));
+    chips.append(...below.map((option) => choiceButton(row, option, "snb-chip", press)));
     if (below.length) nodes.push(chips);
   }
   return nodes;
 }
 
-// Return a row as a node, or nothing if there is nothing to see of it.
-export function item(row, acts) {
+// Return a row as a node, or undefined if nothing of it is visible.
+export function makeItem(row, actions) {
   const node = make("div", "snb-item");
   node.dataset.seq = String(row.stream ?? row.seq);
   node.dataset.turn = String(row.turn);
   if (row.text !== undefined) {
-    const [line, words] = bubble("user");
-    words.textContent = row.text;
-    node.classList.add("snb-begin");
+    const [line, body] = bubble("user");
+    body.textContent = row.text;
+    node.classList.add("snb-turn-start");
     node.append(line);
   } else {
-    node.append(...content(row, acts));
+    node.append(...contentNodes(row, actions));
   }
   if (row.notice !== undefined) {
     const notice = make("div", "snb-notice", row.notice);
@@ -142,59 +127,70 @@ export function item(row, acts) {
   }
   if (node.querySelector(".snb-row, .snb-cards, .snb-framed, .snb-chips")) {
     node.setAttribute("role", "article");
-    node.setAttribute("aria-label", `${WHO[row.sender] ?? row.sender}, ${clock(row.at)}`);
+    node.setAttribute("aria-label", `${SENDERS[row.sender] ?? row.sender}, ${clock(row.time)}`);
     node.tabIndex = -1;
     node.dataset.verb = row.verb ?? "";
     node.dataset.sender = row.sender;
   }
-  if (row.done) {
-    const first = row.first === undefined ? "" : ` · first ${duration(row.first)}`;
-    const words = `${clock(row.at)}${first} · done ${duration(row.done)}`;
-    const under = button("snb-under", words, () => acts.inspect(row.turn));
-    under.title = "Inspect this turn";
-    node.append(under);
+  if (row.done_ms) {
+    const first = row.first_ms === undefined ? "" : ` · first ${duration(row.first_ms)}`;
+    const text = `${clock(row.time)}${first} · done ${duration(row.done_ms)}`;
+    const timing = button("snb-timing", text, () => actions.inspect(row.turn));
+    timing.title = "Inspect this turn";
+    node.append(timing);
   }
-  if (row.choices && !row.form) node.classList.add("snb-offer"); // until something is said
-  if (row.talk) node.dataset.talk = row.talk;
-  if (row.spent) spend(node);
+  if (row.choices && !row.form) node.classList.add("snb-open-choices"); // until the user does something
+  if (row.conversation) node.dataset.conversation = row.conversation;
+  if (row.expired) disableChoices(node);
   return node.childElementCount ? node : undefined;
 }
 
-// The buttons of a message can be pressed no more; one of them was, by its words or its number.
-export function spend(node, words, option) {
+// Disable the buttons of a message. One of them may have been pressed: it is found by its number, or by its label.
+export function disableChoices(node, label, option) {
   const chips = [...node.querySelectorAll("[data-option]")];
-  const pressed = chips.find((chip) => (option === undefined ? chip.textContent === words : chip.dataset.option === option));
-  const used = node.querySelector(".snb-used");
+  const isPressed = (chip) => (option === undefined ? chip.textContent === label : chip.dataset.option === option);
+  const pressed = chips.find(isPressed);
+  const marked = node.querySelector(".snb-pressed");
   for (const chip of chips) {
     chip.disabled = true;
-    chip.classList.remove("snb-late");
-    if (pressed && (option !== undefined || !used)) chip.classList.toggle("snb-used", chip === pressed);
+    chip.classList.remove("snb-delayed");
+    if (pressed && (option !== undefined || !marked)) chip.classList.toggle("snb-pressed", chip === pressed);
   }
   for (const form of node.querySelectorAll(".snb-framed")) form.inert = true;
 }
 
-// What was typed and is not seen yet stands pale below the rest.
-export function pending(text) {
-  const node = make("div", "snb-item snb-waiting");
-  const [line, words] = bubble("user");
-  words.textContent = text;
+export function enableChoices(node) {
+  const isForm = node.querySelector(".snb-framed");
+  if (!isForm) node.classList.add("snb-open-choices");
+  for (const chip of node.querySelectorAll("[data-option]")) {
+    chip.disabled = false;
+    chip.classList.remove("snb-pressed", "snb-delayed");
+  }
+  for (const form of node.querySelectorAll(".snb-framed")) form.inert = false;
+}
+
+// Return a text that was typed and is not recorded yet. It is shown pale below the rows.
+export function pendingItem(text) {
+  const node = make("div", "snb-item snb-pending");
+  const [line, body] = bubble("user");
+  body.textContent = text;
   node.append(line);
   return node;
 }
 
-export function dots() {
+export function typingIndicator() {
   const node = make("div", "snb-item snb-typing");
-  const [line, words] = bubble("bot");
-  words.setAttribute("role", "status");
-  words.setAttribute("aria-label", "typing");
-  words.append(make("i"), make("i"), make("i"));
+  const [line, body] = bubble("bot");
+  body.setAttribute("role", "status");
+  body.setAttribute("aria-label", "typing");
+  body.append(make("i"), make("i"), make("i"));
   node.append(line);
-  const face = line.querySelector(".snb-face");
+  const avatar = line.querySelector(".snb-avatar");
   return {
     node,
-    of(sender) {
+    setSender(sender) {
       line.className = `snb-row snb-${sender}`;
-      face.textContent = sender === "agent" ? "A" : "B";
+      avatar.textContent = initial(sender);
     },
   };
 }

@@ -1,40 +1,37 @@
-// The conversation as the page holds it: a window of at most HELD rows, older and newer ones fetched on scroll.
-// The window is all that is shown of the traces from `first` to `next` - 1.
+// The conversation as the page holds it: a window of at most MAX_ROWS rows. Scrolling fetches older and newer ones.
+// The window has all visible rows of the traces from `first` to `next` - 1.
 
-import { button, make, soon } from "./dom.js";
-import { dots, item, pending, spend } from "./items.js";
+import { beforeFrame, button, make } from "./dom.js";
+import { disableChoices, enableChoices, makeItem, pendingItem, typingIndicator } from "./items.js";
+import { Highlights } from "./highlights.js";
+import { MessageTools } from "./tools.js";
 
-const HELD = 300;
-const NEAR = 500; // pixels from an end at which more is fetched
-
-// Words that are looked for are marked by the browser, without touching what was said: one set of marks for the page.
-const MARKS = typeof Highlight === "undefined" ? undefined : new Highlight();
-if (MARKS) CSS.highlights.set("snb-found", MARKS);
+const MAX_ROWS = 300;
+const FETCH_DISTANCE_PX = 500; // more rows are fetched at this distance from an end
+const BOTTOM_DISTANCE_PX = 20; // up to this distance from the bottom, the log stays at the bottom
+const NEWEST_DISTANCE_PX = 200; // from this distance on, there is a button that scrolls to the bottom
 
 export class Log {
-  constructor(acts) {
-    this.acts = acts;
+  constructor(actions) {
+    this.actions = actions;
     this.node = make("div", "snb-log");
     this.node.setAttribute("role", "log");
     this.node.setAttribute("aria-live", "polite");
     this.node.tabIndex = 0;
     this.rows = make("div", "snb-rows");
-    this.tail = make("div", "snb-tail");
-    this.dots = dots();
-    this.empty = make("div", "snb-empty", "Nothing was said yet.");
+    this.tail = make("div", "snb-tail"); // what is not recorded: pending texts, errors, the typing indicator
+    this.indicator = typingIndicator();
+    this.empty = make("div", "snb-empty", "No messages yet");
     this.node.append(this.empty, this.rows, this.tail);
-    this.down = button("snb-down", "Newest messages", () => this.newest(), "down");
-    this.down.hidden = true;
-    this.tools = make("div", "snb-tools");
-    this.tools.hidden = true;
-    this.marks = [];
-    this.node.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    this.node.addEventListener("keydown", (event) => this.key(event));
-    this.node.addEventListener("pointerover", (event) => this.point(event.target.closest?.(".snb-item")));
-    this.node.addEventListener("focusin", (event) => this.point(event.target.closest(".snb-item")));
-    this.node.addEventListener("error", (event) => this.broken(event.target), true);
-    this.sized = new ResizeObserver(() => this.held && this.bottom()); // pictures come late, and panels are resized
-    for (const part of [this.node, this.rows, this.tail]) this.sized.observe(part);
+    this.newest = button("snb-newest", "Newest messages", () => this.goToNewest(), "down");
+    this.newest.hidden = true;
+    this.tools = new MessageTools(this.node, this.rows, actions);
+    this.highlights = new Highlights(this.rows);
+    this.node.addEventListener("scroll", () => this.onScroll(), { passive: true });
+    this.node.addEventListener("error", (event) => this.replaceBroken(event.target), true);
+    // Images load late, and panels are resized.
+    this.resizes = new ResizeObserver(() => this.atBottom && this.scrollToBottom());
+    for (const part of [this.node, this.rows, this.tail]) this.resizes.observe(part);
     this.clear();
   }
 
@@ -42,59 +39,59 @@ export class Log {
     this.first = this.next = next;
     this.older = this.newer = this.fetching = false;
     this.top = 0;
-    this.held = true; // at the end, and to stay there
-    this.streams = new Map(); // number of its first piece → the bubble it grows in
+    this.atBottom = true; // and stays there when rows are added
+    this.streams = new Map(); // seq of a stream's first piece → the bubble that it is added to
     this.rows.replaceChildren();
     this.empty.hidden = false;
-    this.tools.hidden = true;
+    this.tools.hide();
   }
 
-  leave() {
-    this.sized.disconnect();
-    this.mark("");
+  dispose() {
+    this.resizes.disconnect();
+    this.highlight("");
   }
 
-  // Pages of rows, as asked for
+  // Pages of rows
 
-  page(where, { at, rows, grown, older, newer }, around) {
+  showPage(anchor, page, match) {
     this.fetching = false;
-    this.node.setAttribute("aria-busy", "true"); // what is older is not news
-    if (where === "before") this.prepend(at, rows, older);
-    else if (where === "after" || (where === "since" && at[0] <= this.next)) {
-      for (const row of grown) {
-        const node = this.made(row);
+    this.node.setAttribute("aria-busy", "true"); // so that screen readers do not announce older messages
+    if (anchor === "before") this.prepend(page);
+    else if (anchor === "after" || (anchor === "since" && page.from <= this.next)) {
+      for (const row of page.continued) {
+        const node = this.makeItem(row);
         if (node) this.item(row.seq)?.replaceWith(node);
       }
-      this.append(rows);
-      [this.next, this.newer] = [Math.max(this.next, at[1]), newer];
-      if (where === "after") this.trimTop();
+      this.append(page.rows);
+      [this.next, this.newer] = [Math.max(this.next, page.to), page.newer];
+      if (anchor === "after") this.trimTop();
     } else {
-      this.clear(at[0]);
-      this.append(rows);
-      [this.next, this.older, this.newer] = [at[1], older, newer];
-      if (where === "around") this.seek(around);
-      else this.bottom();
+      this.clear(page.from);
+      this.append(page.rows);
+      [this.next, this.older, this.newer] = [page.to, page.older, page.newer];
+      if (anchor === "around") this.showMatch(match);
+      else this.scrollToBottom();
     }
-    if (this.held) this.bottom();
-    soon(() => this.node.removeAttribute("aria-busy"));
-    this.scrolled();
+    if (this.atBottom) this.scrollToBottom();
+    beforeFrame(() => this.node.removeAttribute("aria-busy"));
+    this.onScroll();
   }
 
-  prepend(at, rows, older) {
+  prepend({ from, rows, older }) {
     const below = this.node.scrollHeight - this.node.scrollTop;
     const [open, nodes] = [[], []];
     for (const row of rows) {
-      const node = this.made(row);
+      const node = this.makeItem(row);
       if (!node) continue;
-      if (row.text !== undefined) for (const offer of open.splice(0)) spend(offer, row.text);
-      if (node.classList.contains("snb-offer")) open.push(node);
+      if (row.text !== undefined) for (const choices of open.splice(0)) disableChoices(choices, row.text);
+      if (node.classList.contains("snb-open-choices")) open.push(node);
       nodes.push(node);
     }
     this.rows.prepend(...nodes);
-    [this.first, this.older] = [at[0], older];
+    [this.first, this.older] = [from, older];
     this.scrollTo(this.node.scrollHeight - below);
-    this.held = false;
-    while (this.rows.childElementCount > HELD) {
+    this.atBottom = false;
+    while (this.rows.childElementCount > MAX_ROWS) {
       this.next = Number(this.rows.lastChild.dataset.seq);
       this.streams.delete(this.next);
       this.rows.lastChild.remove();
@@ -105,18 +102,18 @@ export class Log {
   append(rows) {
     for (const row of rows) {
       if (row.seq < this.next && row.stream === undefined) continue; // it is here already
-      if (row.text !== undefined) this.spendAll(row.text, row.talk);
-      if (row.stream !== undefined && this.grow(row)) continue;
-      const node = this.made(row);
+      if (row.text !== undefined) this.disableAllChoices(row.text, row.conversation);
+      if (row.stream !== undefined && this.growStream(row)) continue;
+      const node = this.makeItem(row);
       if (node) this.rows.append(node);
     }
     this.empty.hidden = this.rows.childElementCount > 0;
   }
 
   trimTop() {
-    if (this.rows.childElementCount <= HELD) return;
+    if (this.rows.childElementCount <= MAX_ROWS) return;
     const below = this.node.scrollHeight - this.node.scrollTop;
-    while (this.rows.childElementCount > HELD) {
+    while (this.rows.childElementCount > MAX_ROWS) {
       this.streams.delete(Number(this.rows.firstChild.dataset.seq));
       this.rows.firstChild.remove();
     }
@@ -125,8 +122,8 @@ export class Log {
     this.scrollTo(this.node.scrollHeight - below);
   }
 
-  made(row) {
-    const node = item(row, this.acts);
+  makeItem(row) {
+    const node = makeItem(row, this.actions);
     if (node && row.stream !== undefined && row.html === undefined) {
       this.streams.set(row.stream, node.querySelector(".snb-bubble"));
     }
@@ -137,8 +134,9 @@ export class Log {
     return this.rows.querySelector(`.snb-item[data-seq="${seq}"]`);
   }
 
-  // A piece of a streamed message goes to the end of its bubble; the whole, formatted, takes its place.
-  grow(row) {
+  // Add a piece of a streamed message to its bubble. The complete message, as HTML, replaces the pieces. Return false
+  // if the stream needs a new row.
+  growStream(row) {
     if (row.stream < this.first) return true; // its bubble is no longer in the page
     const bubble = this.streams.get(row.stream);
     if (!bubble) return row.seq < this.next || (!row.delta && row.html === undefined);
@@ -153,111 +151,115 @@ export class Log {
     return true;
   }
 
-  // What happens now. Who reads what is older, and holds as many rows as may be, is left where they are.
-  live(rows, to) {
-    if (this.newer || (!this.held && this.rows.childElementCount + rows.length > HELD)) {
+  // Add new rows. If the user reads older rows and the window is full, the new rows are left to be fetched later.
+  addLive(rows, to) {
+    if (this.newer || (!this.atBottom && this.rows.childElementCount + rows.length > MAX_ROWS)) {
       this.newer ||= rows.length > 0;
       if (!this.newer) this.next = Math.max(this.next, to);
     } else {
       this.append(rows);
       this.next = Math.max(this.next, to);
       this.trimTop();
-      if (this.held) this.bottom();
+      if (this.atBottom) this.scrollToBottom();
     }
-    if (!this.held && rows.length) this.down.hidden = false;
+    if (!this.atBottom && rows.length) this.newest.hidden = false;
   }
 
-  // Something came that is not here. Who reads what is older is left there.
-  miss() {
+  // Rows were left out. They are fetched when the user scrolls to them.
+  noteMissing() {
     this.newer = true;
-    this.down.hidden = false;
+    this.newest.hidden = false;
   }
 
-  // Until the kernel has recorded what was typed, it stands here, pale.
-  wait(text) {
-    const node = pending(text);
+  // The tail
+
+  addPending(text) {
+    const node = pendingItem(text);
     this.tail.append(node);
-    this.bottom();
+    this.scrollToBottom();
     return node;
   }
 
-  typing(sender) {
-    if (!sender) return this.dots.node.remove();
-    this.dots.of(sender);
-    if (!this.dots.node.isConnected) this.tail.prepend(this.dots.node);
+  clearTail() {
+    this.tail.replaceChildren();
   }
 
-  // What went wrong stands where it happened, and is no row of the conversation.
-  tell(problem) {
-    const notice = make("div", "snb-notice", problem);
+  setTyping(sender) {
+    if (!sender) return this.indicator.node.remove();
+    this.indicator.setSender(sender);
+    if (!this.indicator.node.isConnected) this.tail.prepend(this.indicator.node);
+  }
+
+  showError(text) {
+    const notice = make("div", "snb-notice", text);
     notice.dataset.kind = "error";
     notice.setAttribute("role", "alert");
-    for (const other of this.tail.querySelectorAll(".snb-notice")) other.remove();
+    this.clearErrors();
     this.tail.append(notice);
-    this.bottom();
+    this.scrollToBottom();
   }
 
-  // Buttons are spent once one of theirs was pressed, or something else was said.
-
-  spend(seq, option) {
-    const node = this.item(seq);
-    if (node) spend(node, undefined, String(option));
-  }
-
-  spendAll(words, talk) {
+  clearErrors() {
     for (const notice of this.tail.querySelectorAll(".snb-notice")) notice.remove();
-    const offers = [...this.rows.querySelectorAll(".snb-item.snb-offer")];
-    const open = offers.filter((node) => !talk || !node.dataset.talk || node.dataset.talk === talk);
-    for (const node of open) {
-      spend(node, node === open.at(-1) ? words : undefined);
-      node.classList.remove("snb-offer");
-    }
   }
 
-  // The kernel has gone: nothing can be pressed any more.
-  freeze() {
-    for (const node of this.rows.children) spend(node);
-  }
+  // Buttons can be pressed until one of them was pressed, or the user did something else.
 
-  restore(seq) {
+  disable(seq, option) {
     const node = this.item(seq);
-    if (!node) return;
-    if (!node.querySelector(".snb-framed")) node.classList.add("snb-offer");
-    for (const chip of node.querySelectorAll("[data-option]")) {
-      chip.disabled = false;
-      chip.classList.remove("snb-used", "snb-late");
+    if (node) disableChoices(node, undefined, String(option));
+  }
+
+  disableAllChoices(label, conversation) {
+    this.clearErrors();
+    const open = [...this.rows.querySelectorAll(".snb-item.snb-open-choices")].filter(
+      ({ dataset }) => !conversation || !dataset.conversation || dataset.conversation === conversation,
+    );
+    for (const node of open) {
+      disableChoices(node, node === open.at(-1) ? label : undefined);
+      node.classList.remove("snb-open-choices");
     }
-    for (const form of node.querySelectorAll(".snb-framed")) form.inert = false;
+  }
+
+  // Disable all buttons and forms, because the kernel is gone.
+  disableAll() {
+    for (const node of this.rows.children) disableChoices(node);
+  }
+
+  enable(seq) {
+    const node = this.item(seq);
+    if (node) enableChoices(node);
   }
 
   // Scrolling
 
-  scrolled() {
+  onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.node;
-    const left = scrollHeight - scrollTop - clientHeight;
-    if (scrollTop < this.top && left > 1) this.held = false; // up, and by hand: what shrinks stays at its end
-    else if (left < 20) this.held = !this.newer;
+    const below = scrollHeight - scrollTop - clientHeight;
+    // The position also gets smaller if the content shrinks, but then the log is still at its bottom.
+    if (scrollTop < this.top && below > 1) this.atBottom = false;
+    else if (below < BOTTOM_DISTANCE_PX) this.atBottom = !this.newer;
     this.top = scrollTop;
-    this.down.hidden = left < 200 && !this.newer;
+    this.newest.hidden = below < NEWEST_DISTANCE_PX && !this.newer;
     if (this.fetching) return;
-    if (scrollTop < NEAR && this.older) this.more("before", this.first);
-    else if (left < NEAR && this.newer) this.more("after", this.next);
+    if (scrollTop < FETCH_DISTANCE_PX && this.older) this.fetch("before", this.first);
+    else if (below < FETCH_DISTANCE_PX && this.newer) this.fetch("after", this.next);
   }
 
-  more(where, seq) {
+  fetch(anchor, seq) {
     this.fetching = true;
-    this.acts.fetch(where, seq);
+    this.actions.fetch(anchor, seq);
   }
 
-  newest() {
-    this.node.focus({ preventScroll: true }); // the button is about to go
-    if (this.newer) this.acts.fetch("last");
-    else this.bottom();
+  goToNewest() {
+    this.node.focus({ preventScroll: true }); // the button is about to be hidden
+    if (this.newer) this.actions.fetch("last");
+    else this.scrollToBottom();
   }
 
-  bottom() {
+  scrollToBottom() {
     this.scrollTo(this.node.scrollHeight);
-    this.held = !this.newer;
+    this.atBottom = !this.newer;
   }
 
   scrollTo(top) {
@@ -265,75 +267,31 @@ export class Log {
     this.top = this.node.scrollTop;
   }
 
-  // Bring a row into sight; whether it is here.
-  seek(seq) {
-    this.unseek();
+  // Search
+
+  // Scroll to a row; return whether it is in the page.
+  showMatch(seq) {
+    this.clearMatch();
     const node = this.item(seq);
     if (!node) return false;
-    this.held = false;
+    this.atBottom = false;
     node.scrollIntoView({ block: "center" });
     this.top = this.node.scrollTop;
-    node.classList.add("snb-found");
+    node.classList.add("snb-match");
     return true;
   }
 
-  unseek() {
-    for (const other of this.rows.querySelectorAll(".snb-found")) other.classList.remove("snb-found");
+  clearMatch() {
+    for (const node of this.rows.querySelectorAll(".snb-match")) node.classList.remove("snb-match");
   }
 
-  mark(words) {
-    for (const range of this.marks) MARKS?.delete(range);
-    this.marks = [];
-    const walk = document.createTreeWalker(this.rows, NodeFilter.SHOW_TEXT);
-    const wanted = words.toLowerCase();
-    while (wanted && walk.nextNode()) {
-      const said = walk.currentNode.data.toLowerCase();
-      for (let at = said.indexOf(wanted); at >= 0; at = said.indexOf(wanted, at + wanted.length)) {
-        if (at + wanted.length > walk.currentNode.length) break; // lower case may be longer
-        const range = document.createRange();
-        range.setStart(walk.currentNode, at);
-        range.setEnd(walk.currentNode, at + wanted.length);
-        this.marks.push(range);
-      }
-    }
-    for (const range of this.marks) MARKS?.add(range);
+  highlight(text) {
+    this.highlights.show(text);
   }
 
-  // A picture that cannot be had says what it was.
-  broken(node) {
+  // Replace an image that cannot be loaded by its description.
+  replaceBroken(node) {
     if (node.localName !== "img") return;
-    node.replaceWith(make("span", "snb-broken", node.alt || "a picture that cannot be had"));
-  }
-
-  // What can be done with a message: the pointer or the arrow keys choose it.
-
-  key(event) {
-    const way = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-    const here = event.target.closest(".snb-item");
-    if (!way || event.altKey || event.shiftKey || (event.target !== this.node && event.target !== here)) return;
-    event.preventDefault();
-    const all = [...this.rows.querySelectorAll(".snb-item[tabindex]")];
-    const next = here ? all[all.indexOf(here) + way] : all.at(-1);
-    if (!next) return;
-    next.focus({ preventScroll: true });
-    next.scrollIntoView({ block: "nearest" });
-  }
-
-  point(node) {
-    const line = node?.querySelector(".snb-row");
-    if (!line || this.tools.parentNode === line) return;
-    const words = () => [...node.querySelectorAll(".snb-bubble, .snb-card")].map((part) => part.innerText).join("\n");
-    const mine = node.dataset.verb === "text";
-    this.tools.hidden = false;
-    this.tools.replaceChildren(button("snb-tool", "Copy", () => this.acts.copy(words()), "copy"));
-    if (mine) {
-      this.tools.append(
-        button("snb-tool", "Edit and send again", () => this.acts.edit(words()), "edit"),
-        button("snb-tool", "Send again", () => this.acts.again(words()), "again"),
-      );
-    }
-    this.node.setAttribute("aria-busy", "true"); // these are no news
-    line.append(this.tools);
-    soon(() => this.node.removeAttribute("aria-busy"));
+    node.replaceWith(make("span", "snb-broken", node.alt || "image not available"));
   }
 }

@@ -2,22 +2,23 @@
 
 import { button, make } from "./dom.js";
 
-// A button with a menu below it; arrow keys choose, Escape leaves. `opens` is told before it opens.
-export function menu(label, picture, entries, opens) {
+// Return a button and the menu below it. Arrow keys move in the menu, Escape closes it. `entries` returns the entries,
+// each with a label, an action and an optional help text. `onOpen` is called before the menu opens.
+export function menu(label, iconName, entries, onOpen) {
   const list = make("div", "snb-menu");
   list.setAttribute("role", "menu");
   list.hidden = true;
-  const open = (wanted) => {
-    if (wanted) opens();
-    list.hidden = !wanted;
-    opener.setAttribute("aria-expanded", String(wanted));
-    if (!wanted) return;
+  const setOpen = (open) => {
+    if (open) onOpen();
+    list.hidden = !open;
+    opener.setAttribute("aria-expanded", String(open));
+    if (!open) return;
     list.replaceChildren(
-      ...entries().map(([words, act, help]) => {
-        const entry = button("snb-entry", words, () => {
-          open(false);
+      ...entries().map(([text, action, help]) => {
+        const entry = button("snb-entry", text, () => {
+          setOpen(false);
           opener.focus();
-          act();
+          action();
         });
         entry.setAttribute("role", "menuitem");
         if (help) entry.append(make("small", "", help));
@@ -26,22 +27,22 @@ export function menu(label, picture, entries, opens) {
     );
     list.firstChild?.focus();
   };
-  const opener = button("snb-tool", label, () => open(list.hidden), picture);
+  const opener = button("snb-tool", label, () => setOpen(list.hidden), iconName);
   opener.setAttribute("aria-haspopup", "menu");
   opener.setAttribute("aria-expanded", "false");
   list.addEventListener("keydown", (event) => {
-    const way = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (event.key === "Escape") {
-      open(false);
+      setOpen(false);
       opener.focus();
-    } else if (way) {
+    } else if (step) {
       event.preventDefault();
       const all = [...list.children];
-      all[(all.indexOf(document.activeElement) + way + all.length) % all.length].focus();
+      all[(all.indexOf(document.activeElement) + step + all.length) % all.length].focus();
     }
   });
   list.addEventListener("focusout", (event) => {
-    if (!list.contains(event.relatedTarget) && event.relatedTarget !== opener) open(false);
+    if (!list.contains(event.relatedTarget) && event.relatedTarget !== opener) setOpen(false);
   });
   return [opener, list];
 }

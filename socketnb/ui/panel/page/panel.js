@@ -1,47 +1,47 @@
-// The panel in a page: a pane for each session; where there are several, one input that goes to all of them.
+// The panel: a view for each session. Several sessions share one input line, which sends to all of them.
 
 import { keepKeys, make } from "./dom.js";
 import { Composer } from "./composer.js";
-import { Pane } from "./pane.js";
+import { SessionView } from "./session_view.js";
 
 function render({ model, el }) {
-  const panes = [];
+  const views = [];
   const total = model.get("_sessions");
   const composer = new Composer({
-    say: (text) => panes.forEach((pane) => pane.say(text)),
-    stop: () => panes.forEach((pane) => pane.emit({ stop: true })),
+    say: (text) => views.forEach((view) => view.say(text)),
+    stop: () => views.forEach((view) => view.emit({ type: "stop" })),
   });
-  const changed = () => {
-    const open = panes.filter((pane) => !pane.dead && pane.facts.state !== "closed");
-    const name = total === 1 ? panes[0]?.about.name : "all of them";
-    if (name) composer.name(name, !open.length);
-    composer.stop.hidden = !panes.some((pane) => pane.waits);
+  const onChange = () => {
+    const open = views.filter((view) => !view.dead && !view.closed);
+    const name = total === 1 ? views[0]?.info.name : "all of them";
+    if (name) composer.setName(name, !open.length);
+    composer.stop.hidden = !views.some((view) => view.activity.isWaiting);
   };
-  for (let of = 0; of < total; of++) {
-    const send = (message, buffers) => model.send({ ...message, of }, undefined, buffers);
-    panes.push(new Pane(send, composer, changed));
+  for (let session = 0; session < total; session++) {
+    const send = (message, buffers) => model.send({ ...message, session }, undefined, buffers);
+    views.push(new SessionView(send, composer, onChange));
   }
   if (total === 1) {
-    panes[0].below.append(composer.node);
-    el.replaceChildren(panes[0].node);
+    views[0].footer.append(composer.node);
+    el.replaceChildren(views[0].node);
   } else {
-    const beside = make("section", "snb-beside");
-    beside.setAttribute("aria-label", "Chats side by side");
+    const sideBySide = make("section", "snb-side-by-side");
+    sideBySide.setAttribute("aria-label", "Chats side by side");
     const grid = make("div", "snb-grid");
-    grid.append(...panes.map((pane) => pane.node));
-    beside.append(grid, composer.node);
-    el.replaceChildren(beside);
+    grid.append(...views.map((view) => view.node));
+    sideBySide.append(grid, composer.node);
+    el.replaceChildren(sideBySide);
   }
-  const hear = (message) => panes[message.of ?? 0]?.receive(message);
-  const cut = () => panes.forEach((pane) => pane.cut());
+  const receive = (message) => views[message.session]?.receive(message);
+  const disconnect = () => views.forEach((view) => view.disconnect());
   const freeKeys = keepKeys(el);
-  model.on("msg:custom", hear);
-  model.on("comm_live_update", cut);
+  model.on("msg:custom", receive);
+  model.on("comm_live_update", disconnect);
   return () => {
     freeKeys();
-    model.off("msg:custom", hear);
-    model.off("comm_live_update", cut);
-    panes.forEach((pane) => pane.leave());
+    model.off("msg:custom", receive);
+    model.off("comm_live_update", disconnect);
+    views.forEach((view) => view.dispose());
   };
 }
 

@@ -1,0 +1,184 @@
+"""The view model of a panel: a conversation as pages of rows. It needs no widget and no browser.
+
+The rows are made from the recorded traces when they are needed. Only the index of them is kept in memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from socketnb import render
+from socketnb.dialects import registry
+from socketnb.dialects.messages import Streams, message
+from socketnb.model.content import Delta
+from socketnb.model.trace import CONTENT_KINDS
+from socketnb.ui.panel.row_index import IndexedTrace, RowIndex
+from socketnb.ui.panel.rows import count_light, empty_row, is_visible, make_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from socketnb.conversation.session import Session
+    from socketnb.model.trace import Trace
+    from socketnb.ui.panel.protocol import Anchor, PanelRow, RowPage
+
+PAGE_ROWS = 80
+"""Rows that a page receives at once."""
+CHUNK_TRACES = 8192
+"""Traces that are read at once."""
+
+
+class PanelRows:
+    """The rows of one session's conversation, from its first trace on. One thread adds traces while others read.
+
+    Attributes:
+        index: Which traces have a row.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.index = RowIndex(session.first)
+        self._session = session
+        dialect = registry.get(session.platform)
+        self._verbs, self._has_conversations = dialect.verbs.keys(), dialect.max_conversations > 1
+        self._streams = Streams(session.encoding)
+        for since in range(session.first, session.seq, CHUNK_TRACES):
+            traces = session.traces(since, CHUNK_TRACES, payloads=False)
+            if any(trace.kind == "delta" for trace in traces):  # the name of a stream is in the payload
+                traces = session.traces(since, CHUNK_TRACES)
+            self.skip(self.index.add(traces))
+
+    @property
+    def end(self) -> int:
+        """The traces before this number have their rows."""
+        return self.index.end
+
+    # Rows as they come
+
+    def live(self, indexed: Iterable[IndexedTrace]) -> list[PanelRow]:
+        """Return the rows of traces that have just been added to the index, in order."""
+        rows: list[PanelRow | None] = []
+        for each in indexed:
+            trace = each.trace
+            if trace.kind == "delta":
+                rows.append(self._piece(each))
+            elif trace.kind == "typing" and trace.direction == "in":
+                stopped = (trace.text or "").casefold().endswith("off")
+                rows.append({**empty_row(trace), "typing": not stopped})
+            elif is_visible(trace):
+                rows.append(self._row(trace, each.first_ms))
+        return [row for row in rows if row]
+
+    def skip(self, indexed: Iterable[IndexedTrace]) -> None:
+        """Keep pieces of streams that no page receives, for the whole message."""
+        for each in indexed:
+            if each.trace.kind == "delta" and (shown := message(each.trace)):
+                self._streams.add(shown)
+
+    def _row(self, trace: Trace, first_ms: float) -> PanelRow:
+        row = make_row(trace, first_ms, self._verbs)
+        if self._has_conversations and trace.conversation:
+            row["conversation"] = trace.conversation
+        return row
+
+    def _piece(self, indexed: IndexedTrace) -> PanelRow | None:
+        """Return a piece of a stream as a row; the row of the last piece has the whole message."""
+        shown = message(indexed.trace)
+        if indexed.stream is None or not shown or not isinstance(piece := shown.content, Delta):
+            return None
+        row = empty_row(indexed.trace)
+        row["delta"], row["stream"] = piece.text, indexed.stream
+        if whole := self._streams.add(shown):
+            row["html"] = render.message_html(whole)
+        return row
+
+    # Pages of rows
+
+    def page(self, anchor: Anchor, seq: int = 0, conversation: str | None = None, count: int = PAGE_ROWS) -> RowPage:
+        """Return at most `count` rows of one conversation, or of all; fewer if they have much HTML.
+
+        Args:
+            anchor: Which rows, see `Anchor`.
+            seq: The seq of the trace that `anchor` refers to.
+            conversation: The id of a conversation, or None for all.
+            count: How many rows at most.
+        """
+        first = self._session.first
+        seq = min(max(seq, first), self.end)
+        selection = self.index.select(anchor, seq, conversation, count)
+        rows = self._rows(selection.rows, selection.end)
+        backwards = anchor in ("before", "last", "since")
+        light = count_light(rows, backwards=backwards)
+        if light < len(rows):
+            selection.trim(light, backwards=backwards)
+            rows = rows[-light:] if backwards else rows[:light]
+        begin = selection.rows[0][0] if selection.older else first
+        until = selection.end if selection.next_seq is None else selection.next_seq
+        return {
+            "from": seq if selection.at_anchor else begin,
+            "to": seq if anchor == "before" else until,
+            "rows": rows,
+            "continued": [
+                self._stream(trace, selection.end)
+                for piece in selection.continued
+                for trace in self._session.traces(piece, 1)
+            ],
+            "older": selection.older,
+            "newer": selection.next_seq is not None,
+        }
+
+    def _rows(self, selected: list[tuple[int, float]], end: int) -> list[PanelRow]:
+        if not selected:
+            return []
+        first, last = selected[0][0], selected[-1][0]
+        traces = {trace.seq: trace for trace in self._session.traces(first, last + 1 - first)}
+        rows = [
+            self._stream(trace, end) if trace.kind == "delta" else self._row(trace, first_ms)
+            for seq, first_ms in selected
+            if (trace := traces.get(seq))
+        ]
+        for row in rows:
+            if "choices" in row or "form" in row:
+                row["expired"] = row["seq"] < self.index.last_action(row.get("conversation"))
+        return rows
+
+    def _stream(self, trace: Trace, end: int) -> PanelRow:
+        """Return a streamed message as one row in the place of its first piece: whole, or as far as it has come."""
+        pieces = [shown for piece in self._read(self.index.pieces(trace.seq, end)) if (shown := message(piece))]
+        row = empty_row(trace)
+        streams = Streams(self._session.encoding)
+        wholes = [whole for shown in pieces if (whole := streams.add(shown))] or streams.rest()
+        if self.index.is_open(trace.seq):
+            row["delta"] = "".join(shown.content.text for shown in pieces if isinstance(shown.content, Delta))
+            row["stream"] = trace.seq
+        elif wholes:
+            row["html"] = render.message_html(wholes[0])
+        return row
+
+    def _read(self, seqs: Sequence[int]) -> list[Trace]:
+        """Return the traces with these seqs; those that follow each other are read at once."""
+        traces: list[Trace] = []
+        while seqs:
+            run = next((n for n, seq in enumerate(seqs) if seq != seqs[0] + n), len(seqs))
+            traces += self._session.traces(seqs[0], run)
+            seqs = seqs[run:]
+        return traces
+
+    # Search
+
+    def find(self, text: str, conversation: str | None = None) -> list[int]:
+        """Return the seqs of the rows that contain a text, in any case; of one conversation, or of all."""
+        import pandas as pd
+
+        messages = self._session.messages_df(columns=["seq", "text"])
+        traces = self._session.traces_df(columns=["seq", "kind", "text", "error"])
+        is_notice = traces["seq"].isin(self.index.seqs()) & ~traces["kind"].isin([*CONTENT_KINDS, "action", "delta"])
+        notices = traces[is_notice].assign(text=traces["error"].fillna(traces["text"]))[["seq", "text"]]
+        rows = pd.concat([messages, notices]).sort_values("seq")
+        rows = rows[rows["seq"] >= self._session.first]
+        matches = rows["seq"][rows["text"].str.contains(text, case=False, regex=False, na=False)].tolist()
+        return self.index.only_of(matches, conversation)
+
+    def latest(self, count: int) -> int:
+        """Return the seq of the trace at which the last `count` rows begin."""
+        seq = self.index.latest(count)
+        return self._session.first if seq is None else seq
