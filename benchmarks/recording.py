@@ -1,7 +1,7 @@
-"""Recording and frames at a million traces, each beside a peer in the same run: `make bench`.
+"""Time recording and frames at a million traces, compared with other ways in the same run: `make bench`.
 
-A trace has a payload of 300 bytes. What is wanted stands beside what is measured; nothing here fails, for a clock on a
-busy machine proves little: read the ratios.
+Each trace has a payload of 300 bytes. The target stands beside the result. A missed target is no failure, because a
+busy machine distorts times: compare the ratios.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from socketnb.model.effects import Record
 from socketnb.recording.recorder import Log, Recorder
 
 ROWS = 1_000_000
-BURST = 64  # what one pass through a session's inbox may bring
-NEW, REFRESHES = 1_000, 5  # rows that a refresh brings, and how many there are
+BURST = 64  # traces that arrive together
+NEW, REFRESHES = 1_000, 5  # rows in a refresh, and how many refreshes
 TALKS = 200  # conversations with the demo bot
-SAMPLE = 100_000  # rows for the peer that would need minutes
+SAMPLE = 100_000  # rows for comparisons that would take minutes
 AT = 1_700_000_000_000_000_000
 
 
 def event(n: int) -> dict[str, Any]:
-    """Return an event's payload: 300 bytes, and never twice the same."""
+    """Return the payload of an event: 300 bytes, different for each number."""
     message = f"Order {n:07} is on its way and will be there on Tuesday before noon."
     slate = {"id": f"{n:012x}", "content": [{"children": [{"text": message}]}]}
     trace = {"type": "text", "payload": {"message": message, "slate": slate}, "time": AT // 10**6 + n}
@@ -44,7 +44,7 @@ def event(n: int) -> dict[str, Any]:
 
 
 def record(n: int) -> Record:
-    """Return the record of such an event."""
+    """Return the record of event number `n`."""
     payload = event(n)
     text = payload["trace"]["payload"]["message"]
     return Record(
@@ -53,14 +53,14 @@ def record(n: int) -> Record:
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Return how many seconds some work took, and what it gave."""
+    """Run a function and return the seconds that it took, and its result."""
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
 
 
 class Collector:
-    """Adds up the time of Python's garbage collector, which stops whoever happens to allocate."""
+    """Adds up the time of Python's garbage collector."""
 
     def __init__(self) -> None:
         self.seconds = self._since = 0.0
@@ -74,9 +74,9 @@ class Collector:
 
 
 def write(log: Log, numbers: range) -> tuple[float, float, float, float]:
-    """Record so many traces in bursts; return seconds, those of CPU, and the longest burst with and without collector.
+    """Record traces in bursts; return seconds, CPU seconds, and the longest burst with and without the collector.
 
-    What is recorded is made beforehand: it is the dialect's work, not the recorder's.
+    The records are made in advance, because making them is the work of the dialect.
     """
     seconds = cpu = longest = alone = 0.0
     collector = Collector()
@@ -97,7 +97,7 @@ def write(log: Log, numbers: range) -> tuple[float, float, float, float]:
 
 
 def peer_lines(folder: Path) -> tuple[float, float]:
-    """Write the same payloads as plain JSON lines, one write a trace: durable alike, and nothing else is done."""
+    """Write the same payloads as plain JSON lines, one write per trace, which is equally durable."""
     file = os.open(folder / "peer.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     rows = [{"session": "bot", "seq": n, "observed_at": AT, "payload": event(n)} for n in range(SAMPLE)]
     before, cpu = time.perf_counter(), time.process_time()
@@ -109,7 +109,7 @@ def peer_lines(folder: Path) -> tuple[float, float]:
 
 
 def bytes_a_row(folder: Path) -> float:
-    """Return the bytes a row of a part that holds real conversations with the demo bot."""
+    """Return the bytes per row in a part with real conversations with the demo bot."""
     hub = Hub()
     for _ in range(TALKS):
         with hub.connect("voiceflow", name="bot", simulate=True, record=folder) as bot:
@@ -126,11 +126,11 @@ def show(what: str, ours: str, peer: str, ratio: str, wanted: str) -> None:
 
 
 def main() -> None:
-    """Measure, and print the table."""
+    """Measure everything and print the table."""
     os.environ["SOCKETNB_HOME"] = str(home := Path(tempfile.mkdtemp(prefix="socketnb-bench-")))
-    show("one million traces", "socketnb", "peer", "ratio", "wanted")
-    bytearray(2 << 30)  # memory that the machine has handed out before is cheaper: that is not to be measured
-    gc.freeze()  # Python's collector would go through the libraries that are loaded, whoever records
+    show("one million traces", "socketnb", "compared with", "ratio", "target")
+    bytearray(2 << 30)  # the first use of memory is slower and must not be measured
+    gc.freeze()  # otherwise the collector would visit all loaded libraries
 
     peer_rate, peer_cpu = peer_lines(home)
     recorder = Recorder("2026-01-01T00-00-00-bench", home / "bench")
@@ -139,18 +139,18 @@ def main() -> None:
     seconds, cpu, longest, alone = write(log, range(ROWS))
     rate = ROWS / seconds
     show(
-        "recorded a second, durable",
+        "traces recorded per second",
         f"{rate:,.0f}",
         f"JSON lines {peer_rate:,.0f}",
         f"{rate / peer_rate:.2f}",
         "≥ 200,000",
     )
-    show("CPU each, sealing included", f"{cpu / ROWS * 1e6:.1f} µs", f"JSON lines {peer_cpu * 1e6:.1f} µs",
+    show("CPU time per trace, with sealing", f"{cpu / ROWS * 1e6:.1f} µs", f"JSON lines {peer_cpu * 1e6:.1f} µs",
          f"{cpu / ROWS / peer_cpu:.1f}", "≤ 5 µs")  # fmt: skip
-    collected = f"with Python's collector {longest * 1e3:.1f} ms"
-    show("longest stall of the recording thread", f"{alone * 1e3:.1f} ms", collected, "", "< 20 ms")
+    collected = f"with garbage collector {longest * 1e3:.1f} ms"
+    show("longest pause of the recording thread", f"{alone * 1e3:.1f} ms", collected, "", "< 20 ms")
 
-    frames.traces_df([])  # what is loaded but once is not to be measured
+    frames.traces_df([])  # imports must not be measured
     frame: pd.DataFrame | None
     first, frame = timed(lambda: frames.traces_df([recorder.columns]))
     table: Any = recorder.columns.table()
@@ -158,25 +158,29 @@ def main() -> None:
     plain, _ = timed(table.to_pandas)
     normal, _ = timed(lambda: pd.json_normalize([event(n) for n in range(SAMPLE)]))
     normal *= ROWS / SAMPLE
-    show("traces_df(), live", f"{first:.3f} s", f"Arrow, same dtypes {arrow:.3f} s", f"{first / arrow:.2f}", "≤ 3")
+    show(
+        "traces_df() of the kernel",
+        f"{first:.3f} s",
+        f"Arrow, same dtypes {arrow:.3f} s",
+        f"{first / arrow:.2f}",
+        "≤ 3",
+    )
     show("", "", f"table.to_pandas() {plain:.3f} s", f"{first / plain:.2f}", "≤ 3")
     show("", "", f"json_normalize {normal:.1f} s", f"{normal / first:.0f}x", "≥ 100x")
     refreshes = []
     for start in range(ROWS, ROWS + REFRESHES * NEW, NEW):
         write(log, range(start, start + NEW))
         took, new = timed(lambda since=frame: frames.traces_df([recorder.columns], since=since))
-        assert len(new) == NEW  # noqa: S101 (else the figure says nothing)
+        assert len(new) == NEW  # noqa: S101 (otherwise the result means nothing)
         refreshes.append(took)
         frame = new
     refresh = statistics.median(refreshes)
     fraction = f"1/{first / refresh:.0f}"
-    show(
-        "the next 1,000 rows, since=", f"{refresh * 1e3:.1f} ms", f"the first {first * 1e3:.0f} ms", fraction, "≤ 1/100"
-    )
+    show("next 1,000 rows, since=", f"{refresh * 1e3:.1f} ms", f"first call {first * 1e3:.0f} ms", fraction, "≤ 1/100")
     small, _ = timed(lambda: frame_of(table.slice(0, NEW)))
     show("", "", f"Arrow, 1,000 rows {small * 1e3:.1f} ms", f"{refresh / small:.1f}", "")
     again, _ = timed(lambda: frames.traces_df([recorder.columns]))
-    show("traces_df() once more, whole", f"{again:.3f} s", "", "", "")
+    show("traces_df() again, all rows", f"{again:.3f} s", "", "", "")
     recorder.close()
     frame = new = table = None
 
@@ -184,10 +188,16 @@ def main() -> None:
     peer, _ = min((timed(lambda: pq.read_table(parts).to_pandas()) for _ in range(3)), key=lambda found: found[0])
     ours, found = min((timed(lambda: open_recording(home / "bench").traces_df()) for _ in range(3)), key=lambda f: f[0])
     assert len(found) == ROWS + REFRESHES * NEW  # noqa: S101
-    show("reopened", f"{ours:.3f} s", f"read_table().to_pandas() {peer:.3f} s", f"{ours / peer:.2f}", "≤ 1.5")
+    show(
+        "traces_df() of a reopened recording",
+        f"{ours:.3f} s",
+        f"read_table().to_pandas() {peer:.3f} s",
+        f"{ours / peer:.2f}",
+        "≤ 1.5",
+    )
     lines = sum(len(json.dumps(event(n))) for n in range(0, ROWS, 1_000)) / (ROWS / 1_000)
     show(
-        "bytes a row in a part, the demo's traffic",
+        "bytes per row on disk, demo conversations",
         f"{bytes_a_row(home / 'demo'):.1f}",
         f"payload alone {lines:.0f}",
         "",
