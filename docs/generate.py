@@ -191,7 +191,8 @@ def members(name: str, *left_out: str) -> str:
     """Return the public attributes, properties and methods of a class. A name after a `-` is left out."""
     owner = OBJECTS[name]
     found = {attribute: (attribute, text) for attribute, text in _attributes(owner).items()}
-    for method, value in vars(owner).items():
+    methods = {name: value for base in reversed(owner.__mro__[:-1]) for name, value in vars(base).items()}
+    for method, value in methods.items():
         if isinstance(value, property):
             found[method] = (method, summary(value))
         elif callable(value):
