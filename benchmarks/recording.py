@@ -152,8 +152,8 @@ def main() -> None:
 
     frames.traces_df([])  # imports must not be measured
     frame: pd.DataFrame | None
-    first, frame = timed(lambda: frames.traces_df([recorder.columns]))
-    table: Any = recorder.columns.table()
+    first, frame = timed(lambda: frames.traces_df([recorder.store]))
+    table: Any = recorder.store.table()
     arrow, _ = timed(lambda: frame_of(table))
     plain, _ = timed(table.to_pandas)
     normal, _ = timed(lambda: pd.json_normalize([event(n) for n in range(SAMPLE)]))
@@ -170,7 +170,7 @@ def main() -> None:
     refreshes = []
     for start in range(ROWS, ROWS + REFRESHES * NEW, NEW):
         write(log, range(start, start + NEW))
-        took, new = timed(lambda since=frame: frames.traces_df([recorder.columns], since=since))
+        took, new = timed(lambda since=frame: frames.traces_df([recorder.store], since=since))
         assert len(new) == NEW  # noqa: S101 (otherwise the result means nothing)
         refreshes.append(took)
         frame = new
@@ -179,7 +179,7 @@ def main() -> None:
     show("next 1,000 rows, since=", f"{refresh * 1e3:.1f} ms", f"first call {first * 1e3:.0f} ms", fraction, "≤ 1/100")
     small, _ = timed(lambda: frame_of(table.slice(0, NEW)))
     show("", "", f"Arrow, 1,000 rows {small * 1e3:.1f} ms", f"{refresh / small:.1f}", "")
-    again, _ = timed(lambda: frames.traces_df([recorder.columns]))
+    again, _ = timed(lambda: frames.traces_df([recorder.store]))
     show("traces_df() again, all rows", f"{again:.3f} s", "", "", "")
     recorder.close()
     frame = new = table = None

@@ -24,15 +24,16 @@ from typing import Any
 import click
 
 import socketnb
-from socketnb import archive, errors
+import socketnb.frames.columns
+import socketnb.frames.exports
+from socketnb import errors, frames
 from socketnb.dialects import registry
 from socketnb.flows.flow import Flow, FlowTurn
-from socketnb.frames import derived, exports
 from socketnb.frames.accessor import Chat as Accessor
 from socketnb.hub import Hub
 from socketnb.model.actions import Field, Setting
 from socketnb.model.content import Choice
-from socketnb.model.trace import SCHEMA
+from socketnb.model.trace import Column
 from socketnb.ui import cli
 from socketnb.ui.commands import COMMANDS
 from socketnb.ui.magic import Chat
@@ -131,13 +132,8 @@ def faults(platform: str) -> str:
 
 def columns(frame: str) -> str:
     """Return the columns of a frame: traces, messages, turns, sessions or recordings."""
-    schemas: dict[str, Mapping[str, Any]] = {"traces": SCHEMA, "recordings": archive.RECORDINGS}
-    known = schemas[frame] if frame in schemas else getattr(derived, f"{frame[:-1].upper()}_COLUMNS")
-    rows = []
-    for name, column in known.items():
-        description = getattr(column, "description", "") or (SCHEMA[name].description if name in SCHEMA else "")
-        missing = getattr(column, "nullable", False) or (name in SCHEMA and SCHEMA[name].nullable)
-        rows.append([code(name), code(getattr(column, "dtype", column)), "yes" if missing else "", description])
+    known: Mapping[str, Column] = getattr(frames.columns, f"{frame[:-1].upper()}_COLUMNS")
+    rows = ([code(n), code(c.dtype), "yes" if c.nullable else "", c.description] for n, c in known.items())
     return table("column | dtype | may be missing | meaning", rows)
 
 
@@ -173,8 +169,11 @@ def config() -> str:
 
 def formats() -> str:
     """Return the formats of exports."""
-    known = getattr(exports, "EXPORTS", {})
-    return table("format | file | content", ([code(n), code(f".{e.suffix}"), e.help] for n, e in known.items()))
+    rows = (
+        [code(name), export.description, ", ".join(map(code, export.suffixes)), "yes" if export.is_text else ""]
+        for name, export in frames.exports.EXPORTS.items()
+    )
+    return table("format | content | suffix | can be printed", rows)
 
 
 def command_line() -> str:

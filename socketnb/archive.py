@@ -99,7 +99,7 @@ class Recording:
         except (RecordingError, OSError) as error:
             return {**facts, "state": str(error)}
         torn = f", {self._folder.torn} torn" if self._folder.torn else ""
-        unsealed = any(piece.part and not piece.part.exists() for piece in self._folder.pieces())
+        unsealed = any(files.part and not files.part.exists() for files in self._folder.numbered_files())
         return {
             **facts,
             "when": traces["observed_at"].min(),

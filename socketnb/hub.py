@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from socketnb.dialects.base import Dialect
     from socketnb.flows.flow import Flow
-    from socketnb.recording.columns import Columns
+    from socketnb.recording.store import TraceStore
 
 TURN_TIMEOUT = 30.0
 UIS = ("rich", "core")
@@ -371,11 +371,11 @@ class Hub:
         recorder = self._current.get(True)
         return recorder.folder if recorder and not recorder.stopped else None
 
-    def stores(self) -> list[Columns]:
+    def stores(self) -> list[TraceStore]:
         """Return the traces of this kernel, a store a recording."""
         for recorder in self._recorders:
             recorder.warn()
-        return [recorder.columns for recorder in self._recorders]
+        return [recorder.store for recorder in self._recorders]
 
     def traces_df(self, **options: Any) -> pd.DataFrame:
         """Return one row per trace of every session of this kernel, one recording after the other.

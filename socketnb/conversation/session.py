@@ -301,15 +301,15 @@ class Session:
 
     def traces_df(self, **options: Any) -> pd.DataFrame:
         """Return this session's traces; options as `socketnb.traces_df`."""
-        return query.traces_df([self._log.recorder.columns], session=self.name, **options)
+        return query.traces_df([self._log.recorder.store], session=self.name, **options)
 
     def turns_df(self, **options: Any) -> pd.DataFrame:
         """Return this session's turns; options as `socketnb.turns_df`."""
-        return query.turns_df([self._log.recorder.columns], session=self.name, **options)
+        return query.turns_df([self._log.recorder.store], session=self.name, **options)
 
     def messages_df(self, **options: Any) -> pd.DataFrame:
         """Return this session's messages; options as `socketnb.messages_df`."""
-        return query.messages_df([self._log.recorder.columns], session=self.name, **options)
+        return query.messages_df([self._log.recorder.store], session=self.name, **options)
 
     @property
     def ids(self) -> dict[str, str]:

@@ -1,106 +1,127 @@
-"""The accessor `df.chat`: what a frame of traces says of its conversations. Stateless: any part of a frame will do."""
+"""The accessor `df.chat` of a frame of traces. It has no state and works on any part of a frame."""
 
 from __future__ import annotations
 
-import html
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import orjson
 import pandas as pd
 
-from socketnb import render
 from socketnb.errors import SettingsError
 from socketnb.frames import exports
-from socketnb.frames.derived import TURN_COLUMNS, turns
-from socketnb.model.trace import COLUMNS, NO_TIME, Trace
+from socketnb.frames.columns import TURN_COLUMNS, document_columns
+from socketnb.frames.derived import turns
+from socketnb.frames.table import SESSION_KEYS, require
+from socketnb.settings import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from socketnb.model.json import Json
+
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-STEP = re.compile(r"[^.\[\]]+")
-SESSION = ["recording", "platform", "session"]
-DEFAULTS: dict[str, Any] = {"elapsed_ms": NO_TIME, "final": False, "link": 0, "turn": 0, "bytes": 0, "observed_at": 0}
+"""The quantiles of latencies by name."""
+PATH_STEP = re.compile(r"[^.\[\]]+")
+"""A step of a path into a payload: a key or an index."""
 
 
 @pd.api.extensions.register_dataframe_accessor("chat")
 class Chat:
-    """What a frame of traces says about its conversations."""
+    """What a frame of traces says about its conversations: `df.chat`."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
 
     def payload(self, path: str) -> pd.Series:
-        """Return what stands at a path of each payload, such as `trace.payload.buttons[0].name`.
-
-        Returns:
-            A series of objects beside the frame's index; missing is NA.
-
-        Raises:
-            SettingsError: there is no column `payload`, or the path is empty.
-        """
-        self._need("payload")
-        steps = STEP.findall(path) if isinstance(path, str) else []
-        if not steps:
-            raise SettingsError("payload needs a path, such as 'trace.payload.message'")
-        texts = self._frame["payload"]
-        found = {text: _follow(text, steps) for text in texts.dropna().unique()}
-        return pd.Series([found.get(text, pd.NA) for text in texts], index=texts.index, dtype=object, name=path)
-
-    def transcript(self, form: Literal["text", "markdown", "html"] = "text") -> str:
-        """Return the conversation as a person reads it; several sessions one after the other, each with its name.
-
-        Raises:
-            SettingsError: a column is missing, or there is no such form.
-        """
-        if form not in ("text", "markdown", "html"):
-            raise SettingsError(f"form is text, markdown or html, not {form!r}")
-        self._need("platform", "session", "seq", "event", "kind", "sender", "text", "payload")
-        groups = [part for _, part in self._frame.groupby(self._by(SESSION), observed=True, sort=False)]
-        parts = []
-        for group in groups:
-            traces = _traces(group.sort_values("seq"))
-            name = str(group["session"].iloc[0])
-            head = {"text": f"{name}\n", "markdown": f"**{name}**\n\n", "html": f"<h4>{html.escape(name)}</h4>"}[form]
-            if form == "html":
-                said = render.transcript_html(traces)
-            elif form == "text":
-                said = render.transcript_text(traces)
-            else:
-                said = render.transcript_markdown(traces)
-            parts.append(head + said if len(groups) > 1 else said)
-        return ("" if form == "html" else "\n\n").join(parts)
-
-    def turns(self) -> pd.DataFrame:
-        """Return one row per turn, with the columns of `turns_df`.
-
-        Raises:
-            SettingsError: a column is missing.
-        """
-        self._need(*SESSION, "conversation", "turn", "seq", "observed_at", "elapsed_ms", "direction", "event", "kind")
-        self._need("sender", "text", "final", "error", "payload")
-        return turns(self._frame)[list(TURN_COLUMNS)]
-
-    def latency(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
-        """Return p50, p90 and p99 of `first_ms` and `done_ms`, in milliseconds, and how many turns there are.
+        """Return the value at a path of each payload.
 
         Args:
-            by: columns of the turns, or of the frame, to group by.
+            path: Keys and indices, such as `trace.payload.buttons[0].name`.
+
+        Returns:
+            A series of objects with the index of the frame. A missing value is NA.
 
         Raises:
-            SettingsError: a column is missing.
+            SettingsError: The frame has no column `payload`, or the path is empty.
+
+        Example:
+            >>> import socketnb as snb
+            >>> with snb.connect("voiceflow", simulate=True, record=False) as bot:
+            ...     _ = bot.say("hello")
+            ...     kinds = bot.traces_df().chat.payload("trace.type").dropna()
+            >>> "text" in set(kinds)
+            True
+        """
+        require(self._frame, "payload")
+        steps = PATH_STEP.findall(path) if isinstance(path, str) else []
+        if not steps:
+            raise SettingsError(f"path must be a path such as 'trace.payload.message', got {path!r}")
+        texts = self._frame["payload"]
+        values = {text: _value_at(text, steps) for text in texts.dropna().unique()}
+        return pd.Series([values.get(text, pd.NA) for text in texts], index=texts.index, dtype=object, name=path)
+
+    def transcript(self, format: str = "text") -> str:  # noqa: A002 (as in pandas)
+        """Return the conversations as text, each session after the other.
+
+        Args:
+            format: text, markdown, html, or another text format of `export`.
+
+        Raises:
+            SettingsError: A column is missing, or there is no such format.
+
+        Example:
+            >>> import socketnb as snb
+            >>> with snb.connect("voiceflow", simulate=True, record=False) as bot:
+            ...     _ = bot.say("hello")
+            ...     transcript = bot.traces_df().chat.transcript()
+            >>> "user:  hello" in transcript
+            True
+        """
+        return exports.text(self._frame, format)
+
+    @document_columns(TURN_COLUMNS)
+    def turns(self) -> pd.DataFrame:
+        """Return one row per turn, as `turns_df` does.
+
+        Raises:
+            SettingsError: A column is missing.
+        """
+        require(self._frame, *SESSION_KEYS, "conversation", "turn", "seq", "observed_at", "elapsed_ms", "direction")
+        require(self._frame, "event", "kind", "sender", "text", "final", "error", "payload")
+        return turns(self._frame)
+
+    def latency(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
+        """Return quantiles of the latencies of turns.
+
+        Args:
+            by: Columns of the turns or of the frame to group by. By default all turns are one group.
+
+        Returns:
+            One row per group. The columns are p50, p90 and p99 (float64, milliseconds) of `first_ms` and of `done_ms`,
+            and `turns` (int64), the number of turns.
+
+        Raises:
+            SettingsError: A column is missing.
+
+        Example:
+            >>> import socketnb as snb
+            >>> with snb.connect("voiceflow", simulate=True, record=False) as bot:
+            ...     _ = bot.say("hello")
+            ...     table = bot.traces_df().chat.latency(by="action")
+            >>> table["turns"].to_dict()
+            {'launch': 1, 'text': 1}
         """
         if not isinstance(by, str | list | tuple):
-            raise SettingsError(f"by is a column or a list of columns, not {by!r}")
+            raise SettingsError(f"by must be a column or a list of columns, got {by!r}")
         turns, by = self.turns(), [by] if isinstance(by, str) else list(by)
-        keys = [*SESSION, "turn"]
+        keys = [*SESSION_KEYS, "turn"]
         for name in by:
             if name not in turns:
-                self._need(name)
-                told = self._frame.dropna(subset=[name]).groupby(keys, observed=True)[name].last()
-                turns = turns.join(told, on=keys)
+                require(self._frame, name)
+                values = self._frame.dropna(subset=[name]).groupby(keys, observed=True)[name].last()
+                turns = turns.join(values, on=keys)
         groups = turns.groupby(by, observed=True, dropna=False) if by else turns.assign(all="").groupby("all")
         table = {
             (measure, name): groups[measure].quantile(share)
@@ -112,14 +133,18 @@ class Chat:
         return result if by else result.reset_index(drop=True)
 
     def transitions(self) -> pd.DataFrame:
-        """Return how often one node followed another in a session: `from`, `to`, `count`, and `share` of all from it.
+        """Return how often one node of the flow followed another in a session.
+
+        Returns:
+            One row per pair of nodes, the most frequent first: `from` and `to` (object), `count` (int64), and `share`
+            (float64), the fraction of all transitions from this node.
 
         Raises:
-            SettingsError: a column is missing.
+            SettingsError: A column is missing.
         """
-        self._need("session", "seq", "node")
+        require(self._frame, "session", "seq", "node")
         rows = self._frame.dropna(subset=["node"]).sort_values("seq", kind="stable")
-        keys = self._by(SESSION)
+        keys = [name for name in SESSION_KEYS if name in rows]
         nodes = rows["node"].astype(object)
         after = nodes.groupby([rows[key] for key in keys], observed=True).shift(-1)
         pairs = pd.DataFrame({"from": nodes, "to": after}).dropna()
@@ -127,33 +152,69 @@ class Chat:
         counted["share"] = counted["count"] / counted.groupby("from")["count"].transform("sum")
         return counted.sort_values(["count", "from", "to"], ascending=[False, True, True], ignore_index=True)
 
-    def to_parquet(self, path: str | Path) -> None:
-        """Write the traces as one Parquet file, as a recording's parts are: `open_recording(path)` reads it.
+    def export(self, path: str | Path, format: str | None = None) -> None:  # noqa: A002 (as in pandas)
+        """Write the traces to a file in any export format.
+
+        Args:
+            path: The file. An existing one is replaced; a DuckDB file gets the new table `traces`.
+            format: text, markdown, html, jsonl, csv, parquet or duckdb. By default it follows from the suffix.
 
         Raises:
-            SettingsError: the frame has not just the columns of a trace.
-            RecordingError: it cannot be written.
+            SettingsError: There is no such format, or a column is missing.
+            RecordingError: The file cannot be written.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> import socketnb as snb
+            >>> path = pathlib.Path(tempfile.mkdtemp(), "conversation.md")
+            >>> with snb.connect("voiceflow", simulate=True, record=False) as bot:
+            ...     _ = bot.say("hello")
+            ...     bot.traces_df().chat.export(path)
+            >>> "**user:** hello" in path.read_text()
+            True
         """
-        exports.to_parquet(self._frame, path)
+        exports.write(self._frame, path, format)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the traces as one Parquet file, which `open_recording` reads.
+
+        Args:
+            path: The file. An existing one is replaced.
+
+        Raises:
+            SettingsError: The columns are not those of a trace.
+            RecordingError: The file cannot be written.
+        """
+        exports.write(self._frame, path, "parquet")
 
     def to_jsonl(self, path: str | Path) -> None:
-        """Write the traces as JSON lines, one a trace: `from_jsonl(path)` reads it; errors as `to_parquet`."""
-        exports.to_jsonl(self._frame, path)
+        """Write the traces as JSON lines, one per trace, which `from_jsonl` reads.
+
+        Args:
+            path: The file. An existing one is replaced.
+
+        Raises:
+            SettingsError: The columns are not those of a trace.
+            RecordingError: The file cannot be written.
+        """
+        exports.write(self._frame, path, "jsonl")
 
     def to_duckdb(self, path: str | Path, table: str = "traces") -> None:
-        """Write the traces as a new table of a DuckDB file; errors as `to_parquet`, or it has this table."""
-        exports.to_duckdb(self._frame, path, table)
+        """Write the traces as a new table of a DuckDB file.
 
-    def _need(self, *columns: str) -> None:
-        if missing := [name for name in columns if name not in self._frame]:
-            raise SettingsError(f"df.chat misses the columns {', '.join(missing)}: take them from traces_df()")
+        Args:
+            path: The file. It is created if it does not exist.
+            table: The name of the new table.
 
-    def _by(self, columns: list[str]) -> list[str]:
-        return [name for name in columns if name in self._frame]
+        Raises:
+            SettingsError: The columns are not those of a trace, or DuckDB is not installed.
+            RecordingError: The file already has this table, or cannot be written.
+        """
+        exports.write_duckdb(self._frame, path_of(path, "path is a path"), table)
 
 
-def _follow(text: str, steps: list[str]) -> Any:
-    """Return what stands at a path of a JSON text, or NA."""
+def _value_at(text: str, steps: list[str]) -> Json:
+    """Return the value at a path of a JSON text, or NA."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -166,11 +227,3 @@ def _follow(text: str, steps: list[str]) -> Any:
         else:
             return pd.NA
     return pd.NA if value is None else value
-
-
-def _traces(rows: pd.DataFrame) -> list[Trace]:
-    """Return rows as traces; a column that is missing has its default."""
-    there = {name: rows[name] for name in COLUMNS if name in rows and name not in ("observed_at", "server_at")}
-    columns = {name: series.astype(object).where(series.notna(), None) for name, series in there.items()}
-    filled = [columns.get(name, [DEFAULTS.get(name)] * len(rows)) for name in COLUMNS]
-    return [Trace(*values) for values in zip(*filled, strict=True)]

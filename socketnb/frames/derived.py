@@ -1,123 +1,104 @@
-"""Frames computed from a frame of traces: messages, turns and sessions. They work on any part of one."""
+"""Frames computed from a frame of traces: messages, turns and sessions. Any part of a frame works."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from socketnb.dialects import registry
 from socketnb.dialects.messages import OFFERS, buttons, parse
+from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS
+from socketnb.frames.table import SESSION_KEYS
 from socketnb.model.content import Choices, Delta, UserInput
-from socketnb.model.trace import COLUMNS, CONTENT_KINDS
+from socketnb.model.trace import CONTENT_KINDS, Column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     import pandas as pd
 
-ENDINGS = ("timeout", "cancelled", "error")
-"""Kinds of a final trace that name how its turn ended; another final trace says it in its text."""
-SESSION = ["recording", "platform", "session"]
-TURN = [*SESSION, "turn"]
-MESSAGE_COLUMNS = {
-    name: COLUMNS[name]
-    for name in (
-        "recording platform session conversation seq turn observed_at server_at elapsed_ms sender kind text node intent"
-    ).split()
-}
-TURN_COLUMNS = {
-    **{name: COLUMNS[name] for name in [*SESSION, "conversation", "turn", "observed_at"]},
-    "action": "category",
-    "user_text": "string",
-    "reply_text": "string",
-    "status": "category",
-    "first_ms": "float64",
-    "last_ms": "float64",
-    "done_ms": "float64",
-    "messages": "int32",
-    "choices": "string",
-    "error": "string",
-}
-SESSION_COLUMNS = {
-    **{name: COLUMNS[name] for name in [*SESSION, "conversation"]},
-    "start": COLUMNS["observed_at"],
-    "end": COLUMNS["observed_at"],
-    "reason": "string",
-    "turns": "int32",
-    "links": "int32",
-    "gaps": "int32",
-    "errors": "int32",
-    "traces": "int64",
-}
+ENDING_KINDS = ("timeout", "cancelled", "error")
+"""Kinds of a final trace that name how its turn ended. Any other final trace has the status as its text."""
+TURN_KEYS = [*SESSION_KEYS, "turn"]
+"""The columns that identify a turn."""
 
 
 def messages(traces: pd.DataFrame) -> pd.DataFrame:
     """Return the messages of a frame of traces."""
-    traces = _whole(traces)
-    shown = traces["kind"].isin([*CONTENT_KINDS, "action"])
-    return _typed(traces[shown], MESSAGE_COLUMNS)
+    traces = _merged(traces)
+    visible = traces["kind"].isin([*CONTENT_KINDS, "action"])
+    return _typed(traces[visible], MESSAGE_COLUMNS)
 
 
 def turns(traces: pd.DataFrame) -> pd.DataFrame:
     """Return the turns of a frame of traces."""
     import pandas as pd
 
-    rows = traces[traces["turn"] > 0].sort_values([*SESSION, "seq"], kind="stable")
-    pieces = rows[(rows["kind"] == "delta") & rows["text"].ne("")].set_index(TURN)
-    rows = _whole(rows).set_index(TURN, drop=False)
-    actions = rows[rows["kind"] == "action"]
-    actions = actions[~actions.index.duplicated()]
-    shown = rows[(rows["direction"] == "in") & rows["kind"].isin(CONTENT_KINDS) & rows["elapsed_ms"].notna()]
-    offering = _content(shown[shown["kind"].isin(OFFERS)])
-    offers = offering.map(lambda content: " | ".join(option.label for option in buttons(content)) or None)
-    offers = offers[offers.notna()]
-    final = rows[rows["final"]]
-    final = final[~final.index.duplicated()]
+    rows = traces[traces["turn"] > 0].sort_values([*SESSION_KEYS, "seq"], kind="stable")
+    pieces = rows[(rows["kind"] == "delta") & rows["text"].ne("")].set_index(TURN_KEYS)
+    rows = _merged(rows).set_index(TURN_KEYS, drop=False)
+    actions = _first_of_each(rows[rows["kind"] == "action"])
     user_input = _content(actions)
-    words = shown["text"].astype(object).to_numpy(copy=True)
-    there = shown["kind"].isin(OFFERS).to_numpy()
-    pairs = zip(offering, words[there], strict=True)
-    words[there] = [c.text or None if isinstance(c, Choices) else said for c, said in pairs]
-    when = pd.concat([shown[["elapsed_ms"]], pieces[["elapsed_ms"]]]) if len(pieces) else shown
-    times = when.groupby(level=TURN, observed=True)["elapsed_ms"]
-    failed = rows[rows["error"].notna()]
-    result = rows[~rows.index.duplicated()][[*TURN, "conversation", "observed_at"]].assign(
-        action=user_input.map(lambda d: d.verb if isinstance(d, UserInput) else None),
+    replies = rows[(rows["direction"] == "in") & rows["kind"].isin(CONTENT_KINDS) & rows["elapsed_ms"].notna()]
+    offers = _content(replies[replies["kind"].isin(OFFERS)])
+    labels = offers.map(lambda content: " | ".join(option.label for option in buttons(content)) or None)
+    labels = labels[labels.notna()]
+    final = _first_of_each(rows[rows["final"]])
+    timed = pd.concat([replies[["elapsed_ms"]], pieces[["elapsed_ms"]]]) if len(pieces) else replies
+    times = timed.groupby(level=TURN_KEYS, observed=True)["elapsed_ms"]
+    result = _first_of_each(rows)[[*TURN_KEYS, "conversation", "observed_at"]].assign(
+        action=user_input.map(lambda content: content.verb if isinstance(content, UserInput) else None),
         user_text=actions["text"].where(
-            user_input.map(lambda d: isinstance(d, UserInput) and bool(d.text)).astype(bool)
+            user_input.map(lambda content: isinstance(content, UserInput) and bool(content.text)).astype(bool)
         ),
-        reply_text=_lines(shown.index, words),
-        status=final["kind"].astype(object).where(final["kind"].isin(ENDINGS), final["text"]),
+        reply_text=_joined(replies.index, _texts(replies, offers)),
+        status=final["kind"].astype(object).where(final["kind"].isin(ENDING_KINDS), final["text"]),
         first_ms=times.min(),
         last_ms=times.max(),
         done_ms=final["elapsed_ms"],
-        messages=shown.groupby(level=TURN, observed=True).size(),
-        choices=offers[~offers.index.duplicated(keep="last")],
-        error=failed[~failed.index.duplicated()]["error"],
+        messages=replies.groupby(level=TURN_KEYS, observed=True).size(),
+        choices=labels[~labels.index.duplicated(keep="last")],
+        error=_first_of_each(rows[rows["error"].notna()])["error"],
     )
-    named = {"error": "failed"}
-    result["status"] = [named.get(s, s) if isinstance(s, str) else "running" for s in result["status"]]
+    names = {"error": "failed"}
+    result["status"] = [names.get(s, s) if isinstance(s, str) else "running" for s in result["status"]]
     result["messages"] = result["messages"].fillna(0)
     return _typed(result.sort_values("observed_at", kind="stable"), TURN_COLUMNS)
 
 
-def _lines(index: pd.Index, words: Iterable[Any]) -> pd.Series:
-    """Return the words of each turn, a line a message. A loop: pandas would make a series for every turn."""
+def _first_of_each(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the first row of each turn. The turn is the index."""
+    return rows[~rows.index.duplicated()]
+
+
+def _texts(replies: pd.DataFrame, offers: pd.Series) -> list[str | None]:
+    """Return the text of each reply. That of an offer comes from its content, without the labels of its buttons."""
+    texts = replies["text"].astype(object).to_numpy(copy=True)
+    is_offer = replies["kind"].isin(OFFERS).to_numpy()
+    pairs = zip(offers, texts[is_offer], strict=True)
+    texts[is_offer] = [content.text or None if isinstance(content, Choices) else text for content, text in pairs]
+    return list(texts)
+
+
+def _joined(index: pd.Index, texts: Iterable[str | None]) -> pd.Series:
+    """Return the texts of each turn, one line per message. A loop, because pandas would make a series per turn."""
     import pandas as pd
 
-    lines: dict[Any, list[str]] = {}
-    for turn, said in zip(index, words, strict=True):
-        lines.setdefault(turn, []).extend([said] if isinstance(said, str) and said else [])
-    return pd.Series(["\n".join(said) for said in lines.values()], index=index[~index.duplicated()], dtype=object)
+    lines: dict[Hashable, list[str]] = {}
+    for turn, text in zip(index, texts, strict=True):
+        lines.setdefault(turn, []).extend([text] if isinstance(text, str) and text else [])
+    joined = ["\n".join(texts) for texts in lines.values()]
+    return pd.Series(joined, index=index[~index.duplicated()], dtype=object)
 
 
 def sessions(traces: pd.DataFrame) -> pd.DataFrame:
     """Return the sessions of a frame of traces."""
 
     def count(rows: pd.Series) -> pd.Series:
-        return rows.groupby([traces[name] for name in SESSION], observed=True).sum()
+        return rows.groupby([traces[name] for name in SESSION_KEYS], observed=True).sum()
 
-    groups = traces.groupby(SESSION, observed=True)
-    ended = traces[traces["kind"] == "ended"].groupby(SESSION, observed=True)
+    groups = traces.groupby(SESSION_KEYS, observed=True)
+    ended = traces[traces["kind"] == "ended"].groupby(SESSION_KEYS, observed=True)
     result = groups[["conversation"]].last()
     result = result.assign(
         start=groups["observed_at"].min(),
@@ -132,54 +113,53 @@ def sessions(traces: pd.DataFrame) -> pd.DataFrame:
     return _typed(result.reset_index(), SESSION_COLUMNS)
 
 
-def _whole(traces: pd.DataFrame) -> pd.DataFrame:
-    """Return the traces with one row for each streamed message, in its first piece's place."""
+def _merged(traces: pd.DataFrame) -> pd.DataFrame:
+    """Return the traces with one row for each streamed message, in place of its first piece."""
     import pandas as pd
 
     traces = traces.reset_index(drop=True)
     pieces = traces[traces["kind"] == "delta"]
     if pieces.empty:
         return traces
-    found: dict[int, tuple[str, str]] = {}  # row of the first piece → kind, text
-    begun: dict[tuple[Any, ...], int] = {}
-    keys = zip(pieces.index, pieces["recording"], pieces["session"], _content(pieces), strict=True)
-    for place, recording, session, delta in keys:
+    merged: dict[int, tuple[str, str]] = {}  # row of the first piece → kind, text
+    open_streams: dict[tuple[Hashable, ...], int] = {}  # stream → row of its first piece
+    for row, recording, session, delta in zip(
+        pieces.index, pieces["recording"], pieces["session"], _content(pieces), strict=True
+    ):
         if not isinstance(delta, Delta):
             continue
         stream = (recording, session, delta.stream)
-        if delta.first or stream not in begun:
-            begun[stream] = place
-        first = begun[stream]
-        kind, text = found.get(first, ("text", ""))
-        found[first] = ("audio" if delta.sound else kind, text + delta.text or delta.whole)
+        if delta.first or stream not in open_streams:
+            open_streams[stream] = row
+        first = open_streams[stream]
+        kind, text = merged.get(first, ("text", ""))
+        merged[first] = ("audio" if delta.sound else kind, text + delta.text or delta.whole)
         if delta.last:
-            del begun[stream]
-    found = {place: whole for place, whole in found.items() if whole != ("text", "")}
-    rest = traces[traces["kind"] != "delta"].astype({"kind": object, "text": object})
-    whole = pieces.loc[list(found)].astype({"kind": object, "text": object})
+            del open_streams[stream]
+    merged = {row: message for row, message in merged.items() if message != ("text", "")}
+    others = traces[traces["kind"] != "delta"].astype({"kind": object, "text": object})
+    streamed = pieces.loc[list(merged)].astype({"kind": object, "text": object})
     for n, name in enumerate(("kind", "text")):
-        whole[name] = pd.Series([each[n] for each in found.values()], index=whole.index, dtype=object)
-    return pd.concat([rest, whole]).sort_index()
+        streamed[name] = pd.Series([message[n] for message in merged.values()], index=streamed.index, dtype=object)
+    return pd.concat([others, streamed]).sort_index()
 
 
 def _content(rows: pd.DataFrame) -> pd.Series:
-    """Return what a person sees of each row, read from its payload by its platform's dialect."""
+    """Return the content of each row, which the dialect of its platform reads from the payload."""
     import pandas as pd
 
     cells = zip(rows["platform"], rows["event"], rows["payload"], strict=True)
-    found = [registry.get(platform).content(event, parse(payload)) for platform, event, payload in cells]
-    return pd.Series(found, index=rows.index, dtype=object)
+    contents = [registry.get(platform).content(event, parse(payload)) for platform, event, payload in cells]
+    return pd.Series(contents, index=rows.index, dtype=object)
 
 
-def _typed(frame: pd.DataFrame, dtypes: dict[str, str]) -> pd.DataFrame:
-    """Return these columns of a frame in these dtypes, numbered from 0; a frame without rows has them too."""
-    typed = {name: frame[name].astype(_pandas(dtype)) for name, dtype in dtypes.items()}
+def _typed(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
+    """Return these columns of a frame in their dtypes, with a new index. An empty frame has them as well."""
     import pandas as pd
 
+    string = pd.StringDtype("pyarrow")
+    typed = {
+        name: frame[name].astype(string if column.dtype == "string" else column.dtype)
+        for name, column in columns.items()
+    }
     return pd.DataFrame(typed).reset_index(drop=True)
-
-
-def _pandas(dtype: str) -> Any:
-    import pandas as pd
-
-    return pd.StringDtype("pyarrow") if dtype == "string" else dtype

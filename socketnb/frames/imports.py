@@ -13,8 +13,9 @@ from socketnb.frames import accessor  # noqa: F401 (registers df.chat)
 from socketnb.frames.table import frame_of
 from socketnb.model.secret import clean
 from socketnb.model.trace import NO_TIME
-from socketnb.recording.parts import read_lines, table_of_lines
+from socketnb.recording.lines import read_lines
 from socketnb.recording.recorder import Recorder
+from socketnb.recording.schema import TRACES
 from socketnb.settings import path_of
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def from_jsonl(path: str | Path) -> pd.DataFrame:
         RecordingError: there is no such file, or a line is no trace.
     """
     path = path_of(path, "path is a path")
-    traces, _ = read_lines(_bytes(path), path.name, whole=True)
-    return frame_of(table_of_lines(traces, path.name))
+    rows, _ = read_lines(_bytes(path), path.name, complete=True)
+    return frame_of(TRACES.checked_table(rows, path.name))
 
 
 def from_voiceflow(saved: str | Path | dict[str, Any] | Sequence[Any]) -> pd.DataFrame:
@@ -60,7 +61,7 @@ def from_voiceflow(saved: str | Path | dict[str, Any] | Sequence[Any]) -> pd.Dat
         begun = at if record.kind == "action" else begun
         log.append(record, 1, at, (at - begun) / 1e6)
     recorder.close()
-    return frame_of(recorder.columns.table())
+    return frame_of(recorder.store.table())
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,22 +1,21 @@
-"""Frames of recorded traces. The same columns and dtypes for every platform, and for an empty frame."""
+"""Frames of recorded traces, with the same columns and dtypes on every platform and for an empty frame."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from socketnb.errors import SettingsError, unknown
-from socketnb.frames.derived import (
+from socketnb.frames.columns import (
     MESSAGE_COLUMNS,
     SESSION_COLUMNS,
+    TRACE_COLUMNS,
     TURN_COLUMNS,
-    messages,
-    sessions,
-    turns,
+    document_columns,
 )
+from socketnb.frames.derived import messages, sessions, turns
 from socketnb.frames.table import frame_of
-from socketnb.model.trace import COLUMNS
-from socketnb.recording.parts import arrow_schema
+from socketnb.recording.schema import TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,18 +23,21 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from socketnb.model.trace import Column
+
 
 class Store(Protocol):
     """Rows in the order observed: of a recording in this kernel, or on disk."""
 
     @property
     def name(self) -> str:
-        """What a cursor calls it."""
+        """The name of the store in a cursor."""
 
     def table(self, since: int = 0, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows from number `since` on, with all columns of a trace or with these."""
 
 
+@document_columns(TRACE_COLUMNS)
 def traces_df(
     stores: Sequence[Store],
     *,
@@ -45,22 +47,26 @@ def traces_df(
     since: Mapping[str, int] | pd.DataFrame | None = None,
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return one row per trace: one recording after the other, each in the order observed.
+    """Return one row per trace, one recording after the other, each in the order observed.
 
     Args:
-        stores: where the traces are.
-        session: only the session of this name.
-        platform: only sessions of this platform.
-        recording: only the recording of this id.
-        since: only what is newer than this cursor: an earlier frame, or its `df.attrs["cursor"]`.
-        columns: only these columns.
+        stores: The traces.
+        session: The name of a session. By default all sessions are included.
+        platform: The name of a platform. By default all platforms are included.
+        recording: The id of a recording. By default all recordings are included.
+        since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are returned.
+        columns: The names of the columns to return. By default all.
 
     Returns:
-        A frame with the columns and dtypes of schema version 1; `df.attrs["cursor"]` is the cursor for `since=`.
+        A frame with a row per trace; `df.attrs["cursor"]` is the cursor for the next `since`.
 
     Raises:
-        SettingsError: there is no such column.
-        RecordingError: traces that are no longer in memory cannot be read.
+        SettingsError: There is no such column, or an argument has the wrong type.
+        RecordingError: Traces that are no longer in memory cannot be read.
+
+    Example:
+        >>> traces_df([]).columns[:3].tolist()
+        ['recording', 'platform', 'session']
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -68,70 +74,156 @@ def traces_df(
     import socketnb.frames.accessor  # noqa: F401 (registers df.chat)
 
     cursor = _cursor(since)
-    wanted = {"session": session, "platform": platform, "recording": recording}
-    wanted = {name: value for name, value in wanted.items() if value is not None}
-    for name, value in wanted.items():
+    filters = {"session": session, "platform": platform, "recording": recording}
+    filters = {name: value for name, value in filters.items() if value is not None}
+    for name, value in filters.items():
         if not isinstance(value, str):
-            raise SettingsError(f"{name} is a name, not {value!r}")
-    shown = list(COLUMNS) if columns is None else _known(columns, COLUMNS)
-    read = None if columns is None else list(dict.fromkeys([*shown, *wanted, "seq"]))
+            raise SettingsError(f"{name} must be a name, got {value!r}")
+    names = list(TRACE_COLUMNS) if columns is None else _known(columns, TRACE_COLUMNS)
+    read = None if columns is None else list(dict.fromkeys([*names, *filters, "seq"]))
     tables = []
     for store in stores:
         table = store.table(cursor.get(store.name, 0), read)
         cursor[store.name] = cursor.get(store.name, 0) + table.num_rows
-        for name, value in wanted.items():
+        for name, value in filters.items():
             table = table.filter(pc.equal(table[name], value))
         tables.append(table)
-    table = pa.concat_tables(tables) if tables else arrow_schema().empty_table()
-    frame = frame_of(table.select(shown))
+    table = pa.concat_tables(tables) if tables else TRACES.arrow.empty_table()
+    frame = frame_of(table.select(names))
     frame.attrs["cursor"] = cursor
     return frame
 
 
 def _cursor(since: Mapping[str, int] | pd.DataFrame | None) -> dict[str, int]:
-    """Return how many rows of each store are known."""
-    found = getattr(since, "attrs", {"cursor": {} if since is None else since}).get("cursor")
-    cursor: dict[str, Any] = dict(found) if isinstance(found, Mapping) else {"": None}
-    if any(not isinstance(count, int) or isinstance(count, bool) or count < 0 for count in cursor.values()):
-        raise SettingsError('since is an earlier frame as it came, or its df.attrs["cursor"]')
-    return cursor
+    """Return the number of known rows of each store."""
+    given: object = {} if since is None else since
+    given = given.attrs.get("cursor") if hasattr(given, "attrs") else given
+    counts = list(given.values()) if isinstance(given, Mapping) else [None]
+    if any(not isinstance(count, int) or isinstance(count, bool) or count < 0 for count in counts):
+        raise SettingsError('since must be an earlier frame of the same kind, or its df.attrs["cursor"]')
+    return dict(given) if isinstance(given, Mapping) else {}
 
 
-def messages_df(stores: Sequence[Store], *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
-    """Return one row per message that a person sees, the user's own among them; options as `traces_df`."""
-    return _pick(messages, traces_df(stores, **which), columns, MESSAGE_COLUMNS)
-
-
-def turns_df(stores: Sequence[Store], *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
-    """Return one row per turn: what the user did, what the bot said, how it ended; options as `traces_df`.
-
-    `first_ms`, `last_ms` and `done_ms` are milliseconds from sending to the first message, the last, and the end.
-    """
-    return _pick(turns, traces_df(stores, **which), columns, TURN_COLUMNS)
-
-
-def sessions_df(stores: Sequence[Store], *, columns: Sequence[str] | None = None, **which: Any) -> pd.DataFrame:
-    """Return one row per session; options as `traces_df`."""
-    return _pick(sessions, traces_df(stores, **which), columns, SESSION_COLUMNS)
-
-
-def _known(columns: Sequence[str], there: dict[str, str]) -> list[str]:
-    if isinstance(columns, str) or not isinstance(columns, Sequence):
-        raise SettingsError(f"columns is a list of names, not {columns!r}")
-    for name in columns:
-        if name not in list(there):
-            raise SettingsError(unknown("column", name, there))
-    return list(columns)
-
-
-def _pick(
-    make: Callable[[pd.DataFrame], pd.DataFrame],
-    traces: pd.DataFrame,
-    columns: Sequence[str] | None,
-    there: dict[str, str],
+@document_columns(MESSAGE_COLUMNS)
+def messages_df(
+    stores: Sequence[Store],
+    *,
+    session: str | None = None,
+    platform: str | None = None,
+    recording: str | None = None,
+    since: Mapping[str, int] | pd.DataFrame | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return a frame made of traces, with these columns, and with the traces' cursor."""
-    wanted = list(there) if columns is None else _known(columns, there)
-    frame = make(traces)[wanted]
+    """Return one row per message that a person sees, including the user's own. Streamed pieces are merged.
+
+    Args:
+        stores: The traces.
+        session: The name of a session. By default all sessions are included.
+        platform: The name of a platform. By default all platforms are included.
+        recording: The id of a recording. By default all recordings are included.
+        since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are considered.
+        columns: The names of the columns to return. By default all.
+
+    Returns:
+        A frame with a row per message; `df.attrs["cursor"]` is the cursor for the next `since`.
+
+    Raises:
+        SettingsError: There is no such column, or an argument has the wrong type.
+        RecordingError: Traces that are no longer in memory cannot be read.
+
+    Example:
+        >>> messages_df([], columns=["sender", "text"]).columns.tolist()
+        ['sender', 'text']
+    """
+    names = list(MESSAGE_COLUMNS) if columns is None else _known(columns, MESSAGE_COLUMNS)
+    traces = traces_df(stores, session=session, platform=platform, recording=recording, since=since)
+    return _selected(messages, traces, names)
+
+
+@document_columns(TURN_COLUMNS)
+def turns_df(
+    stores: Sequence[Store],
+    *,
+    session: str | None = None,
+    platform: str | None = None,
+    recording: str | None = None,
+    since: Mapping[str, int] | pd.DataFrame | None = None,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Return one row per turn: what the user did, what the bot replied, and how the turn ended.
+
+    Args:
+        stores: The traces.
+        session: The name of a session. By default all sessions are included.
+        platform: The name of a platform. By default all platforms are included.
+        recording: The id of a recording. By default all recordings are included.
+        since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are considered.
+        columns: The names of the columns to return. By default all.
+
+    Returns:
+        A frame with a row per turn; `df.attrs["cursor"]` is the cursor for the next `since`.
+
+    Raises:
+        SettingsError: There is no such column, or an argument has the wrong type.
+        RecordingError: Traces that are no longer in memory cannot be read.
+
+    Example:
+        >>> turns_df([], columns=["user_text", "status"]).columns.tolist()
+        ['user_text', 'status']
+    """
+    names = list(TURN_COLUMNS) if columns is None else _known(columns, TURN_COLUMNS)
+    traces = traces_df(stores, session=session, platform=platform, recording=recording, since=since)
+    return _selected(turns, traces, names)
+
+
+@document_columns(SESSION_COLUMNS)
+def sessions_df(
+    stores: Sequence[Store],
+    *,
+    session: str | None = None,
+    platform: str | None = None,
+    recording: str | None = None,
+    since: Mapping[str, int] | pd.DataFrame | None = None,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Return one row per session.
+
+    Args:
+        stores: The traces.
+        session: The name of a session. By default all sessions are included.
+        platform: The name of a platform. By default all platforms are included.
+        recording: The id of a recording. By default all recordings are included.
+        since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are considered.
+        columns: The names of the columns to return. By default all.
+
+    Returns:
+        A frame with a row per session; `df.attrs["cursor"]` is the cursor for the next `since`.
+
+    Raises:
+        SettingsError: There is no such column, or an argument has the wrong type.
+        RecordingError: Traces that are no longer in memory cannot be read.
+
+    Example:
+        >>> sessions_df([], columns=["session", "turns"]).columns.tolist()
+        ['session', 'turns']
+    """
+    names = list(SESSION_COLUMNS) if columns is None else _known(columns, SESSION_COLUMNS)
+    traces = traces_df(stores, session=session, platform=platform, recording=recording, since=since)
+    return _selected(sessions, traces, names)
+
+
+def _known(names: Sequence[str], columns: Mapping[str, Column]) -> list[str]:
+    """Return the names of columns if all of them exist."""
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise SettingsError(f"columns must be a list of names, got {names!r}")
+    for name in names:
+        if name not in list(columns):
+            raise SettingsError(unknown("column", name, columns))
+    return list(names)
+
+
+def _selected(compute: Callable[[pd.DataFrame], pd.DataFrame], traces: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return columns of a frame that is computed from traces, with the cursor of the traces."""
+    frame = compute(traces)[names]
     frame.attrs["cursor"] = traces.attrs["cursor"]
     return frame

@@ -1,20 +1,23 @@
-"""Tables of traces as frames, and back."""
+"""Conversion between Arrow tables, frames and traces."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from socketnb.errors import SettingsError
-from socketnb.model.trace import COLUMNS
-from socketnb.recording.parts import arrow_schema
+from socketnb.model.trace import SCHEMA, Trace
+from socketnb.recording.schema import TIME_DTYPE, TRACES
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+SESSION_KEYS = ["recording", "platform", "session"]
+"""The columns that identify a session in a frame."""
+
 
 def frame_of(table: pa.Table) -> pd.DataFrame:
-    """Return a table of traces as a frame, in the dtypes of the schema."""
+    """Return a trace table as a frame with the dtypes of the schema."""
     import pandas as pd
     import pyarrow as pa
 
@@ -27,19 +30,19 @@ def table_from(frame: pd.DataFrame) -> pa.Table:
     """Return a frame of traces as a table.
 
     Raises:
-        SettingsError: the frame has not just the columns of a trace, or a value is of another type.
+        SettingsError: The frame lacks a column, has another one, or has a value of the wrong type.
     """
     import pyarrow as pa
 
-    if missing := [name for name in COLUMNS if name not in frame]:
-        raise SettingsError(f"a trace also has the columns {', '.join(missing)}: take them from traces_df()")
-    if strange := [str(name) for name in frame if name not in COLUMNS]:
-        raise SettingsError(f"a trace has no column {strange[0]!r}: drop it, or use pandas' own df.to_parquet")
-    schema = arrow_schema()
+    if missing := [name for name in SCHEMA if name not in frame]:
+        raise SettingsError(f"the frame lacks the columns {', '.join(missing)}: take them from traces_df()")
+    if extra := [str(name) for name in frame if name not in SCHEMA]:
+        raise SettingsError(f"a trace has no column {extra[0]!r}: drop it, or use the method of pandas")
     try:
-        return pa.Table.from_arrays([_array(frame[field.name], field.type) for field in schema], schema=schema)
+        arrays = [_array(frame[field.name], field.type) for field in TRACES.arrow]
+        return pa.Table.from_arrays(arrays, schema=TRACES.arrow)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise SettingsError(f"these are no traces as traces_df() gives them: {error}") from None
+        raise SettingsError(f"the frame's values are not those of traces_df(): {error}") from None
 
 
 def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
@@ -47,7 +50,27 @@ def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
 
     if pa.types.is_dictionary(kind):
         return pa.array(column.astype(object), type=pa.string(), from_pandas=True).dictionary_encode().cast(kind)
-    found = pa.array(column, from_pandas=True)
-    if isinstance(found, pa.ChunkedArray):
-        found = found.combine_chunks()
-    return found.cast(kind)
+    array = pa.array(column, from_pandas=True)
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    return array.cast(kind)
+
+
+def require(frame: pd.DataFrame, *columns: str) -> None:
+    """Check that a frame has columns.
+
+    Raises:
+        SettingsError: A column is missing.
+    """
+    if missing := [name for name in columns if name not in frame]:
+        raise SettingsError(f"the frame lacks the columns {', '.join(missing)}: take them from traces_df()")
+
+
+def traces_from(rows: pd.DataFrame) -> list[Trace]:
+    """Return the rows of a frame as traces. Times and missing columns are left blank."""
+    present = {name: rows[name] for name, column in SCHEMA.items() if name in rows and column.dtype != TIME_DTYPE}
+    columns = {
+        name: series.astype(object).where(series.notna(), SCHEMA[name].blank) for name, series in present.items()
+    }
+    filled = [columns.get(name, [column.blank] * len(rows)) for name, column in SCHEMA.items()]
+    return [Trace(*values) for values in zip(*filled, strict=True)]

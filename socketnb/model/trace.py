@@ -4,8 +4,8 @@ Each field of `Trace` is one column: its Python type, dtype, description and ver
 read from these lines, and everything else follows from `SCHEMA`: the Arrow schema, the lines of the journal, the
 frames, the documentation, and how older recordings are migrated.
 
-To add a column, add a line to `Trace` with the next version as `since`, and a field of the same name to
-`effects.Record` if a dialect fills it. Older recordings are read with its default.
+To add a column, add a line to `Trace` before `payload`, with the next version as `since`, and a field of the same name
+to `effects.Record` if a dialect fills it. Older recordings are read with its default.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, NamedTuple, get_args, get_type_hints
 
-VERSION: Final = 2
-"""The version of the schema. A recording says with which version it was written."""
 NO_TIME: Final = math.nan
-"""The value of `elapsed_ms` outside a turn."""
+"""The value of `elapsed_ms` outside a turn, and of any other number that is missing."""
 CONTENT_KINDS: Final = frozenset(
     "text speak choices card carousel list image audio video file visual adaptive date_picker custom".split()
 )
@@ -28,19 +26,32 @@ Sender = Literal["user", "bot", "agent", "system"]
 Status = Literal["running", "completed", "rejected", "timeout", "cancelled", "failed"]
 Dtype = Literal["category", "string", "int64", "int32", "float64", "bool", "datetime64[ns, UTC]"]
 Masking = Literal["none", "name", "text"]
+Scalar = str | int | float | bool | None
+
+EMPTY: Final[dict[Dtype, Scalar]] = {
+    "category": "",
+    "string": "",
+    "int64": 0,
+    "int32": 0,
+    "float64": 0.0,
+    "bool": False,
+    "datetime64[ns, UTC]": 0,
+}
+"""The value of a column that is not nullable, by dtype, where none is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the trace table.
+    """A column of the trace table, or of a frame computed from it.
 
     Attributes:
         dtype: The pandas dtype of the column in every frame.
         description: What the column holds, for the documentation.
         nullable: Whether a value may be missing.
         mask: How credentials are masked in it: `name` for a short text out of few, `text` for a longer one.
-        since: The version of the schema that introduced it.
-        default: Its value in recordings written before that version.
+        since: The version of the schema that introduced it, or gave it its name.
+        default: Its value in recordings written before that version. By default it is missing if the column is
+            nullable, and otherwise empty: 0, False or "".
         formerly: Its name before that version, if it had another one.
     """
 
@@ -49,8 +60,17 @@ class Column:
     nullable: bool = False
     mask: Masking = "none"
     since: int = 1
-    default: str | int | float | bool | None = None
+    default: Scalar = None
     formerly: str | None = None
+
+    @property
+    def blank(self) -> Scalar:
+        """The value where none is known: the default, or else missing or empty."""
+        if self.default is not None:
+            return self.default
+        if self.nullable:
+            return NO_TIME if self.dtype == "float64" else None
+        return EMPTY[self.dtype]
 
 
 class Trace(NamedTuple):
@@ -99,5 +119,7 @@ SCHEMA: Final[dict[str, Column]] = {
     name: get_args(hint)[1] for name, hint in get_type_hints(Trace, include_extras=True).items()
 }
 """Every column of the trace table by name, in order."""
+VERSION: Final = max(column.since for column in SCHEMA.values())
+"""The version of the schema. A recording says with which version it was written."""
 COLUMNS: Final[dict[str, str]] = {name: column.dtype for name, column in SCHEMA.items()}
 """The dtype of every column by name, in order."""

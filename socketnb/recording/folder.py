@@ -1,4 +1,4 @@
-"""A recording on disk, read as it is: parts, and the segments that are not sealed yet, also while it is written."""
+"""A recording on disk: its parts and its unsealed segments. It can be read while it is written."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from socketnb.errors import RecordingError
-from socketnb.recording.journal import LOCK, NAME, lock
-from socketnb.recording.parts import arrow_schema, read_lines, read_part, rows_of, table_of_lines
+from socketnb.recording.journal import FILE_NAME, LOCK_FILE, folder_lock
+from socketnb.recording.lines import read_lines
+from socketnb.recording.parts import read_part, rows_of
+from socketnb.recording.schema import TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,24 +18,27 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-LOOKS = 5
-"""Times that a folder is looked at whose numbers are not whole: parts may have come just while it was listed."""
-GLANCE = 0.1
-"""Seconds to find out whether a folder is being written: another reader may be finding out too."""
+MAX_LISTINGS = 5
+"""Times that a folder is listed if numbers are missing, because a segment may become a part during the listing."""
+LOCK_PROBE_S = 0.1
+"""Seconds to wait for the lock to find out whether a folder is being written. Another reader may hold it."""
 
 
-class Piece(NamedTuple):
-    """Rows under one number: in the part if it is there, and else in the segment."""
+class NumberedFiles(NamedTuple):
+    """The rows with one number: in the part if it exists, and otherwise in the segment."""
 
     part: Path | None
     segment: Path | None
 
 
 class Folder:
-    """The rows of a recording in the order written, read anew each time. A single part or file of lines will do.
+    """The rows of a recording in the order written. They are read again at each call.
+
+    Args:
+        path: The folder of a recording, or a single part or file of lines.
 
     Attributes:
-        torn: lines that the last reading passed over, since their writer was killed in the middle of them.
+        torn: The number of incomplete lines in the last reading. They were skipped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,30 +46,30 @@ class Folder:
         self.name = str(path)
         self.torn = 0
 
-    def pieces(self) -> list[Piece]:
-        """Return its parts and segments, in order.
+    def numbered_files(self) -> list[NumberedFiles]:
+        """Return the parts and segments in order.
 
         Raises:
-            RecordingError: the folder is not there, or cannot be read.
+            RecordingError: The folder does not exist or cannot be read.
         """
         if self.path.is_file():
-            sealed = self.path.suffix == ".parquet"
-            return [Piece(self.path if sealed else None, None if sealed else self.path)]
-        for _ in range(LOOKS):
-            names = {found["name"] for _, found in self._named() if found["form"] != "parquet.new"}
-            if _whole(names):
+            is_part = self.path.suffix == ".parquet"
+            return [NumberedFiles(self.path if is_part else None, None if is_part else self.path)]
+        for _ in range(MAX_LISTINGS):
+            names = {match["name"] for _, match in self._list() if match["suffix"] != "parquet.new"}
+            if _complete(names):
                 break
-        return [Piece(self.path / f"{name}.parquet", self.path / f"_{name}.jsonl") for name in sorted(names)]
+        return [NumberedFiles(self.path / f"{name}.parquet", self.path / f"_{name}.jsonl") for name in sorted(names)]
 
     def files(self) -> list[Path]:
-        """Return the files that are the recording's own; errors as `pieces`."""
+        """Return the files that belong to the recording; raises as `numbered_files`."""
         if self.path.is_file():
             return [self.path]
-        there = self.path / LOCK
-        return [*(file for file, _ in self._named()), *([there] if there.exists() else [])]
+        lock = self.path / LOCK_FILE
+        return [*(file for file, _ in self._list()), *([lock] if lock.exists() else [])]
 
-    def _named(self) -> list[tuple[Path, re.Match[str]]]:
-        """Return its files, segments first: one that is sealed just now is found as the part then."""
+    def _list(self) -> list[tuple[Path, re.Match[str]]]:
+        """Return the files and their matched names, segments first: one that is sealed meanwhile is found as a part."""
         try:
             segments, parts = (
                 list(self.path.glob("_*.jsonl")),
@@ -73,72 +78,78 @@ class Folder:
         except OSError as error:
             raise RecordingError(f"{self.path} cannot be read: {error.strerror or error}") from None
         if not self.path.is_dir():
-            raise RecordingError(f"there is no recording at {self.path} any more")
-        return [(file, found) for file in segments + parts if (found := NAME.fullmatch(file.name)) and file.is_file()]
+            raise RecordingError(f"the recording {self.path} no longer exists")
+        return [
+            (file, match) for file in segments + parts if (match := FILE_NAME.fullmatch(file.name)) and file.is_file()
+        ]
 
     def table(self, since: int = 0, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return the rows from number `since` on: all columns, or these.
+        """Return the rows from number `since` on.
+
+        Args:
+            since: The number of the first row.
+            columns: The columns to return. By default all.
 
         Raises:
-            RecordingError: a file is damaged, or of a newer version.
+            RecordingError: A file is damaged or is of a newer version.
         """
         import pyarrow as pa
 
         self.torn = 0
-        schema = arrow_schema()
-        chosen = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-        tables = [chosen.empty_table()]
-        for piece in self.pieces():
-            rows, table = self._read(piece, since, columns)
+        schema = TRACES.arrow
+        schema = schema if columns is None else pa.schema([schema.field(name) for name in columns])
+        tables = [schema.empty_table()]
+        for files in self.numbered_files():
+            rows, table = self._read(files, since, columns)
             if table is not None:
                 tables.append(table.slice(since))
             since = max(0, since - rows)
         return pa.concat_tables(tables)
 
     def rows(self) -> int:
-        """Return how many rows there are; errors as `table`."""
-        return sum(self._read(piece, sys.maxsize, None)[0] for piece in self.pieces())
+        """Return the number of rows; raises as `table`."""
+        return sum(self._read(files, sys.maxsize, None)[0] for files in self.numbered_files())
 
     def live(self) -> bool:
-        """Return whether somebody records into it now."""
+        """Return whether a kernel is recording into it."""
         folder = self.path.parent if self.path.is_file() else self.path
-        if not (folder / LOCK).exists():
+        if not (folder / LOCK_FILE).exists():
             return False
         from filelock import Timeout
 
-        probe = lock(folder, GLANCE)
+        lock = folder_lock(folder, LOCK_PROBE_S)
         try:
-            probe.acquire()
+            lock.acquire()
         except Timeout:
             return True
         except OSError:
             return False
-        probe.release()
+        lock.release()
         return False
 
-    def _read(self, piece: Piece, since: int, columns: Sequence[str] | None) -> tuple[int, pa.Table | None]:
-        """Return how many rows a piece has, and the rows if any is wanted: of the part, or else of the segment."""
+    def _read(self, files: NumberedFiles, since: int, columns: Sequence[str] | None) -> tuple[int, pa.Table | None]:
+        """Return the number of rows in the part or segment, and its table if it has rows from number `since` on."""
         for _ in range(2):  # a segment may become a part meanwhile
             try:
-                if piece.part and piece.part.exists():
-                    rows = rows_of(piece.part)
-                    return rows, read_part(piece.part, columns) if since < rows else None
-                if piece.segment:
-                    traces, torn = read_lines(piece.segment.read_bytes(), piece.segment.name)
-                    if torn and not traces and self.path.is_file():
+                if files.part and files.part.exists():
+                    rows = rows_of(files.part)
+                    return rows, read_part(files.part, columns) if since < rows else None
+                if files.segment:
+                    lines, torn = read_lines(files.segment.read_bytes(), files.segment.name)
+                    if torn and not lines and self.path.is_file():
                         raise RecordingError(f"{self.path.name} has no line that is a trace")
                     self.torn += torn
-                    table = table_of_lines(traces, piece.segment.name)
+                    table = TRACES.checked_table(lines, files.segment.name)
                     return table.num_rows, table if columns is None else table.select(columns)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise RecordingError(f"{self.path} cannot be read: {error.strerror or error}") from None
-        raise RecordingError(f"{piece.part or piece.segment} was removed while it was read")
+        raise RecordingError(f"{files.part or files.segment} was removed while it was read")
 
 
-def _whole(names: set[str]) -> bool:
-    """Return whether no number is missing in any run."""
+def _complete(names: set[str]) -> bool:
+    """Return whether no number is missing in any kernel run."""
     runs: dict[str, list[int]] = {}
     for name in names:
         run, _, number = name.rpartition("-")

@@ -1,8 +1,8 @@
-"""The durable journal: lines written through to the operating system before anybody is shown what they say.
+"""The journal: lines that the operating system has before anybody sees what they contain.
 
-A killed process loses nothing that was written so, and nothing needs repair afterwards. A recording is a folder; a
-run of a kernel writes one segment of lines after the other into it, each with its number, and each is sealed into
-the part of that number when it is full. Where both are there, the part counts.
+A process that is killed loses none of these lines, and nothing has to be repaired afterwards. A recording is a folder.
+Each kernel run writes numbered segments of lines into it, one after the other. A full segment is sealed: it becomes the
+part with the same number. If both exist, the part counts.
 """
 
 from __future__ import annotations
@@ -20,36 +20,43 @@ if TYPE_CHECKING:
 
     from filelock import BaseFileLock
 
-LOCK = ".lock"
-PATIENCE = 1.0
-"""Seconds that a writer waits for its folder."""
-NAME = re.compile(r"[_.]?(?P<name>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[\w-]+-\d{5})\.(?P<form>jsonl|parquet|parquet\.new)")
-"""What files of a recording are called: segments begin with `_`, so that pandas, Dask and Spark pass them over."""
+LOCK_FILE = ".lock"
+"""The name of the file that the writer of a folder locks."""
+LOCK_TIMEOUT_S = 1.0
+"""Seconds that a writer waits for the lock of its folder. A reader may hold it for a moment."""
+FILE_NAME = re.compile(
+    r"[_.]?(?P<name>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[\w-]+-\d{5})\.(?P<suffix>jsonl|parquet|parquet\.new)"
+)
+"""The names of a recording's files. Segments begin with `_`, so that pandas, Dask and Spark skip them."""
 
 
 def part_of(segment: Path) -> Path:
-    """Return the path of the part that takes a segment's place."""
+    """Return the path of the part that replaces a segment."""
     return segment.with_name(f"{segment.stem.removeprefix('_')}.parquet")
 
 
-def lock(folder: Path, patience: float) -> BaseFileLock:
-    """Return the lock of a folder's one writer, which a process that dies lets go of.
+def folder_lock(folder: Path, timeout: float) -> BaseFileLock:
+    """Return the lock that a folder's one writer holds. The lock of a process that dies is free.
 
     Args:
-        folder: the recording's.
-        patience: seconds to wait for it, since somebody may just be looking whether it is taken.
+        folder: The folder of the recording.
+        timeout: Seconds to wait for the lock.
     """
     from filelock import FileLock
 
-    return FileLock(folder / LOCK, timeout=patience, mode=0o600, thread_local=False, poll_interval=0.01)
+    return FileLock(folder / LOCK_FILE, timeout=timeout, mode=0o600, thread_local=False, poll_interval=0.01)
 
 
 class Journal:
-    """Writes the lines of one recording into `folder`; only its user can read them.
+    """The writer of a recording's lines. Only the user can read its files.
+
+    Args:
+        folder: The folder of the recording. It is created if it does not exist.
+        recording: The id of the recording.
 
     Raises:
-        RecordingError: another process writes into this folder.
-        OSError: the folder cannot be written.
+        RecordingError: Another process writes into this folder.
+        OSError: The folder cannot be written.
     """
 
     def __init__(self, folder: Path, recording: str) -> None:
@@ -59,12 +66,12 @@ class Journal:
         self.recording = recording
         self.number = 0
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = lock(folder, PATIENCE)
+        self._lock = folder_lock(folder, LOCK_TIMEOUT_S)
         try:
             self._lock.acquire()
         except Timeout:
-            said = f"another kernel records into {folder}: give record= another folder, or shut that kernel down"
-            raise RecordingError(said) from None
+            why = f"another kernel records into {folder}: pass another folder as record=, or shut that kernel down"
+            raise RecordingError(why) from None
         try:
             self._file = self._open()
         except OSError:
@@ -77,27 +84,27 @@ class Journal:
         return self.folder / f"_{self.recording}-{self.number:05}.jsonl"
 
     def write(self, lines: bytes) -> None:
-        """Write lines through.
+        """Write lines to the operating system.
 
         Raises:
-            OSError: they could not be written whole, or their file was removed; the lines before are as they were.
+            OSError: They could not be written completely, or their file was removed. The earlier lines are unchanged.
         """
         if os.fstat(self._file).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "its file was removed")
-        left = memoryview(lines)
+        rest = memoryview(lines)
         try:
-            while left:
-                left = left[os.write(self._file, left) :]
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
         except OSError:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._file, os.fstat(self._file).st_size - (len(lines) - len(left)))
+                os.ftruncate(self._file, os.fstat(self._file).st_size - (len(lines) - len(rest)))
             raise
 
     def next(self) -> None:
-        """Go on in the next segment.
+        """Begin the next segment.
 
         Raises:
-            OSError: it could not be opened.
+            OSError: It could not be opened.
         """
         self.number += 1
         old, self._file = self._file, self._open()
@@ -107,7 +114,7 @@ class Journal:
         return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def close(self) -> None:
-        """Close the segment and let go of the folder. Closing again does nothing."""
+        """Close the segment and unlock the folder. Closing again does nothing."""
         if self._lock.is_locked:
             os.close(self._file)
             self._lock.release()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from socketnb.model.secret import clean, masked
-from socketnb.recording.parts import NO_JSON, to_json
+from socketnb.recording.lines import NOT_JSON, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -195,7 +195,7 @@ class Mask:
         try:
             return to_json(self._walk(payload, secret=False))
         except RecursionError:
-            return to_json(NO_JSON)
+            return to_json(NOT_JSON)
 
     def _walk(self, value: Any, *, secret: bool) -> Any:
         match value:

@@ -1,7 +1,7 @@
-"""The recorder gives every observation its row: a gapless `seq`, a masked payload; then journals and keeps it.
+"""The recorder: it gives every observation a gapless `seq`, masks it, and writes it to the journal and the store.
 
-Rows are written in bursts: what came together goes to disk together, and only then is anybody shown it. Full
-segments are sealed in a thread of their own; the one that records never waits for that.
+Rows are written in batches: what was received together is written together, and only then shown. Full segments are
+sealed in a separate thread, so that the recording thread never waits for it.
 """
 
 from __future__ import annotations
@@ -11,61 +11,68 @@ import logging
 import warnings
 from array import array
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from socketnb.model.effects import Record
-from socketnb.model.trace import Trace
-from socketnb.recording.columns import BATCH, Columns
+from socketnb.model.trace import SCHEMA, Trace
 from socketnb.recording.journal import Journal, part_of
+from socketnb.recording.lines import line_of
 from socketnb.recording.masks import Mask, Secrets
-from socketnb.recording.parts import Row, line_of, traces_of, write_part
+from socketnb.recording.parts import write_part
+from socketnb.recording.schema import TRACES, traces_of
+from socketnb.recording.store import CONVERSION_ROWS, TraceStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from socketnb.model.json import JsonObject
+    from socketnb.recording.schema import TraceValues
+
 log = logging.getLogger(__name__)
 
-ROWS = 65_536
+PART_ROWS = 65_536
 """Rows of a part."""
-BYTES = 64 << 20
+PART_BYTES = 64 << 20
 """Bytes of payloads after which a part is full in any case."""
-EARLIEST, LATEST = -(1 << 63), 1 << 63
-"""Nanoseconds since 1970 between which a time has its place in a column: 1677 to 2262. Others are in the payload."""
+MIN_TIME_NS, MAX_TIME_NS = -(1 << 63), 1 << 63
+"""The bounds of the times that a column can hold, in nanoseconds since 1970 (years 1677 to 2262)."""
 
 
 class Recorder:
     """One recording.
 
     Args:
-        recording: its id.
-        folder: where it is written, or None: in memory only.
-        keep: rows that stay in memory.
-        secrets: the credentials of all sessions of the kernel.
+        recording: The id of the recording.
+        folder: The folder to write, or None to record in memory only.
+        memory_rows: The number of rows to keep in memory.
+        secrets: The credentials of all sessions of the kernel.
 
     Attributes:
-        rows: how many there are, those included that are not written yet.
-        trouble: why the recording has stopped or is not as it should be, or None.
+        store: The recorded traces.
+        rows: The number of rows, including those that are not written yet.
+        trouble: Why the recording has stopped or is incomplete, or None.
 
     Raises:
-        RecordingError: another process writes into the folder.
+        RecordingError: Another process writes into the folder.
     """
 
     def __init__(
-        self, recording: str, folder: Path | None = None, keep: int = 1_000_000, secrets: Secrets | None = None
+        self, recording: str, folder: Path | None = None, memory_rows: int = 1_000_000, secrets: Secrets | None = None
     ) -> None:
         self.recording = recording
         self.folder = folder
-        self.columns = Columns(recording, keep)
+        self.store = TraceStore(recording, memory_rows)
         self.secrets = secrets or Secrets()
         self.trouble: str | None = None
         self._closed = False
         self._warned = False
         self._journal: Journal | None = None
         self._logs: dict[str, Log] = {}
-        self._burst: list[Row] = []  # not written yet
+        self._batch: list[TraceValues] = []  # not written yet
         self._lines: list[bytes] = []
-        self.rows = self._start = self._bytes = 0  # where the part begins that is being filled, and its payloads
+        self.rows = self._start = self._bytes = 0  # the current part begins at row _start and has _bytes of payloads
         self._sealer: ThreadPoolExecutor | None = None
         if folder:
             try:
@@ -75,40 +82,46 @@ class Recorder:
                 self.warn()
 
     def log(self, platform: str, session: str, secret_fields: Iterable[str]) -> Log:
-        """Return the log of the session of this name; one opened again under its name goes on counting."""
+        """Return the log of the session with this name. A session that is opened again continues its log."""
         log = self._logs.get(session)
         if log is None:
             log = self._logs[session] = Log(self, session)
         log.begin(platform, secret_fields)
         return log
 
-    def add(self, row: Row, fields: dict[str, Any], payload: bytes) -> None:
-        """Take a row into the burst."""
+    def add(self, row: TraceValues, fields: JsonObject, payload: bytes) -> None:
+        """Add a row to the batch.
+
+        Args:
+            row: The values of the row.
+            fields: The same by name, without the payload.
+            payload: The payload as JSON.
+        """
         if self._journal:
             self._lines.append(line_of(fields, payload))
-        self._burst.append(row)
+        self._batch.append(row)
         self._bytes += len(payload)
         self.rows += 1
 
     def flush(self) -> None:
-        """Write the burst through; what is in it may be shown now."""
-        burst, lines = self._burst, self._lines
-        self._burst, self._lines = [], []
+        """Write the batch to the journal and the store. Its rows may be shown afterwards."""
+        batch, lines = self._batch, self._lines
+        self._batch, self._lines = [], []
         if self._journal and lines:
             try:
                 self._journal.write(b"".join(lines))
             except OSError as error:
                 self._fail(error)
-        self.columns.extend(burst)
-        filled = self.rows - self._start
-        if self._sealer is None and filled >= BATCH:
+        self.store.extend(batch)
+        part_rows = self.rows - self._start
+        if self._sealer is None and part_rows >= CONVERSION_ROWS:
             self._sealer = ThreadPoolExecutor(1, "socketnb-sealer")
-            self._submit(self.columns.prepare)
-        if filled >= ROWS or self._bytes >= BYTES:
-            self._next()
+            self._submit(self.store.prepare)
+        if part_rows >= PART_ROWS or self._bytes >= PART_BYTES:
+            self._begin_part()
 
-    def _next(self) -> None:
-        """Let what is full be sealed, and go on in the next part."""
+    def _begin_part(self) -> None:
+        """Let the sealer seal the full part, and begin the next one."""
         start, path, self._start, self._bytes = self._start, None, self.rows, 0
         if self._journal:
             path = self._journal.path
@@ -119,30 +132,30 @@ class Recorder:
         self._sealer = self._sealer or ThreadPoolExecutor(1, "socketnb-sealer")
         self._submit(self._seal, start, self.rows, path)
 
-    def _submit(self, work: Callable[..., None], *args: Any) -> None:
-        """Let the sealer do something, as long as there is one: at the interpreter's end its lines stay as they are."""
+    def _submit(self, work: Callable[..., None], *args: object) -> None:
+        """Run something in the sealer's thread. When the interpreter exits it no longer runs; the lines then stay."""
         if self._sealer:
             with contextlib.suppress(RuntimeError):
                 self._sealer.submit(work, *args)
 
-    def _seal(self, start: int, stop: int, lines: Path | None) -> None:
-        """Make the rows of a full segment a part; the segment stays where that cannot be done."""
+    def _seal(self, start: int, stop: int, segment: Path | None) -> None:
+        """Make the rows of a full segment a part. If that fails, the segment stays."""
         try:
-            table = self.columns.seal(start, stop)
-            if lines:
-                path = part_of(lines)
+            table = self.store.seal(start, stop)
+            if segment:
+                path = part_of(segment)
                 write_part(table, path)
-                self.columns.written(start, path)
-                lines.unlink()
+                self.store.written(start, path)
+                segment.unlink()
         except Exception as error:
-            log.exception("what is in %s could not be sealed", lines)
+            log.exception("%s could not be sealed", segment)
             why = getattr(error, "strerror", None) or error
-            self.trouble = self.trouble or f"{lines} could not become a Parquet part ({why}): it stays as lines"
+            self.trouble = self.trouble or f"{segment} could not become a Parquet part ({why}): it stays as lines"
 
     def _fail(self, error: OSError) -> None:
-        """Go on in memory only."""
+        """Continue in memory only."""
         self.trouble = f"the recording in {self.folder} stops here ({error.strerror or error})"
-        self.trouble += "; the session goes on in memory"
+        self.trouble += "; the session continues in memory"
         log.warning("%s", self.trouble)
         if self._journal:
             self._journal.close()
@@ -150,17 +163,17 @@ class Recorder:
 
     @property
     def stopped(self) -> bool:
-        """Whether it is closed, or can no longer be written: a new session needs another."""
+        """Whether it is closed or can no longer be written. A new session needs another recorder then."""
         return self._closed or bool(self.folder and not self._journal)
 
     def warn(self) -> None:
-        """Warn, once, that something is wrong with the recording: in a call of the user's, not in the background."""
+        """Warn once if the recording has a problem. To be called from a user's call, not from the background."""
         if self.trouble and not self._warned:
             self._warned = True
             warnings.warn(self.trouble, RuntimeWarning, stacklevel=4)
 
     def close(self) -> None:
-        """Seal what is left, and let go of the folder. Closing again does nothing."""
+        """Seal the remaining rows and unlock the folder. Closing again does nothing."""
         self._closed = True
         self.flush()
         if self._sealer:
@@ -178,11 +191,23 @@ class Recorder:
         self.warn()
 
 
+RECORDED = [name for name in SCHEMA if name in Record._fields and name != "payload"]
+"""The columns that a `Record` fills."""
+VALUES = itemgetter(*map(Record._fields.index, RECORDED))
+"""Returns their values from a record."""
+MASKED_NAMES = [name for name in RECORDED if SCHEMA[name].mask == "name"]
+MASKED_TEXTS = [name for name in RECORDED if SCHEMA[name].mask == "text"]
+TIMES = [name for name in RECORDED if name in TRACES.times]
+
+
 class Log:
     """The rows of one session.
 
     Attributes:
-        seq: the number of its next row. link, turn: the last that were used.
+        seq: The number of the next row.
+        link: The highest link number so far.
+        turn: The number of the last turn.
+        conversation: The conversation of records that have none.
     """
 
     def __init__(self, recorder: Recorder, session: str) -> None:
@@ -190,69 +215,79 @@ class Log:
         self.recorder = recorder
         self.seq = self.link = self.turn = 0
         self.conversation: str | None = None
-        self._told = False
-        self._fields: dict[str, Any] = {}
+        self._trouble_reported = False
+        self._fields: JsonObject = {}
         self._places = array("q")  # seq → number of the row in the recording
-        self._met = Secrets(recorder.secrets)
-        self._mask = Mask((), self._met)
+        self._secrets = Secrets(recorder.secrets)
+        self._mask = Mask((), self._secrets)
 
     def begin(self, platform: str, secret_fields: Iterable[str]) -> None:
-        """Begin, or begin again under this name, on a platform."""
-        self._fields = {"recording": self.recorder.recording, "platform": platform, "session": self.session}
-        self._mask = Mask(secret_fields, self._met)
+        """Begin on a platform, or begin again under the same name."""
+        self._fields = {name: column.blank for name, column in SCHEMA.items() if name != "payload"}
+        self._fields |= {"recording": self.recorder.recording, "platform": platform, "session": self.session}
+        self._mask = Mask(secret_fields, self._secrets)
 
     def hide(self, secret: str) -> None:
-        """Mask a credential that came over the wire, from here on."""
-        self._met.add(secret)
+        """Mask a credential that came over the wire, from now on."""
+        self._secrets.add(secret)
 
     def mask(self, text: str) -> str:
         """Return a text without credentials."""
         return self._mask.text(text)
 
     def trouble(self) -> str | None:
-        """Say, once, that the recording has stopped."""
-        if self._told or not self.recorder.trouble:
+        """Return, the first time, why the recording has stopped; afterwards None."""
+        if self._trouble_reported or not self.recorder.trouble:
             return None
-        self._told = True
+        self._trouble_reported = True
         return self.recorder.trouble
 
-    def append(self, record: Record, link: int, at: int, elapsed_ms: float) -> Trace:
-        """Make one row and return it; `flush` writes it. Flat, for it is what every event costs."""
-        event, kind, content, direction, sender, turn, text, node, intent, server_at, final, error, conversation = (
-            record
-        )
+    def append(self, record: Record, link: int, observed_at: int, elapsed_ms: float) -> Trace:
+        """Add one row and return it; `flush` writes it. This runs for every event, so it is written for speed.
+
+        Args:
+            record: The event.
+            link: The number of the link.
+            observed_at: When it was observed, in nanoseconds since 1970.
+            elapsed_ms: Milliseconds since the turn's action was sent, or NaN.
+        """
         mask, words, fields = self._mask, self._mask.words, self._fields
-        payload = mask.payload(content)
-        fields["conversation"] = words[conversation or self.conversation]
+        payload = mask.payload(record.payload)
+        for name, value in zip(RECORDED, VALUES(record)):  # noqa: B905 (a strict zip is slower)
+            fields[name] = value
+        for name in MASKED_NAMES:
+            if (word := fields[name]) is not None:
+                fields[name] = words[word]
+        for name in MASKED_TEXTS:
+            if text := fields[name]:
+                fields[name] = mask.text(text)
+        for name in TIMES:
+            if (time := fields[name]) is not None and (type(time) is not int or not MIN_TIME_NS < time < MAX_TIME_NS):
+                fields[name] = None
+        if not record.conversation:
+            fields["conversation"] = words[self.conversation]
         fields["seq"] = self.seq
         fields["link"] = link
-        fields["turn"] = turn
-        fields["observed_at"] = at
-        fields["server_at"] = server_at if type(server_at) is int and EARLIEST < server_at < LATEST else None
+        fields["observed_at"] = observed_at
         fields["elapsed_ms"] = elapsed_ms
-        fields["direction"] = direction
-        fields["event"] = words[event]
-        fields["kind"] = kind
-        fields["sender"] = sender
-        fields["text"] = text and mask.text(text)
-        fields["node"] = words[node]
-        fields["intent"] = words[intent]
-        fields["final"] = final
-        fields["error"] = error and mask.text(error)
-        fields["bytes"] = 0 if content is None else len(payload)
+        fields["bytes"] = 0 if record.payload is None else len(payload)
         row = (*fields.values(), payload.decode())
-        place = self.recorder.rows
+        self._places.append(self.recorder.rows)
         self.recorder.add(row, fields, payload)
-        self._places.append(place)
         self.seq += 1
         self.link = max(self.link, link)
         return Trace._make(row)
 
     def traces(self, since: int = 0, count: int | None = None, *, payloads: bool = True) -> list[Trace]:
-        """Return the session's traces from `seq` number `since` on, at most so many, with payloads or faster.
+        """Return the session's traces from `seq` number `since` on.
+
+        Args:
+            since: The first `seq`.
+            count: The maximum number of traces. By default all.
+            payloads: Whether to include payloads. It is faster without.
 
         Raises:
-            RecordingError: they are no longer in memory, and cannot be read.
+            RecordingError: They are no longer in memory and cannot be read.
         """
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -262,7 +297,7 @@ class Log:
         start, until = self._places[max(0, since)], None
         if count is not None:
             until = self._places[min(max(0, since) + count, len(self._places)) - 1] + 1
-        rows = self.recorder.columns.table(start, until=until)
+        rows = self.recorder.store.table(start, until=until)
         if not payloads:
             place = rows.schema.get_field_index("payload")
             rows = rows.set_column(place, rows.field(place), pa.repeat(pa.scalar("", pa.large_string()), rows.num_rows))

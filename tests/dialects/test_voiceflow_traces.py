@@ -287,7 +287,7 @@ def test_what_is_recorded_of_malformed_events_can_be_shown() -> None:
             if isinstance(effect, Record):
                 message(log.append(effect, 1, 0, NO_TIME))
     recording.flush()
-    assert recording.columns.table().num_rows == 3000
+    assert recording.store.table().num_rows == 3000
 
 
 def junk_dict(chance: random.Random) -> dict[str, Any]:

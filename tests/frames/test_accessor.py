@@ -93,17 +93,17 @@ def test_transitions_are_counted_within_a_session(voiceflow: pd.DataFrame) -> No
     ],
 )
 def test_it_says_which_columns_it_misses(voiceflow: pd.DataFrame, call: Any, misses: str) -> None:
-    with pytest.raises(SettingsError, match=rf"df.chat misses the columns .*{misses}"):
+    with pytest.raises(SettingsError, match=rf"the frame lacks the columns .*{misses}"):
         call(voiceflow[["seq", "turn"]].chat)
 
 
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda chat: chat.payload(""), "payload needs a path"),
-        (lambda chat: chat.payload(None), "payload needs a path"),
-        (lambda chat: chat.transcript("pdf"), "form is text, markdown or html"),
-        (lambda chat: chat.latency(by="colour"), "misses the columns colour"),
+        (lambda chat: chat.payload(""), "path must be a path"),
+        (lambda chat: chat.payload(None), "path must be a path"),
+        (lambda chat: chat.transcript("pdf"), "format 'pdf'"),
+        (lambda chat: chat.latency(by="colour"), "lacks the columns colour"),
     ],
 )
 def test_a_mistake_is_one_sentence(voiceflow: pd.DataFrame, call: Any, said: str) -> None:

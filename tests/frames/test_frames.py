@@ -10,6 +10,7 @@ from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SettingsError
 from socketnb.flows.flow import Flow
 from socketnb.frames import derived, query
+from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS, dtypes_of
 from socketnb.hub import Hub
 from socketnb.model.trace import COLUMNS
 
@@ -41,9 +42,9 @@ def test_the_columns_and_dtypes_are_the_same_on_every_platform(platform: str, hu
     bot.say("Track order")
     bot.say("4567")
     assert dtypes(bot.traces_df()) == COLUMNS
-    assert dtypes(bot.turns_df()) == derived.TURN_COLUMNS
-    assert dtypes(bot.messages_df()) == derived.MESSAGE_COLUMNS
-    assert dtypes(hub.sessions_df()) == derived.SESSION_COLUMNS
+    assert dtypes(bot.turns_df()) == dtypes_of(TURN_COLUMNS)
+    assert dtypes(bot.messages_df()) == dtypes_of(MESSAGE_COLUMNS)
+    assert dtypes(hub.sessions_df()) == dtypes_of(SESSION_COLUMNS)
     turns = bot.turns_df()
     assert turns["user_text"].tolist() == ["Track order", "4567"]
     assert turns["reply_text"].str.contains("Tuesday before noon").tolist() == [False, True]
@@ -78,7 +79,7 @@ def test_a_frame_can_be_limited_to_a_session_a_platform_and_columns(talked: Hub)
     nothing = talked.traces_df(columns=[])
     assert talked.traces_df(since=nothing).empty
     for wrong in ("text", 5):
-        with pytest.raises(SettingsError, match="columns is a list of names"):
+        with pytest.raises(SettingsError, match="columns must be a list of names"):
             talked.traces_df(columns=wrong)
     with pytest.raises(SettingsError, match=r"no column 'txt'; did you mean 'text'\?"):
         talked.traces_df(columns=["txt"])
@@ -93,7 +94,7 @@ def test_a_cursor_gives_only_what_is_new(talked: Hub) -> None:
     assert len(first) + len(new) == len(talked.traces_df())
     assert talked.turns_df(since=talked.messages_df(since=first)).empty
     for wrong in (-1, "x", {"r": -1}, {"r": True}, pd.DataFrame()):
-        with pytest.raises(SettingsError, match="since is an earlier frame"):
+        with pytest.raises(SettingsError, match="since must be an earlier frame"):
             talked.traces_df(since=wrong)
 
 

@@ -135,9 +135,9 @@ def test_a_recording_is_deleted_but_not_while_it_is_written_nor_what_else_lies_t
     with pytest.raises(RecordingError, match="neither parts nor lines"):
         snb.open_recording(folder)
     shutil.rmtree(folder)
-    with pytest.raises(RecordingError, match="there is no recording at"):
+    with pytest.raises(RecordingError, match="no longer exists"):
         recording.traces_df()
-    assert "there is no recording" in repr(recording)
+    assert "no longer exists" in repr(recording)
 
 
 def test_what_else_lies_among_recordings_is_passed_over(talked: Hub, home: Path) -> None:
@@ -182,7 +182,7 @@ def test_traces_come_back_from_parquet_and_lines_as_they_were(traces: pd.DataFra
     SAME(snb.from_jsonl(tmp_path / "a.jsonl"), traces)
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
     assert len(lines) == len(traces)
-    assert list(json.loads(lines[0])) == list(COLUMNS)
+    assert list(json.loads(lines[0])) == ["v", *COLUMNS]
 
 
 def test_any_part_of_a_frame_and_an_empty_one_go_out_and_in(traces: pd.DataFrame, tmp_path: Path) -> None:
@@ -213,17 +213,17 @@ LINE = LINE.replace('"seq": "x"', '"seq": %s').replace('"elapsed_ms": "x"', '"el
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (LINE % '"abc"', "has a line that is no trace"),
-        (LINE % "null", "a line that is no trace: it has no seq"),
-        (LINE % "9e99", "has a line that is no trace"),
+        (LINE % '"abc"', "has a line that is not a trace"),
+        (LINE % "null", "a line that is not a trace: it has no 'seq'"),
+        (LINE % "9e99", "has a line that is not a trace"),
         (
             LINE.replace('"payload": "x"', '"payload": ' + "[" * 2_000 + "]" * 2_000) % 1,
-            "line 1 of a.jsonl is no trace",
+            "line 1 of a.jsonl is not a trace",
         ),
-        ('{"a": 1}\n', "cannot read: it has 'a'"),
-        ("not json\n", "line 1 of a.jsonl is no trace"),
-        ("[1]\n", "line 1 of a.jsonl is no trace"),
-        ("{}\n", "it is no trace"),
+        ('{"a": 1}\n', "it has no 'recording'"),
+        ("not json\n", "line 1 of a.jsonl is not a trace"),
+        ("[1]\n", "line 1 of a.jsonl is not a trace"),
+        ("{}\n", "it has no 'recording'"),
     ],
 )
 def test_a_file_that_has_no_traces_is_named(text: str, says: str, tmp_path: Path) -> None:
@@ -241,11 +241,11 @@ def test_a_frame_that_is_not_of_traces_says_what_it_misses_or_has_too_much(
     traces: pd.DataFrame, tmp_path: Path
 ) -> None:
     for write in ("to_parquet", "to_jsonl", "to_duckdb"):
-        with pytest.raises(SettingsError, match="a trace also has the columns seq, payload"):
+        with pytest.raises(SettingsError, match="the frame lacks the columns seq, payload"):
             getattr(traces.drop(columns=["seq", "payload"]).chat, write)(tmp_path / "a")
         with pytest.raises(SettingsError, match="a trace has no column 'mine'"):
             getattr(traces.assign(mine=1).chat, write)(tmp_path / "a")
-        with pytest.raises(SettingsError, match="these are no traces"):
+        with pytest.raises(SettingsError, match="values are not those of traces_df"):
             getattr(traces.assign(seq="x").chat, write)(tmp_path / "a")
         with pytest.raises(RecordingError, match="cannot be written"):
             getattr(traces.chat, write)(tmp_path / "no" / "folder" / "a")
@@ -273,7 +273,7 @@ def test_duckdb_gets_a_table_and_keeps_one_that_is_there(traces: pd.DataFrame, t
 @pytest.fixture
 def folder(talked: Hub, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recording of two parts and a segment, as of a kernel that still runs."""
-    monkeypatch.setattr("socketnb.recording.recorder.ROWS", 20)
+    monkeypatch.setattr("socketnb.recording.recorder.PART_ROWS", 20)
     recorder = talked._current[True]
     for _ in range(2):
         begun = recorder._start

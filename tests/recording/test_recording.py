@@ -26,7 +26,7 @@ from socketnb.frames.query import traces_df
 from socketnb.hub import Hub
 from socketnb.model.effects import Record
 from socketnb.model.trace import NO_TIME, Trace
-from socketnb.recording import masks, parts, recorder
+from socketnb.recording import lines, masks, parts, recorder, schema
 from socketnb.recording.folder import Folder
 from socketnb.recording.recorder import Log, Recorder
 
@@ -59,7 +59,7 @@ def seqs(folder: Path) -> list[int]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of a hundred rows, so that a test fills some."""
-    monkeypatch.setattr(recorder, "ROWS", 100)
+    monkeypatch.setattr(recorder, "PART_ROWS", 100)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ from socketnb.recording import recorder
 from socketnb.model.effects import Record
 from socketnb.model.trace import NO_TIME
 
-recorder.ROWS = 3_000
+recorder.PART_ROWS = 3_000
 recording = recorder.Recorder("2026-01-02T03-04-05-006-r", Path(sys.argv[1]))
 log = recording.log("voiceflow", "bot", ())
 while True:
@@ -168,12 +168,12 @@ def test_full_segments_become_parts_and_the_rows_stay_the_same(recording: Record
     files = sorted(file.name for file in (tmp_path / "r").iterdir())
     assert files == [".lock", *(f"{RUN}-0000{n}.parquet" for n in range(3))]
     assert traces_df([Folder(tmp_path / "r")]).equals(before)
-    assert traces_df([recording.columns]).equals(before)
+    assert traces_df([recording.store]).equals(before)
 
 
 @pytest.mark.usefixtures("small")
 def test_large_payloads_fill_a_part_too(recording: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "BYTES", 3 << 20)
+    monkeypatch.setattr(recorder, "PART_BYTES", 3 << 20)
     log, _ = log_of(recording)
     for _ in range(8):
         write(log, "x" * (1 << 20))
@@ -211,7 +211,7 @@ def test_a_part_that_cannot_be_written_leaves_its_lines(
     assert recording.trouble
     assert "No space left on device" in recording.trouble
     assert seqs(tmp_path / "r") == list(range(250))
-    assert recording.columns.table()["seq"].to_pylist() == list(range(250))
+    assert recording.store.table()["seq"].to_pylist() == list(range(250))
 
 
 @pytest.mark.usefixtures("small")
@@ -268,7 +268,7 @@ def test_the_numbers_of_parts_hold_when_one_cannot_be_sealed(
     recording.close()
     assert {file.suffix for file in (tmp_path / "r").glob("*[0-9].*")} == {".jsonl", ".parquet"}
     assert seqs(tmp_path / "r") == list(range(250))
-    assert recording.columns.table()["seq"].to_pylist() == list(range(250))
+    assert recording.store.table()["seq"].to_pylist() == list(range(250))
 
 
 def test_a_part_that_is_just_full_leaves_no_empty_segment(recording: Recorder, tmp_path: Path, small: None) -> None:
@@ -284,7 +284,7 @@ import socketnb as snb
 from socketnb.recording import recorder
 bots = [snb.connect("voiceflow", name=f"bot{n}", simulate=True) for n in range(6)]
 folder = snb.open_recording(snb.recordings()["recording"][0]).path
-recorder.ROWS = bots[0]._log.recorder.rows + %d
+recorder.PART_ROWS = bots[0]._log.recorder.rows + %d
 print(folder)
 """
 
@@ -305,19 +305,19 @@ def test_a_part_that_gets_full_while_the_kernel_exits_loses_nothing(more: int) -
 
 @pytest.mark.usefixtures("small")
 def test_sealed_rows_beyond_what_memory_keeps_are_read_back_from_their_parts(tmp_path: Path) -> None:
-    log, recording = log_of(Recorder(RUN, tmp_path, keep=150))
+    log, recording = log_of(Recorder(RUN, tmp_path, memory_rows=150))
     for n in range(1_000):
         write(log, n)
     assert recording._sealer
     recording._sealer.submit(int).result()  # what was to be sealed is
-    held = [part.table is not None for part in recording.columns._parts]
+    held = [part.table is not None for part in recording.store._sealed]
     assert held == [False] * 9 + [True]
-    assert recording.columns.table()["payload"].to_pylist() == [str(n) for n in range(1_000)]
-    assert recording.columns.table(940, ["seq"])["seq"].to_pylist() == list(range(940, 1_000))
+    assert recording.store.table()["payload"].to_pylist() == [str(n) for n in range(1_000)]
+    assert recording.store.table(940, ["seq"])["seq"].to_pylist() == list(range(940, 1_000))
     assert [trace.seq for trace in log.traces(42)] == list(range(42, 1_000))
     next(tmp_path.glob(f"{RUN}-00003.parquet")).unlink()
     with pytest.raises(RecordingError, match=r"-00003.parquet was removed"):
-        recording.columns.table()
+        recording.store.table()
     assert len(log.traces(950)) == 50, "what is in memory is there all the same"
     recording.close()
 
@@ -328,25 +328,25 @@ def test_how_much_stays_in_memory_is_a_setting(hub: Hub, flow: Flow, monkeypatch
         hub.connect("voiceflow", simulate=True, flow=flow)
     monkeypatch.setenv("SOCKETNB_MEMORY_ROWS", "7")
     bot = hub.connect("voiceflow", simulate=True, flow=flow)
-    assert bot._log.recorder.columns._keep == 7
+    assert bot._log.recorder.store._memory_rows == 7
 
 
 @pytest.mark.usefixtures("small")
 def test_without_a_folder_everything_stays_in_memory() -> None:
-    log, recording = log_of(Recorder(RUN, None, keep=10))
+    log, recording = log_of(Recorder(RUN, None, memory_rows=10))
     for n in range(1_000):
         write(log, n)
     recording.close()
-    assert recording.columns.table()["payload"].to_pylist() == [str(n) for n in range(1_000)]
+    assert recording.store.table()["payload"].to_pylist() == [str(n) for n in range(1_000)]
 
 
 def test_many_small_reads_do_not_leave_many_small_pieces() -> None:
     log, recording = log_of()
     for n in range(200):
         write(log, n)
-        recording.columns.table()
-    assert recording.columns.table().column(0).num_chunks < 40
-    assert recording.columns.table()["payload"].to_pylist() == [str(n) for n in range(200)]
+        recording.store.table()
+    assert recording.store.table().column(0).num_chunks < 40
+    assert recording.store.table()["payload"].to_pylist() == [str(n) for n in range(200)]
 
 
 def test_a_session_finds_its_own_traces_among_others() -> None:
@@ -366,7 +366,7 @@ def test_a_folder_that_cannot_be_written_draws_one_warning_and_the_session_goes_
     hub: Hub, flow: Flow, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.warns(RuntimeWarning, match="the session goes on in memory") as warned:
+    with pytest.warns(RuntimeWarning, match="the session continues in memory") as warned:
         bot = hub.connect("voiceflow", name="bot", simulate=True, flow=flow, record=tmp_path / "file" / "folder")
         assert bot.say("hi").text == "You said hi"
     assert len(warned) == 1
@@ -478,7 +478,7 @@ def test_a_time_that_no_column_can_hold_is_left_out_and_harms_nothing(time: int,
     write(log, 3)
     recording.close()
     assert seqs(tmp_path) == [0, 1, 2]
-    assert recording.columns.table().num_rows == 3
+    assert recording.store.table().num_rows == 3
 
 
 def test_a_writer_is_not_refused_because_a_reader_looks_whether_there_is_one(tmp_path: Path) -> None:
@@ -505,10 +505,10 @@ def through_everything(payload: Any, text: str, folder: Path) -> list[Trace]:
     recording = Recorder(RUN, folder)
     log, _ = log_of(recording)
     write(log, payload, text=text, error=text)
-    segment = parts.traces_of(Folder(folder).table())
+    segment = schema.traces_of(Folder(folder).table())
     recording.close()
-    part = parts.traces_of(Folder(folder).table())
-    return [*segment, *part, *parts.traces_of(recording.columns.table())]
+    part = schema.traces_of(Folder(folder).table())
+    return [*segment, *part, *schema.traces_of(recording.store.table())]
 
 
 def clean(text: str) -> str:
@@ -562,7 +562,7 @@ def test_what_is_nested_too_deeply_is_said_to_be(tmp_path: Path) -> None:
         deep = [deep]
     recording = Recorder(RUN, tmp_path)
     log, _ = log_of(recording)
-    assert write(log, deep).payload == json.dumps(parts.NO_JSON)
+    assert write(log, deep).payload == json.dumps(lines.NOT_JSON)
     recording.close()
     assert seqs(tmp_path) == [0]
 
@@ -576,9 +576,9 @@ def test_a_part_says_its_version_and_a_newer_one_is_refused(recording: Recorder,
     recording.close()
     (part,) = (tmp_path / "r").glob("*.parquet")
     table = pq.read_table(part)
-    assert table.schema.metadata[parts.KEY] == b"1"
-    pq.write_table(table.replace_schema_metadata({parts.KEY: "2"}), part)
-    with pytest.raises(RecordingError, match="has version 2 of the schema .*install a newer socketnb"):
+    assert table.schema.metadata[parts.VERSION_KEY] == b"2"
+    pq.write_table(table.replace_schema_metadata({parts.VERSION_KEY: "3"}), part)
+    with pytest.raises(RecordingError, match="has version 3 of the schema .*install a newer socketnb"):
         Folder(tmp_path / "r").table()
 
 
@@ -587,25 +587,8 @@ def test_a_line_of_a_newer_version_is_refused(recording: Recorder, tmp_path: Pat
     write(log, 1)
     (segment,) = (tmp_path / "r").glob("*.jsonl")
     segment.write_bytes(segment.read_bytes().replace(b'"seq"', b'"mood":"blue","seq"'))
-    with pytest.raises(RecordingError, match="it has 'mood': install a newer socketnb"):
+    with pytest.raises(RecordingError, match="the unknown field 'mood': install a newer socketnb"):
         Folder(tmp_path / "r").table()
-
-
-def test_an_older_part_is_brought_up_to_date(
-    recording: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log, _ = log_of(recording)
-    write(log, 1)
-    recording.close()
-    (part,) = (tmp_path / "r").glob("*.parquet")
-    older = pq.read_table(part).drop_columns(["bytes"])
-    pq.write_table(older.replace_schema_metadata({parts.KEY: "0"}), part)
-
-    def with_bytes(table: pa.Table) -> pa.Table:
-        return table.append_column("bytes", pa.array([7] * table.num_rows, pa.int32()))
-
-    monkeypatch.setitem(parts.MIGRATIONS, 0, with_bytes)
-    assert Folder(tmp_path / "r").table(0, ["bytes"]).to_pylist() == [{"bytes": 7}]
 
 
 def test_a_part_with_a_bit_flipped_is_told_or_read_as_it_was(recording: Recorder, tmp_path: Path) -> None:
@@ -630,10 +613,10 @@ def test_a_part_with_a_bit_flipped_is_told_or_read_as_it_was(recording: Recorder
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda path: path.write_bytes(b"PAR1 and nothing else"), "is no part of a recording, or is damaged"),
-        (lambda path: pq.write_table(pa.table({"a": [1]}), path), "does not say its schema's version"),
+        (lambda path: path.write_bytes(b"PAR1 and nothing else"), "is not a part of a recording, or is damaged"),
+        (lambda path: pq.write_table(pa.table({"a": [1]}), path), "its metadata have no version of the schema"),
         (
-            lambda path: pq.write_table(pa.table({"a": [1]}).replace_schema_metadata({parts.KEY: "1"}), path),
+            lambda path: pq.write_table(pa.table({"a": [1]}).replace_schema_metadata({parts.VERSION_KEY: "1"}), path),
             "it has no column 'recording'",
         ),
     ],

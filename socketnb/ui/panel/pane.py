@@ -14,7 +14,7 @@ from socketnb import render
 from socketnb.dialects import registry
 from socketnb.dialects.messages import message
 from socketnb.errors import ActionError, SocketnbError, unknown
-from socketnb.frames.exports import jsonl
+from socketnb.frames import exports
 from socketnb.model.content import Custom
 from socketnb.model.json import as_dict
 from socketnb.model.secret import clean
@@ -284,7 +284,7 @@ class Pane:
         traces = self.session.traces_df()
         traces = traces[traces["seq"] >= self.session.first]
         if form == "jsonl":
-            return jsonl(traces)
+            return exports.text(traces, "jsonl")
         said = str(traces.chat.transcript(form))
         return render.page(self.session.name, said) if form == "html" else said
 

@@ -1,0 +1,105 @@
+"""The columns of every frame, one table per frame, and a decorator that appends such a table to a docstring.
+
+A frame that is computed from traces may gain columns; a column's name and meaning never change.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
+
+from socketnb.model.trace import SCHEMA, Column
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _of_traces(names: Iterable[str]) -> dict[str, Column]:
+    return {name: SCHEMA[name] for name in names}
+
+
+TIME: Final = SCHEMA["observed_at"].dtype
+TRACE_COLUMNS: Final[dict[str, Column]] = SCHEMA
+"""The columns of `traces_df`."""
+MESSAGE_COLUMNS: Final[dict[str, Column]] = _of_traces(
+    "recording platform session conversation seq turn observed_at server_at elapsed_ms "
+    "sender kind text node intent".split()
+)
+"""The columns of `messages_df`."""
+TURN_COLUMNS: Final[dict[str, Column]] = {
+    **_of_traces("recording platform session conversation turn observed_at".split()),
+    "action": Column("category", "What the user did: text, press, launch …", nullable=True),
+    "user_text": Column("string", "The words of the user.", nullable=True),
+    "reply_text": Column("string", "The words of the bot, one line per message.", nullable=True),
+    "status": Column("category", "running, completed, rejected, failed, timeout or cancelled."),
+    "first_ms": Column("float64", "Milliseconds from sending to the first message.", nullable=True),
+    "last_ms": Column("float64", "Milliseconds from sending to the last message.", nullable=True),
+    "done_ms": Column("float64", "Milliseconds from sending to the end of the turn.", nullable=True),
+    "messages": Column("int32", "The number of messages received."),
+    "choices": Column("string", "The labels of the last buttons offered, separated by ' | '.", nullable=True),
+    "error": Column("string", "The first error of the turn.", nullable=True),
+}
+"""The columns of `turns_df`."""
+SESSION_COLUMNS: Final[dict[str, Column]] = {
+    **_of_traces("recording platform session".split()),
+    "conversation": Column("category", "The platform's id of the last conversation.", nullable=True),
+    "start": Column(TIME, "When the first event was observed."),
+    "end": Column(TIME, "When the last event was observed."),
+    "reason": Column("string", "Why the conversation ended, if it did.", nullable=True),
+    "turns": Column("int32", "The number of turns."),
+    "links": Column("int32", "The number of connections."),
+    "gaps": Column("int32", "The number of interruptions during which events may have been missed."),
+    "errors": Column("int32", "The number of errors."),
+    "traces": Column("int64", "The number of traces."),
+}
+"""The columns of `sessions_df`."""
+RECORDING_COLUMNS: Final[dict[str, Column]] = {
+    "recording": Column("string", "The name of the recording."),
+    "when": Column(TIME, "When the first event was observed.", nullable=True),
+    "platforms": Column("string", "The platforms, separated by commas."),
+    "sessions": Column("int32", "The number of sessions."),
+    "rows": Column("int64", "The number of traces."),
+    "bytes": Column("int64", "The size of the files in bytes."),
+    "state": Column("string", "recording, closed, cut short, or the problem with the recording."),
+}
+"""The columns of `recordings` and `prune`."""
+
+
+def document_columns(columns: Mapping[str, Column]) -> Callable[[Function], Function]:
+    """Return a decorator that appends a table of columns to a docstring: name, dtype and description of each.
+
+    Args:
+        columns: The columns by name.
+
+    Example:
+        >>> @document_columns({"seq": Column("int64", "The number of the event.")})
+        ... def frame():
+        ...     "Return a frame."
+        >>> print(frame.__doc__)
+        Return a frame.
+        <BLANKLINE>
+        Columns:
+            seq  int64  The number of the event.
+    """
+
+    def decorate(function: Function) -> Function:
+        if function.__doc__:  # docstrings are stripped under -OO
+            function.__doc__ = f"{inspect.cleandoc(function.__doc__)}\n\n{column_table(columns)}"
+        return function
+
+    return decorate
+
+
+def column_table(columns: Mapping[str, Column]) -> str:
+    """Return the section `Columns` of a docstring."""
+    names, dtypes = max(map(len, columns)), max(len(column.dtype) for column in columns.values())
+    rows = (
+        f"    {name:<{names}}  {column.dtype:<{dtypes}}  {column.description}{' May be missing.' * column.nullable}"
+        for name, column in columns.items()
+    )
+    return "\n".join(["Columns:", *rows])
+
+
+def dtypes_of(columns: Mapping[str, Column]) -> dict[str, str]:
+    """Return the dtypes of columns by name."""
+    return {name: column.dtype for name, column in columns.items()}
