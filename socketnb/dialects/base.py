@@ -6,7 +6,7 @@ A class that inherits from a machine and lacks one of its methods cannot be defi
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -25,9 +25,6 @@ NewId = Callable[[], str]
 class _Machine(abc.ABC):  # noqa: B024 (the methods are in the two machines below)
     """A machine. The definition of a subclass that lacks a method fails, not only its first use."""
 
-    deadline: float | None = None
-    """When `timer` is to be called, or None."""
-
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if abc.ABC not in cls.__bases__ and _Machine not in cls.__bases__:
@@ -38,6 +35,11 @@ class _Machine(abc.ABC):  # noqa: B024 (the methods are in the two machines belo
 
 class ClientMachine(_Machine):
     """One conversation as the client sees it. It outlives its links. `now` is a monotonic clock in seconds."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `timer` is to be called, or None."""
+        return None
 
     @abc.abstractmethod
     def dial(self, now: float) -> Address:
@@ -67,8 +69,8 @@ class ClientMachine(_Machine):
     def closed(self, now: float) -> Sequence[ClientEffect]:
         """Handle the loss of the link."""
 
-    def acked(self, name: str, args: Sequence[Json], now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
-        """Handle the acknowledgement of an event that was sent with this name as `ack`."""
+    def acked(self, key: Hashable, args: Sequence[Json], now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
+        """Handle the acknowledgement of an event that was sent with this key as `ack`."""
         return []
 
     def http_response(self, response: HttpResponse, now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
@@ -83,8 +85,10 @@ class ServerMachine(_Machine):
         path: The path where Socket.IO is served.
         prefix: What the endpoint's URL has after the host.
         namespace: The Socket.IO namespace.
+        deadline: When `timer` is to be called, or None.
     """
 
+    deadline: float | None = None
     path: str
     prefix: str = ""
     namespace: str = "/"
@@ -117,8 +121,8 @@ class ServerMachine(_Machine):
     def fault(self, name: str) -> Sequence[ServerEffect]:
         """Inject one of the dialect's faults, now or at the next occasion."""
 
-    def acked(self, link: str, name: str, args: Sequence[Json], now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
-        """Handle the acknowledgement of an event that was sent with this name as `ack`."""
+    def acked(self, link: str, key: Hashable, args: Sequence[Json], now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+        """Handle the acknowledgement of an event that was sent with this key as `ack`."""
         return []
 
     def request(self, request: HttpCall, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002

@@ -43,7 +43,7 @@ from socketnb.model.effects import (
 from socketnb.model.trace import NO_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Sequence
 
     from socketnb.dialects.base import ClientMachine
     from socketnb.engine.loop import Loop
@@ -365,7 +365,7 @@ class Driver:
                 case Emit(event, args, ack=ack):
                     self._flush()  # what is sent is on disk before
                     if self.link:
-                        await self.link.emit(event, args, partial(self._acked, self._number, ack) if ack else None)
+                        await self.link.emit(event, args, self._ack_callback(ack))
                 case Record():
                     self._record(effect, at)
                 case Ready():
@@ -391,12 +391,15 @@ class Driver:
                 case Ended():
                     self._enter("ended")
 
-    def _acked(self, number: int, name: str, *args: Any) -> None:
-        self._inbox.put_nowait(partial(self._acknowledged, number, name, args))
+    def _ack_callback(self, key: Hashable) -> Callable[..., None] | None:
+        return None if key is None else partial(self._acked, self._number, key)
 
-    async def _acknowledged(self, number: int, name: str, args: tuple[Any, ...]) -> None:
+    def _acked(self, number: int, key: Hashable, *args: Any) -> None:
+        self._inbox.put_nowait(partial(self._acknowledged, number, key, args))
+
+    async def _acknowledged(self, number: int, key: Hashable, args: tuple[Any, ...]) -> None:
         if number == self._number:
-            await self._do(self._machine.acked(name, args, self._now))
+            await self._do(self._machine.acked(key, args, self._now))
 
     async def _fetch(self, wanted: HttpRequest) -> None:
         response = await fetch(wanted, await self._loop.http())

@@ -55,13 +55,13 @@ class Emit:
         event: The name of the event.
         args: Its arguments.
         link: The link to send it over, for a server machine. A client machine has one link.
-        ack: If not empty, ask for an acknowledgement, and pass it to the machine's `acked` with this id.
+        ack: If not None, ask for an acknowledgement, and pass it to the machine's `acked` with this key.
     """
 
     event: str
     args: tuple[Json, ...] = ()
     link: str = ""
-    ack: str = ""
+    ack: Hashable = None
 
 
 class Record(NamedTuple):

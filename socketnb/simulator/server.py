@@ -24,7 +24,7 @@ from socketnb.model.effects import Acknowledge, Close, Emit, EndFlow, HttpCall, 
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 
     from aiohttp import web
 
@@ -255,9 +255,9 @@ class Simulator:
         self._do(effects)
         return next((effect.payload for effect in effects if isinstance(effect, Acknowledge)), None)
 
-    def _acked(self, link: str, name: str, *args: Any) -> None:
+    def _acked(self, link: str, key: Hashable, *args: Any) -> None:
         if link in self._links:
-            self._do(self._machine.acked(link, name, args, time.time()))
+            self._do(self._machine.acked(link, key, args, time.time()))
 
     async def _http(self, request: web.Request) -> web.StreamResponse:
         """Answer what is no Socket.IO: the endpoint's own HTTP interface."""
@@ -319,7 +319,7 @@ class Simulator:
             try:
                 match effect:
                     case Emit(event, args, link, ack) if link in self._links:
-                        acked = partial(self._acked, link, ack) if ack else None
+                        acked = None if ack is None else partial(self._acked, link, ack)
                         await self._wire(link).emit(link, event, args, acked)
                     case Close(link) if link in self._links:
                         await self._wire(link).close(link)

@@ -4,22 +4,25 @@ from typing import Any
 
 import pytest
 
-from socketnb.dialects.cognigy.actions import inputs_of, user_input
-from socketnb.dialects.cognigy.outputs import read, sender_of
+from socketnb.dialects.cognigy.actions import input_fields, user_input
+from socketnb.dialects.cognigy.outputs import parse_output, sender_of
 from socketnb.dialects.cognigy.shapes import FORMATS, shape
 from socketnb.dialects.messages import buttons
 from socketnb.model.actions import Action
 from socketnb.model.content import (
+    AdaptiveCard,
     AgentSays,
     Card,
     Cards,
     Choice,
     Choices,
     Custom,
+    DatePicker,
     Delta,
     Handover,
     Media,
     Queue,
+    RatingRequest,
     Step,
     Text,
     UserInput,
@@ -77,7 +80,7 @@ STEPS: dict[str, tuple[Step, str, Any]] = {
     "adaptive card": (
         Custom("adaptive card", FORM),
         "adaptive",
-        Custom("adaptive card", FORM, FORM_OPTIONS, text="Your order\nName\nSize L"),
+        AdaptiveCard(FORM, FORM_OPTIONS, "Your order\nName\nSize L"),
     ),
 }
 
@@ -88,7 +91,7 @@ def test_what_a_flow_shows_is_what_a_person_sees(name: str, channel: str) -> Non
     step, kind, wanted = STEPS[name]
     message = shape(step, channel)
     assert message is not None
-    reading = read(message)
+    reading = parse_output(message)
     assert (reading.kind, reading.content) == (kind, wanted or step)
     assert reading.text is not None
 
@@ -243,13 +246,13 @@ READ: dict[str, tuple[dict[str, Any], str, str | None, Any]] = {
         plugin("date-picker", data=DATE),
         "date_picker",
         "Your visit",
-        Custom("date-picker", DATE, text="Your visit"),
+        DatePicker("Your visit", earliest="today", pattern="d.m.Y"),
     ),
     "adaptive card as a plugin": (
         plugin("adaptivecards", payload={"body": [{"type": "TextBlock", "text": "Hi"}]}),
         "adaptive",
         "Hi",
-        Custom("adaptive card", {"body": [{"type": "TextBlock", "text": "Hi"}]}, text="Hi"),
+        AdaptiveCard({"body": [{"type": "TextBlock", "text": "Hi"}]}, text="Hi"),
     ),
     "x-app": (
         plugin("x-app", data={"url": "https://x.org/app"}),
@@ -273,7 +276,7 @@ READ: dict[str, tuple[dict[str, Any], str, str | None, Any]] = {
             (Choice("Seats", url="https://x.org/app"),),
         ),
     ),
-    "rating": (plugin("request-rating", data={}), "custom", "request-rating", Custom("request-rating", {})),
+    "rating": (plugin("request-rating", data={}), "custom", "rating request", RatingRequest()),
     "a plugin of one's own": (plugin("seats", data=[1]), "custom", "seats", Custom("seats", [1])),
     "queue": (
         rich("_webchat3", {"type": "queueUpdate", "payload": {"position": 2, "estimatedWaitTime": 180_000}}),
@@ -320,7 +323,7 @@ READ: dict[str, tuple[dict[str, Any], str, str | None, Any]] = {
 @pytest.mark.parametrize("name", READ)
 def test_what_an_endpoint_sends_is_read(name: str) -> None:
     message, kind, text, content = READ[name]
-    assert read(message) == (kind, text, content)
+    assert parse_output(message) == (kind, text, content)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +337,7 @@ def test_what_an_endpoint_sends_is_read(name: str) -> None:
 def test_what_happens_around_a_handover_is_no_message(step: Step, kind: str, text: str) -> None:
     message = shape(step, "_default")
     assert message is not None
-    assert read(message) == (kind, text, None)
+    assert parse_output(message) == (kind, text, None)
 
 
 @pytest.mark.parametrize(
@@ -420,25 +423,25 @@ ACTIONS: dict[str, tuple[Action, dict[str, Any], UserInput]] = {
 @pytest.mark.parametrize("name", ACTIONS)
 def test_what_the_user_does_is_what_webchat_sends_and_is_read_back(name: str) -> None:
     action, wanted, back = ACTIONS[name]
-    inputs = inputs_of(action, CARD)
+    inputs = input_fields(action, CARD)
     assert inputs == wanted
     assert list(inputs) == list(wanted), "in the order of the keys"
     assert user_input(inputs) == back
 
 
 def test_another_button_of_a_card_sends_its_own_data() -> None:
-    inputs = inputs_of(Action("submit", {"values": {}, "title": "Cancel"}), CARD)
+    inputs = input_fields(Action("submit", {"values": {}, "title": "Cancel"}), CARD)
     assert inputs["data"]["adaptivecards"] == {"form": "none", "name": "Ana"}
 
 
 def test_the_submit_button_of_a_card_can_be_pressed() -> None:
-    reading = read(rich("_webchat", {"adaptiveCard": FORM}))
+    reading = parse_output(rich("_webchat", {"adaptiveCard": FORM}))
     (submit,) = buttons(reading.content)
-    assert inputs_of(Action("press", {"choice": submit}), {})["data"]["request"] == {"value": FORM_SENT}
+    assert input_fields(Action("press", {"choice": submit}), {})["data"]["request"] == {"value": FORM_SENT}
 
 
 def test_a_card_deeper_than_anybody_can_read_is_data() -> None:
     deep: dict[str, Any] = {"type": "TextBlock", "text": "bottom"}
     for _ in range(5000):
         deep = {"type": "Container", "items": [deep]}
-    assert read(rich("_webchat", {"adaptiveCard": {"body": [deep]}})).kind == "custom"
+    assert parse_output(rich("_webchat", {"adaptiveCard": {"body": [deep]}})).kind == "custom"

@@ -1,43 +1,48 @@
-"""Actions: what a user does as `processInput`, as Cognigy's own Webchat sends it, and such an input read back."""
+"""Actions of the user as `processInput`, the way Cognigy's own Webchat sends them, and inputs read back."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from socketnb.dialects.cognigy.outputs import as_text, submission
+from socketnb.dialects.cognigy.forms import submission
+from socketnb.dialects.cognigy.parsed import joined_text
 from socketnb.model.actions import Action, Field, Verb
 from socketnb.model.content import Choice, UserInput
-from socketnb.model.json import as_dict, as_list
+from socketnb.model.json import JsonObject, as_dict, as_list, as_text
 
 GET_STARTED = "GET_STARTED"
 """What Webchat's button "Get started" sends, unless the endpoint's settings say something else."""
 
 VERBS: dict[str, Verb] = {
-    "text": Verb("say something", (Field("text", str),)),
+    "text": Verb("send a text", (Field("text", str),)),
     "press": Verb("press a button", (Field("choice", Choice),)),
-    "launch": Verb(f"start the conversation, as Webchat's button does: {GET_STARTED}"),
-    "reset": Verb("start the flow over, with a text as its first or without", (Field("text", str, required=False),)),
+    "launch": Verb(f"start the conversation as Webchat's button does, with {GET_STARTED}"),
+    "reset": Verb("start the flow over, optionally with a first text", (Field("text", str, required=False),)),
     "data": Verb(
-        "send data, with a text or alone",
+        "send data, optionally with a text",
         (Field("data", dict), Field("text", str, required=False)),
     ),
     "submit": Verb(
-        "submit the last adaptive card: values by the ids of its inputs, and the button's title if it has several",
+        "submit the last adaptive card: values by input id, and the button's title if it has several",
         (Field("values", dict), Field("title", str, required=False)),
     ),
-    "date": Verb("answer a date picker, with the date as it shows it", (Field("date", str),)),
-    "rate": Verb("rate the conversation", (Field("rating", int), Field("comment", str, required=False))),
+    "date": Verb("answer a date picker with a date written as the picker shows it", (Field("date", str),)),
+    "rate": Verb(
+        "rate the conversation",
+        (Field("rating", int, stars=True), Field("comment", str, required=False, long=True)),
+    ),
     "accept_privacy": Verb("accept the privacy policy"),
     "upload": Verb("send a file", (Field("file", Path), Field("text", str, required=False))),
-    "typing": Verb("show that you are typing, or (on=False) have stopped", (Field("on", bool, required=False),)),
+    "typing": Verb("show that you are typing; on=False: that you have stopped", (Field("on", bool, required=False),)),
 }
 
 
-def inputs_of(action: Action, card: dict[str, Any]) -> dict[str, Any]:
-    """Return `resetFlow`, `text` and `data` of what the user does; `card` is the adaptive card that came last.
+def input_fields(action: Action, card: JsonObject) -> JsonObject:
+    """Return `resetFlow`, `text` and `data` of an action. A key that Cognigy's client leaves out is left out.
 
-    A key that Cognigy's client would leave out is left out.
+    Args:
+        action: The action.
+        card: The last adaptive card, for `submit`.
     """
     fields = action.fields
     match action.verb:
@@ -61,43 +66,38 @@ def inputs_of(action: Action, card: dict[str, Any]) -> dict[str, Any]:
         case "accept_privacy":
             return _command("acceptPrivacyPolicy", {})
         case _:
-            attached = {"attachments": [fields["attachment"]]}
-            return {"resetFlow": False, "text": fields.get("text", ""), "data": attached}
+            attachments = {"attachments": [fields["attachment"]]}
+            return {"resetFlow": False, "text": fields.get("text", ""), "data": attachments}
 
 
-def _command(kind: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    command = {"type": kind, **parameters}
-    return {"resetFlow": False, "text": "", "data": {"_cognigy": {"controlCommands": [command]}}}
+def _command(kind: str, more: JsonObject) -> JsonObject:
+    return {"resetFlow": False, "text": "", "data": {"_cognigy": {"controlCommands": [{"type": kind, **more}]}}}
 
 
 def label(action: Action, user_input: UserInput) -> str:
-    """Return what a person would read: a button's label, where only its payload travels."""
-    return action.fields["choice"].label if action.verb == "press" else user_input.text or user_input.verb
+    """Return the text of an action. For a button it is the label, because only the payload is sent."""
+    choice = action.fields.get("choice")
+    return choice.label if isinstance(choice, Choice) else user_input.text or user_input.verb
 
 
-def is_reset(payload: dict[str, Any]) -> bool:
-    """Tell whether an input resets the flow; the vendor's page shows the flag as a text as well."""
+def is_reset(payload: JsonObject) -> bool:
+    """Tell whether an input resets the flow. The vendor's page shows the flag as a text as well."""
     reset = payload.get("resetFlow")
     return reset is True or (isinstance(reset, str) and reset.casefold() == "true")
 
 
-def user_input(payload: dict[str, Any]) -> UserInput:
-    """Return what the user did, read back from a `processInput`."""
-    text, raw = as_text(payload.get("text")), payload.get("data")
+def user_input(payload: JsonObject) -> UserInput:
+    """Read back what the user did from a `processInput`."""
+    text, raw = joined_text(payload.get("text")), payload.get("data")
     data = as_dict(raw)
-    if values := as_dict(data.get("adaptivecards")):
-        return UserInput("submit", ", ".join(f"{name}: {value}" for name, value in values.items()), data)
     if "adaptivecards" in data:
-        return UserInput("submit", "", data)
+        values = as_dict(data["adaptivecards"])
+        return UserInput("submit", ", ".join(f"{name}: {value}" for name, value in values.items()), data)
     if files := [as_dict(item) for item in as_list(data.get("attachments"))]:
         names = ", ".join(as_text(file.get("fileName")) or "a file" for file in files)
         return UserInput("upload", f"{text} ({names})" if text else names, data)
-    for command in map(as_dict, as_list(as_dict(data.get("_cognigy")).get("controlCommands"))):
-        if command.get("type") == "setRating":
-            rating = as_dict(command.get("parameters"))
-            return UserInput("rate", " ".join(str(rating[k]) for k in ("rating", "comment") if k in rating), data)
-        if command.get("type") == "acceptPrivacyPolicy":
-            return UserInput("accept_privacy", "", data)
+    if command := _command_input(data):
+        return command
     if is_reset(payload):
         return UserInput("reset", text, raw)
     if text == GET_STARTED and not data:
@@ -105,3 +105,13 @@ def user_input(payload: dict[str, Any]) -> UserInput:
     if raw is None and "data" in payload and text:
         return UserInput("press", text)
     return UserInput("data" if data else "text", text, raw)
+
+
+def _command_input(data: JsonObject) -> UserInput | None:
+    for command in map(as_dict, as_list(as_dict(data.get("_cognigy")).get("controlCommands"))):
+        if command.get("type") == "setRating":
+            rating = as_dict(command.get("parameters"))
+            return UserInput("rate", " ".join(str(rating[k]) for k in ("rating", "comment") if k in rating), data)
+        if command.get("type") == "acceptPrivacyPolicy":
+            return UserInput("accept_privacy", "", data)
+    return None

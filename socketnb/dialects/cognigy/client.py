@@ -1,36 +1,44 @@
 """The client machine of one conversation with a Cognigy.AI Socket.IO endpoint.
 
-    opened ──(handshake, if inner)──▶ opening ──endpoint-ready──▶ ready
-                                         └────────GRACE─────────▶ ready      (before Cognigy.AI 4.79)
+The states of a link (`State`):
 
-A conversation is a user id and a session id: reconnecting with the same two goes on with it. Inputs carry no id, so
-one is under way at a time, and its turn ends with `finalPing`; the next waits in line unless it asks to be sent at
-once. What comes while no turn runs (inject, notify, an agent) belongs to none: it is recorded under the last.
+    DOWN ──▶ DIALLING ──opened──▶ OPENING ──endpoint-ready──▶ READY ──idle for expires_in──▶ EXPIRED
+                                     └──after READY_TIMEOUT_S──▶ READY      (before Cognigy.AI 4.79)
 
-After a lost link, an endpoint that keeps undelivered events sends again what was not acknowledged; `heard.py` knows
-it, and it is recorded as a status. An endpoint that sends again what was acknowledged before an input was sent has not
-heard of the input: it is sent again.
+A conversation is a user id and a session id: reconnecting with the same two resumes it. Inputs carry no id, so one
+turn runs at a time, and it ends with `finalPing`. The next turn waits in line unless it asks to be sent at once. An
+event that comes while no turn runs (inject, notify, an agent) is recorded under the last turn.
 
-A turn that nobody waits for any more still owes its `finalPing`: it holds the next for a while, which else would take
-its answer.
+After a lost link, an endpoint that keeps undelivered events sends again what was not acknowledged. `ReceivedLog`
+recognises it, and it is recorded as a status. What is known about the last input is its `Delivery`:
 
-Sources: the vendor's Socket.IO endpoint page; `@cognigy/socket-client` 4 and 5 for the order of events. What that
-client gets wrong is not copied: a reset is sent once, and an error that nobody listens for does no harm.
+    ANSWERED ──input sent──▶ SENT ──link lost──▶ UNCONFIRMED ──older events repeated──▶ UNRECEIVED ──sent again──▶ SENT
+
+Anything new that comes makes it ANSWERED. An endpoint that repeats events from before an input has not received the
+input, so it is sent again. An abandoned turn blocks the next one briefly, so that the next one does not receive its
+late answer.
+
+Sources: the vendor's Socket.IO endpoint page; `@cognigy/socket-client` 4 and 5 for the order of events. Two faults of
+that client are not copied: a reset is sent once, and an error without a listener does no harm.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-from urllib.parse import quote, urlsplit
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
 
 from socketnb.dialects.base import ClientMachine, misread
-from socketnb.dialects.cognigy.actions import inputs_of, label, user_input
-from socketnb.dialects.cognigy.outputs import read, sender_of, submits
-from socketnb.dialects.cognigy.received import Heard
+from socketnb.dialects.cognigy.actions import input_fields, label, user_input
+from socketnb.dialects.cognigy.forms import submit_titles
+from socketnb.dialects.cognigy.handshake import address, identity
+from socketnb.dialects.cognigy.outputs import parse_output, sender_of
+from socketnb.dialects.cognigy.received import Ping, ReceivedLog
+from socketnb.dialects.cognigy.uploads import UploadRefused, UploadStep, answer_of, file_request, token_request
+from socketnb.dialects.turns import LATE_ANSWER_S, MAX_QUEUED_TURNS, Deadlines, Owed, TurnQueue
 from socketnb.model.actions import Action
+from socketnb.model.content import AdaptiveCard
 from socketnb.model.effects import (
     Address,
     ClientEffect,
@@ -38,7 +46,6 @@ from socketnb.model.effects import (
     Emit,
     Ended,
     Failed,
-    HttpRequest,
     HttpResponse,
     Persist,
     Ready,
@@ -46,287 +53,247 @@ from socketnb.model.effects import (
     Record,
     TurnDone,
 )
-from socketnb.model.json import as_dict, as_text
+from socketnb.model.json import Json, JsonObject, as_dict, as_text
 from socketnb.model.trace import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-GRACE = 2.0
-"""Seconds that `endpoint-ready` is waited for."""
-QUEUE = 1000
-"""Inputs that may wait in line."""
-OWED = 5.0
-"""Seconds that a `finalPing` is waited for: after an error, and of a turn that was given up, which holds the next."""
-TRANSPORTS = {"websocket": ("websocket",), "polling": ("polling",), "auto": ("websocket", "polling")}
+    from socketnb.dialects.base import NewId
+
+READY_TIMEOUT_S = 2.0
+"""Seconds to wait for `endpoint-ready`."""
 
 
-class Upload(NamedTuple):
-    """The purpose of an HTTP request: a step of the upload of a turn's file."""
+class State(Enum):
+    """The state of the link."""
 
-    step: Literal["token", "file"]
-    turn: int
+    DOWN = "no link"
+    DIALLING = "connecting"
+    OPENING = "connected, waiting for endpoint-ready"
+    READY = "ready"
+    EXPIRED = "idle for too long: the next input starts a new conversation"
+
+
+class Delivery(Enum):
+    """What is known about the delivery of the last input."""
+
+    ANSWERED = "something has come since, or no input was sent"
+    SENT = "sent over this link"
+    UNCONFIRMED = "sent over an earlier link, and nothing has come since"
+    UNRECEIVED = "not received by the endpoint: to be sent again"
+
+
+class Due(Enum):
+    """A deadline of the machine. Abandoned turns have `Owed`."""
+
+    CONNECT = "the connection"
+    READY = "endpoint-ready"
+    ERROR = "the finalPing after an error"
+    EXPIRY = "the end of an idle conversation"
 
 
 @dataclass(slots=True)
-class _Input:
-    """An input that was sent."""
+class _Turn:
+    """A turn in line or under way."""
 
-    payload: dict[str, Any]
-    error: str = ""  # what came instead of an answer, so far
-    given_up: bool = False  # nobody waits for it; its finalPing may still come
+    action: Action
+    payload: JsonObject = field(default_factory=dict)  # the input that was sent
+    error: str = ""  # the last error that came for it
 
 
 class Client(ClientMachine):
-    """One conversation. `ids` gives a new unique string at each call."""
+    """One conversation. `ids` returns a new unique string at each call."""
 
-    def __init__(self, settings: Mapping[str, Any], ids: Callable[[], str]) -> None:
-        self.deadline: float | None = None
+    def __init__(self, settings: Mapping[str, Any], ids: NewId) -> None:
         self._settings = settings
         self._ids = ids
         self._session_id = str(settings["session_id"])
-        self._state = "down"  # down · dialling · opening · ready · expired
-        self._due: dict[str, float] = {}  # step → when it is due
-        self._resumes = False
-        self._waiting: dict[int, Action] = {}  # turns in line, in order
-        self._running: dict[int, _Input] = {}  # turns that were sent, the oldest first
-        self._uploads: dict[int, Action] = {}  # turns whose file is under way
-        self._last = 0
-        self._pinged = ""  # how the turn before ended, if nothing came since
-        self._card: dict[str, Any] = {}  # the adaptive card that came last
-        self._heard = Heard()
-        self._spoke = False  # something was sent over this link
-        self._unheard = False  # the endpoint has not heard of the turns under way
-        self._answered = True  # something has come since the last input
+        self._state = State.DOWN
+        self._deadlines = Deadlines()
+        self._turns: TurnQueue[_Turn] = TurnQueue(self._deadlines)
+        self._uploads: dict[int, Action] = {}  # turns whose file is being uploaded
+        self._resumes = False  # this conversation has been ready before
+        self._delivery = Delivery.ANSWERED
+        self._received = ReceivedLog()
+        self._last_ping = ""  # the event that ended the last turn, if no output has come since
+        self._card: JsonObject = {}  # the last adaptive card
+
+    @property
+    def deadline(self) -> float | None:
+        """When `timer` is to be called, or None."""
+        return self._deadlines.next
 
     def dial(self, now: float) -> Address:
-        """Begin a link: say where it goes, and start the clock of its handshake."""
-        s = self._settings
-        if self._state == "expired":
+        """Begin a link: return where to connect, and start the clock of the handshake."""
+        if self._state is State.EXPIRED:
             self._session_id, self._resumes = f"session-{self._ids()}", False
-            self._heard, self._card = Heard(), {}
-        self._state = "dialling"
-        self._set(connect=now + s["timeout"])
-        where = urlsplit(s["url"])
-        flags = {"testMode": s["test_mode"], "emitWithAck": s["emit_with_ack"]}
-        who = {"userId": s["user_id"], "sessionId": self._session_id, "urlToken": s["token"].reveal()}
-        query = {
-            "sessionId": quote(self._session_id, safe=""),  # encoded twice in all, as Cognigy's own client does
-            "urlToken": quote(s["token"].reveal(), safe=""),
-            "userId": quote(s["user_id"], safe=""),
-            **{name: str(flag).lower() for name, flag in flags.items()},
-        }
-        return Address(
-            url=f"{where.scheme}://{where.netloc}",
-            path=f"{where.path}/socket.io".strip("/"),
-            transports=TRANSPORTS[s["transport"]],
-            query={"handshake": "true"} if s["inner_handshake"] else query,
-            acks={"handshake": {**who, **flags}},
-            attempts=(s["reconnection_limit"] or math.inf) if s["reconnection"] else 0,
-            delay=s["interval"],
-            delay_max=s["interval"],
-            advice="check the Endpoint URL and its token",
-        )
+            self._received, self._card = ReceivedLog(), {}
+        self._state = State.DIALLING
+        self._deadlines.set(Due.CONNECT, now + self._settings["timeout"])
+        return address(self._settings, self._session_id)
 
     def opened(self, now: float) -> list[ClientEffect]:
-        """The link is open: the endpoint says when it is ready, or, an old one, does not."""
-        self._state = "opening"
-        self._set(connect=None, ready=now + min(GRACE, self._settings["timeout"]))
-        said = None if self._resumes else f"user {self._settings['user_id']}, session {self._session_id}"
+        """Handle an open link. The endpoint reports when it is ready, except before Cognigy.AI 4.79."""
+        self._state = State.OPENING
+        self._deadlines.clear(Due.CONNECT)
+        self._deadlines.set(Due.READY, now + min(READY_TIMEOUT_S, self._settings["timeout"]))
+        text = None if self._resumes else f"user {self._settings['user_id']}, session {self._session_id}"
         return [
             Persist("session_id", self._session_id),
-            Record("connect", "session", self._who(), "local", text=said),
+            Record("connect", "session", identity(self._settings, self._session_id), "local", text=text),
         ]
 
     def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
-        """The user acts: send it, or let it wait in line."""
+        """Send an action, or put it in line."""
         if action.verb == "typing":
-            return self._typing(turn, on=action.fields.get("on", True))
-        if len(self._waiting) >= QUEUE:
-            return self._over(turn, "failed", f"{QUEUE} messages wait already: wait for the endpoint")
-        if self._state == "ready" and action.at_once:
+            return self._send_typing(turn, on=action.fields.get("on", True))
+        if self._turns.full:
+            return self._end_locally(
+                turn, "failed", f"{MAX_QUEUED_TURNS} messages are queued; wait until the endpoint has answered some"
+            )
+        if self._state is State.READY and action.at_once:
             return self._send(turn, action, now)
-        self._waiting[turn] = action
-        if self._state == "expired":
+        self._turns.add(turn, _Turn(action))
+        if self._state is State.EXPIRED:
             return [Reconnect("a new session", wanted=True)]
         return self._send_next(now)
 
     def abandon(self, turn: int, now: float) -> list[ClientEffect]:
-        """Nobody waits for this turn any more: its answer holds the next for a while, which else would take it."""
-        self._waiting.pop(turn, None)
+        """Stop waiting for the end of a turn."""
         self._uploads.pop(turn, None)
-        if gone := self._running.get(turn):
-            gone.given_up, gone.error = True, ""
-            self._set(**{f"owed {turn}": now + OWED, **({"error": None} if turn == self._turn else {})})
+        if sent := self._turns.running.get(turn):
+            sent.error = ""
+            if turn == self._turns.current:
+                self._deadlines.clear(Due.ERROR)
+        self._turns.abandon(turn, now)
         return self._send_next(now)
 
-    def received(self, event: str, payload: Any, now: float) -> list[ClientEffect]:
-        """An event came."""
-        self._alive(now)
+    def received(self, event: str, payload: Json, now: float) -> list[ClientEffect]:
+        """Handle an event."""
+        self._restart_expiry(now)
+        turn = self._turns.current
         match event:
             case "endpoint-ready":
-                ready = Record(event, "ready", payload, text="the endpoint says it is ready")
-                return self._ready(ready, now)
+                return self._ready(Record(event, "ready", payload, text="the endpoint is ready"), now)
             case "handshake":
-                ask = Record("handshake", "session", payload, text="the endpoint asks who is there")
-                return [ask, Record("handshake", "ack", self._who(), "out")]
+                question = Record("handshake", "session", payload, text="the endpoint asks for the user and session")
+                return [question, Record("handshake", "ack", identity(self._settings, self._session_id), "out")]
             case "typingStatus":
                 status = as_text(as_dict(payload).get("status"))
                 if not status:
-                    return [misread(event, payload, "status is missing", self._turn)]
-                self._goes_on(now)
-                return [Record(event, "typing", payload, sender="bot", turn=self._turn, text=status)]
+                    return [misread(event, payload, "status is missing", turn)]
+                self._note_answer(now)
+                return [Record(event, "typing", payload, sender="bot", turn=turn, text=status)]
             case "output" | "finalPing":
-                ping = event if "finalPing" in (event, as_dict(payload).get("type")) else ""
-                quiet = bool(self._running) and not self._answered and not self._spoke
-                after = self._heard.again(payload, self._last, ping=ping, quiet=quiet)
-                if after is not None:
-                    self._unheard |= quiet and not ping and after < self._turn
-                    again = Record(event, "status", payload, turn=self._turn, text="again, after the lost link")
-                    return [again, *self._send_again(now)]
-                self._goes_on(now)
-                return self._output(payload, now) if event == "output" else self._final(event, payload, payload, now)
+                return self._output_or_ping(event, payload, now)
             case "exception" | "error":
-                return self._failed(event, payload, payload, now)
+                return self._error(event, payload, payload, now)
             case _:
-                return [Record(event, "custom", payload, turn=self._turn, text=event)]
+                return [Record(event, "custom", payload, turn=turn, text=event)]
 
     def timer(self, now: float) -> list[ClientEffect]:
-        """A step is due."""
-        due = [name for name, when in self._due.items() if when <= now]
-        self._set(**dict.fromkeys(due))
+        """Handle the deadlines that have passed."""
         effects: list[ClientEffect] = []
-        for name in due:
-            match name:
-                case "connect":
-                    effects.append(
-                        Failed(f"no Socket.IO connection came within {self._settings['timeout']:g} s", "timeout")
-                    )
-                case "ready":
-                    said = "no endpoint-ready has come: going on without (Cognigy.AI before 4.79 sends none)"
-                    effects += self._ready(Record("endpoint-ready", "ready", None, "local", text=said), now)
-                case "error" if self._running and (said := self._running[self._turn].error):
-                    turn = self._turn
-                    del self._running[turn]
-                    effects += [*self._over(turn, "failed", said), *self._send_next(now)]
-                case _ if name.startswith("owed"):
-                    self._running.pop(int(name.split()[1]), None)
+        for due in self._deadlines.expired(now):
+            match due:
+                case Due.CONNECT:
+                    text = f"no Socket.IO connection within {self._settings['timeout']:g} s"
+                    effects.append(Failed(text, "timeout"))
+                case Due.READY:
+                    text = "no endpoint-ready came, continuing without it (Cognigy.AI before 4.79 sends none)"
+                    effects += self._ready(Record("endpoint-ready", "ready", None, "local", text=text), now)
+                case Due.ERROR if error := self._current_error():
+                    turn = self._turns.current
+                    self._turns.end(turn)
+                    effects += [*self._end_locally(turn, "failed", error), *self._send_next(now)]
+                case Owed(turn):
+                    self._turns.end(turn)
                     effects += self._send_next(now)
-                case "expiry" if self._state == "ready":
-                    self._state = "expired"
-                    said = f"idle for {self._settings['expires_in']:g} s: the next message starts a new conversation"
-                    effects += [Ended(said), Record("expired", "ended", None, "local", turn=self._last, text=said)]
+                case Due.EXPIRY if self._state is State.READY:
+                    self._state = State.EXPIRED
+                    text = f"idle for {self._settings['expires_in']:g} s: the next message starts a new conversation"
+                    ended = Record("expired", "ended", None, "local", turn=self._turns.last, text=text)
+                    effects += [Ended(text), ended]
         return effects
 
     def http_response(self, response: HttpResponse, now: float) -> list[ClientEffect]:
-        """Handle a step of an upload: the token came, or the file arrived."""
-        if not isinstance(response.purpose, Upload):
-            return []
-        (step, turn), status, body = response.purpose, response.status, response.body
-        if (action := self._uploads.get(turn)) is None:
+        """Handle the answer to a step of an upload: the token, or the description of the file."""
+        if not isinstance(step := response.purpose, UploadStep) or (action := self._uploads.get(step.turn)) is None:
             return []
         try:
-            answer = as_dict(json.loads(body)) if status else {}
-        except ValueError:
-            answer = {}
-        if not 200 <= status < 300 or not answer:  # noqa: PLR2004
-            del self._uploads[turn]
-            why = f"HTTP {status}" if status else body.decode(errors="replace")
-            at = "gave no upload token" if step == "token" else "did not take the file"
-            return [*self._over(turn, "failed", f"the endpoint {at} ({why})"), *self._send_next(now)]
-        if step == "token":
-            token, url = as_text(answer.get("token")), as_text(answer.get("fileUploadUrl"))
-            headers = {"Authorization": f"Bearer {token}"}
-            upload = HttpRequest(Upload("file", turn), "POST", url, headers, str(action.fields["file"]))
+            answer = answer_of(step, response)
+        except UploadRefused as refused:
+            del self._uploads[step.turn]
+            return [*self._end_locally(step.turn, "failed", str(refused)), *self._send_next(now)]
+        if step.step == "token":
+            upload = file_request(step.turn, answer, str(action.fields["file"]))
+            token = as_text(answer.get("token"))
             return [Credential(token), upload] if token else [upload]
-        del self._uploads[turn]
-        sent = Action("upload", {**action.fields, "attachment": answer})
-        if self._state != "ready":
-            self._waiting = {turn: sent, **self._waiting}
-            return [Reconnect("a new session", wanted=True)] if self._state == "expired" else []
-        return [*self._send(turn, sent, now), *self._send_next(now)]
+        del self._uploads[step.turn]
+        action = Action("upload", {**action.fields, "attachment": answer})
+        if self._state is not State.READY:
+            self._turns.put_back({step.turn: _Turn(action)})
+            return [Reconnect("a new session", wanted=True)] if self._state is State.EXPIRED else []
+        return [*self._send(step.turn, action, now), *self._send_next(now)]
 
-    def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002 (all machines' form)
-        """The link is gone. A turn under way goes on: its events may be kept for the next link."""
-        if self._state != "expired":
-            self._state = "down"
-        self._spoke = self._unheard = False
-        self._heard.lost()
-        self._set(connect=None, ready=None, error=None, expiry=None)
+    def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002 (the signature is the base class's)
+        """Handle the loss of the link. Running turns stay: the endpoint may keep their events for the next link."""
+        if self._state is not State.EXPIRED:
+            self._state = State.DOWN
+        if self._delivery is not Delivery.ANSWERED:
+            self._delivery = Delivery.UNCONFIRMED
+        self._received.link_lost()
+        self._deadlines.clear(*Due)
         return []
 
-    # Being ready
+    # Readiness
 
     def _ready(self, record: Record, now: float) -> list[ClientEffect]:
-        if self._state != "opening":
+        if self._state is not State.OPENING:
             return [record._replace(kind="session")]
-        self._state = "ready"
-        self._set(
-            connect=None, ready=None, error=now + OWED if self._running and self._running[self._turn].error else None
-        )
-        self._alive(now)
+        self._state = State.READY
+        self._deadlines.clear(Due.CONNECT, Due.READY)
+        if self._current_error():
+            self._deadlines.set(Due.ERROR, now + LATE_ANSWER_S)
+        self._restart_expiry(now)
         record, self._resumes = record._replace(kind="resumed") if self._resumes else record, True
-        if self._running and not self._answered and not self._unheard:
-            lost = "the link was lost after this was sent: if nothing comes of it, say it again"
-            return [Ready(self._session_id), record, Record("processInput", "session", None, "local", text=lost)]
+        if self._turns.running and self._delivery is Delivery.UNCONFIRMED:
+            text = "the link was lost after this was sent; if no answer comes, send it again"
+            return [Ready(self._session_id), record, Record("processInput", "session", None, "local", text=text)]
         return [Ready(self._session_id), record, *self._send_again(now), *self._send_next(now)]
 
-    def _alive(self, now: float) -> None:
-        """Begin the idle time anew, if there is one and nothing runs."""
-        idle = self._settings["expires_in"] and self._state == "ready" and not self._busy
-        self._set(expiry=now + self._settings["expires_in"] if idle else None)
+    def _restart_expiry(self, now: float) -> None:
+        """Restart the idle time if the session has one. It only runs while no turn does."""
+        limit = self._settings["expires_in"]
+        if limit and self._state is State.READY and not self._busy:
+            self._deadlines.set(Due.EXPIRY, now + limit)
+        else:
+            self._deadlines.clear(Due.EXPIRY)
 
-    def _who(self) -> dict[str, Any]:
-        s = self._settings
-        return {
-            "userId": s["user_id"],
-            "sessionId": self._session_id,
-            "urlToken": s["token"].reveal(),
-            "testMode": s["test_mode"],
-            "emitWithAck": s["emit_with_ack"],
-        }
-
-    def _set(self, **due: float | None) -> None:
-        self._due = {name: when for name, when in {**self._due, **due}.items() if when is not None}
-        self.deadline = min(self._due.values(), default=None)
-
-    # Turns
-
-    @property
-    def _turn(self) -> int:
-        return next(iter(self._running), self._last)
+    # Sending
 
     @property
     def _busy(self) -> bool:
-        return bool(self._running or self._uploads)
-
-    def _goes_on(self, now: float) -> None:
-        """Something came that may be of the turn under way."""
-        self._answered = True
-        if self._running and self._running[self._turn].error:
-            self._set(error=now + OWED)
+        return bool(self._turns.running or self._uploads)
 
     def _send_next(self, now: float) -> list[ClientEffect]:
         effects: list[ClientEffect] = []
-        while self._state == "ready" and self._waiting and not self._busy:
-            turn = next(iter(self._waiting))
-            effects += self._send(turn, self._waiting.pop(turn), now)
-        self._alive(now)
+        while self._state is State.READY and not self._uploads and (turn := self._turns.next()) is not None:
+            effects += self._send(turn, self._turns.waiting[turn].action, now)
+        self._restart_expiry(now)
         return effects
 
     def _send(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
         s = self._settings
-        self._last = turn
+        self._turns.end(turn)
+        self._turns.last = turn
         if problem := self._problem(action):
-            return self._over(turn, "failed", f"{problem}; nothing was sent")
+            return self._end_locally(turn, "failed", f"{problem} (nothing was sent)")
         if action.verb == "upload" and "attachment" not in action.fields:
             self._uploads[turn] = action
-            self._alive(now)
-            return [
-                HttpRequest(
-                    Upload("token", turn), "GET", f"{s['url']}/{quote(s['token'].reveal(), safe='')}/fileuploadtoken"
-                )
-            ]
+            self._restart_expiry(now)
+            return [token_request(turn, s["url"], s["token"])]
         payload = {
             "URLToken": s["token"].reveal(),
             "userId": s["user_id"],
@@ -334,100 +301,126 @@ class Client(ClientMachine):
             "channel": s["channel"],
             "source": "device",
             "passthroughIP": s["passthrough_ip"],
-            **inputs_of(action, self._card),
+            **input_fields(action, self._card),
         }
-        self._running[turn] = _Input(payload)
-        self._spoke, self._answered = True, False
-        self._alive(now)
-        said = label(action, user_input(payload))
-        return [Record("processInput", "action", payload, "out", "user", turn, said), Emit("processInput", (payload,))]
+        self._turns.start(turn, _Turn(action, payload))
+        self._delivery = Delivery.SENT
+        self._restart_expiry(now)
+        text = label(action, user_input(payload))
+        return [Record("processInput", "action", payload, "out", "user", turn, text), Emit("processInput", (payload,))]
 
     def _problem(self, action: Action) -> str | None:
-        """Return why this cannot be sent, if so."""
+        """Return why an action cannot be sent, or None."""
         if action.verb != "submit":
             return None
-        titles = submits(self._card)
+        titles = submit_titles(self._card)
         if not titles:
-            return "no adaptive card with a button to submit it has come yet"
+            return "no adaptive card with a submit button has come yet"
         title = action.fields.get("title")
-        return None if title in (None, *titles) else f"the card has no button {title!r}: {' or '.join(titles)}"
+        return None if title in (None, *titles) else f"the card has no button {title!r}; available: {', '.join(titles)}"
 
     def _send_again(self, now: float) -> list[ClientEffect]:
-        """Send what the endpoint has not heard of, when it is ready."""
-        if not self._unheard or self._state != "ready":
+        """Send the inputs again that the endpoint has not received, once it is ready."""
+        if self._delivery is not Delivery.UNRECEIVED or self._state is not State.READY:
             return []
-        self._unheard, self._spoke = False, True
-        self._alive(now)
-        return [
-            effect
-            for turn, sent in self._running.items()
-            for effect in (
-                Record("processInput", "status", sent.payload, "out", turn=turn, text="sent again: it was not heard"),
+        self._delivery = Delivery.SENT
+        self._restart_expiry(now)
+        text = "sent again: the endpoint had not received it"
+        effects: list[ClientEffect] = []
+        for turn, sent in self._turns.running.items():
+            effects += [
+                Record("processInput", "status", sent.payload, "out", turn=turn, text=text),
                 Emit("processInput", (sent.payload,)),
-            )
-        ]
+            ]
+        return effects
 
-    def _typing(self, turn: int, *, on: bool) -> list[ClientEffect]:
-        if self._state != "ready":
-            return self._over(turn, "failed", "there is no link to send this over: try again when there is")
+    def _send_typing(self, turn: int, *, on: bool) -> list[ClientEffect]:
+        if self._state is not State.READY:
+            text = "the link is down, so the typing status was not sent; try again after the reconnect"
+            return self._end_locally(turn, "failed", text)
         payload = {"status": "typingOn" if on else "typingOff"}
         record = Record("typingStatus", "typing", payload, "out", "user", turn, payload["status"])
-        return [record, Emit("typingStatus", (payload,)), *self._over(turn, "completed", None)]
+        return [record, Emit("typingStatus", (payload,)), *self._end_locally(turn, "completed", None)]
 
-    def _over(self, turn: int, status: Status, reason: str | None) -> list[ClientEffect]:
+    def _end_locally(self, turn: int, status: Status, reason: str | None) -> list[ClientEffect]:
         """End a turn that no `finalPing` will end."""
         kind, error = ("error", reason) if status == "failed" else ("status", None)
         record = Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)
         return [record, TurnDone(turn, status, reason)]
 
-    # What comes
+    # Receiving
 
-    def _output(self, payload: Any, now: float) -> list[ClientEffect]:
-        about = as_dict(payload)
-        kind, data = about.get("type"), about.get("data")
+    def _current_error(self) -> str:
+        turn = self._turns.running.get(self._turns.current)
+        return turn.error if turn else ""
+
+    def _note_answer(self, now: float) -> None:
+        """Note that something new came, which may belong to the current turn."""
+        if self._delivery is not Delivery.UNRECEIVED:
+            self._delivery = Delivery.ANSWERED
+        if self._current_error():
+            self._deadlines.set(Due.ERROR, now + LATE_ANSWER_S)
+
+    def _output_or_ping(self, event: str, payload: Json, now: float) -> list[ClientEffect]:
+        is_ping = "finalPing" in (event, as_dict(payload).get("type"))
+        ping = Ping(event) if is_ping else None
+        quiet = bool(self._turns.running) and self._delivery in (Delivery.UNCONFIRMED, Delivery.UNRECEIVED)
+        before = self._received.repeated(payload, self._turns.last, ping=ping, quiet=quiet)
+        if before is None:
+            self._note_answer(now)
+            return self._output(payload, now) if event == "output" else self._final(event, payload, payload, now)
+        turn = self._turns.current
+        if quiet and not is_ping and before < turn:
+            self._delivery = Delivery.UNRECEIVED
+        again = Record(event, "status", payload, turn=turn, text="sent again after the lost link")
+        return [again, *self._send_again(now)]
+
+    def _output(self, payload: Json, now: float) -> list[ClientEffect]:
+        turn, output = self._turns.current, as_dict(payload)
+        kind, data = output.get("type"), output.get("data")
         if not isinstance(kind, str):
-            return [misread("output", payload, "type is missing", self._turn)]
+            return [misread("output", payload, "type is missing", turn)]
         if kind == "finalPing":
             return self._final("output", payload, data, now)
         if kind == "error":
-            return self._failed("output", payload, as_dict(data).get("error"), now)
+            return self._error("output", payload, as_dict(data).get("error"), now)
         if kind != "output":
-            return [Record("output", "custom", payload, turn=self._turn, text=f"output of type {kind}")]
+            return [Record("output", "custom", payload, turn=turn, text=f"output of type {kind}")]
         if not isinstance(data, dict):
-            return [misread("output", payload, "data is missing", self._turn)]
-        self._pinged = ""
-        reading = read(data)
-        if reading.kind == "adaptive":
-            self._card = as_dict(getattr(reading.content, "payload", None))
-        sender = sender_of(data)
-        return [Record("output", reading.kind, payload, sender=sender, turn=self._turn, text=reading.text)]
+            return [misread("output", payload, "data is missing", turn)]
+        self._last_ping = ""
+        parsed = parse_output(data)
+        if isinstance(parsed.content, AdaptiveCard):
+            self._card = parsed.content.card
+        return [Record("output", parsed.kind, payload, sender=sender_of(data), turn=turn, text=parsed.text)]
 
-    def _final(self, event: str, payload: Any, about: Any, now: float) -> list[ClientEffect]:
-        """End the turn, once: an endpoint may say it in either encoding, or in both."""
-        reason = as_text(as_dict(about).get("type"))
-        twin = self._pinged not in ("", event)
-        self._pinged = "" if twin else event
-        said = Record(event, "status", payload, turn=self._turn, text=f"finalPing {reason}".strip())
-        if twin or not self._running:
-            return [said]
-        turn = self._turn
-        sent = self._running.pop(turn)
-        self._set(error=None, **{f"owed {turn}": None})
-        if sent.given_up:
-            return [said, *self._send_next(now)]
+    def _final(self, event: str, payload: Json, ping: Json, now: float) -> list[ClientEffect]:
+        """End the current turn. An endpoint may send `finalPing` as an event, as an output, or as both."""
+        reason = as_text(as_dict(ping).get("type"))
+        is_twin = self._last_ping not in ("", event)
+        self._last_ping = "" if is_twin else event
+        turn = self._turns.current
+        status = Record(event, "status", payload, turn=turn, text=f"finalPing {reason}".strip())
+        if is_twin or not self._turns.running:
+            return [status]
+        abandoned = self._turns.is_abandoned(turn)
+        self._turns.end(turn)
+        self._deadlines.clear(Due.ERROR)
+        if abandoned:
+            return [status, *self._send_next(now)]
         record = Record(event, "status", payload, turn=turn, text="completed", final=True)
         done = TurnDone(turn, "completed", reason if reason != "regular" else None)
         return [record, done, *self._send_next(now)]
 
-    def _failed(self, event: str, payload: Any, error: Any, now: float) -> list[ClientEffect]:
-        """Record an error. A turn that no `finalPing` ends in a while has failed with it."""
-        about = as_dict(error)
-        said = as_text(about.get("message")) or as_text(error)
-        said = said or json.dumps(payload if error is None else error, default=str)
-        record = Record(event, "error", payload, turn=self._turn, error=said)
-        if self._state == "opening" and not self._resumes:
-            return [record, Failed(f"the endpoint refuses: {said}", "refused")]
-        if self._running and not self._running[self._turn].given_up:
-            self._running[self._turn].error = said
-            self._set(error=now + OWED)
+    def _error(self, event: str, payload: Json, error: Json, now: float) -> list[ClientEffect]:
+        """Record an error. The current turn fails with it, unless a `finalPing` comes soon."""
+        turn = self._turns.current
+        text = as_text(as_dict(error).get("message")) or as_text(error)
+        text = text or json.dumps(payload if error is None else error, default=str)
+        record = Record(event, "error", payload, turn=turn, error=text)
+        if self._state is State.OPENING and not self._resumes:
+            return [record, Failed(f"the endpoint refuses: {text}", "refused")]
+        if turn in self._turns.running and not self._turns.is_abandoned(turn):
+            self._turns.running[turn].error = text
+            self._deadlines.set(Due.ERROR, now + LATE_ANSWER_S)
         return [record]

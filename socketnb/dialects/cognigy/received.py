@@ -1,66 +1,84 @@
-"""What came, so that what an endpoint sends again after a lost link is known.
+"""A log of received events, which recognises those that an endpoint sends again after a lost link.
 
-Events have no id, but outputs have a traceId, by which one that comes again is known. An output without one is never
-taken for one that came before: two answers may well be the same. A `finalPing` comes again after the output that it
-came after; alone, it is that of the turn under way, unless nothing else shows that its input was ever heard.
+Events have no id, but outputs have a traceId, which identifies an output that is sent again. An output without one is
+never treated as a repetition, because two answers may well be the same. A `finalPing` is sent again after the output
+that it followed. One that comes alone belongs to the current turn, unless there is no other sign that the endpoint
+received that turn's input.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from typing import Any
+from typing import NamedTuple, TypeAlias
 
-from socketnb.model.json import as_dict
+from socketnb.model.json import Json, as_dict
 from socketnb.model.secret import fingerprint
 
-MOST = 5000
+MAX_REMEMBERED_EVENTS = 5000
 """Events that are remembered."""
-PING = "ping "
-"""Begins the mark of a `finalPing`."""
 
 
-class Heard:
-    """What came, and after which turn."""
+class Ping(NamedTuple):
+    """The mark of a `finalPing`, by the event that carried it. All that came the same way are alike."""
+
+    event: str
+
+
+Mark: TypeAlias = Ping | str | None
+"""What identifies an event: a ping, or the fingerprint of an output with a traceId. None for other outputs."""
+
+
+class _Entry(NamedTuple):
+    mark: Mark
+    turn: int  # the last turn that had been sent when the event came
+
+
+class ReceivedLog:
+    """The received outputs and pings of a session, each with the turn after which it came."""
 
     def __init__(self) -> None:
-        self._marks: deque[tuple[str, int]] = deque(maxlen=MOST)
-        self._left: list[tuple[str, int]] = []  # what may come again over this link
-        self._known = False  # the event before came again
+        self._entries: deque[_Entry] = deque(maxlen=MAX_REMEMBERED_EVENTS)
+        self._repeatable: list[_Entry] = []  # the entries that may still be sent again over this link
+        self._repeating = False  # the event before this one was a repetition
 
-    def lost(self) -> None:
-        """The link is lost: what came may come again."""
-        self._left, self._known = list(self._marks), False
+    def link_lost(self) -> None:
+        """Expect that the next link repeats what came so far."""
+        self._repeatable, self._repeating = list(self._entries), False
 
-    def again(self, payload: Any, turn: int, *, ping: str, quiet: bool) -> int | None:
-        """Return after which turn this came before, if it comes again; else take note of it, and return None.
+    def repeated(self, payload: Json, turn: int, *, ping: Ping | None, quiet: bool) -> int | None:
+        """Return the turn after which an event came before, if it is sent again. Otherwise log it and return None.
 
         Args:
-            payload: the event's payload.
-            turn: the last turn that was sent.
-            ping: the event that a `finalPing` came as; all that came so are alike.
-            quiet: the turn under way was sent over an earlier link, and nothing came of it yet.
+            payload: The payload of the event.
+            turn: The last turn that was sent.
+            ping: The mark of the event, if it is a `finalPing`.
+            quiet: Whether the current turn was sent over an earlier link, and nothing has come for it yet.
         """
-        trace = as_dict(as_dict(payload).get("data")).get("traceId")
-        mark = PING + ping if ping else fingerprint(json.dumps(payload, default=str)) if trace else ""
-        found = self._place(mark, quiet=quiet)
-        if found is None:
-            self._marks.append((mark, turn))
-            if mark:  # what is new ends what comes again; of what has no traceId nobody knows
-                self._left, self._known = [], False
+        mark = ping or _mark_of(payload)
+        index = self._index(mark, quiet=quiet)
+        if index is None:
+            self._entries.append(_Entry(mark, turn))
+            if mark:  # something new ends the repetition; an output without a traceId may be new or not
+                self._repeatable, self._repeating = [], False
             return None
-        after = self._left[found][1]
-        self._left, self._known = self._left[found + 1 :], True
-        return after
+        before = self._repeatable[index].turn
+        self._repeatable, self._repeating = self._repeatable[index + 1 :], True
+        return before
 
-    def _place(self, mark: str, *, quiet: bool) -> int | None:
-        """Return where this stands in what may come again."""
-        if not mark:
-            return None
-        places = [n for n, (before, _) in enumerate(self._left) if before == mark]
-        if not mark.startswith(PING) or not places:
-            return places[0] if places else None
-        if self._known:  # only what has no traceId may stand before it
-            return None if any(before for before, _ in self._left[: places[0]]) else places[0]
-        alone = all(before.startswith(PING) for before, _ in self._left[places[-1] :])
-        return places[-1] if quiet and alone else None
+    def _index(self, mark: Mark, *, quiet: bool) -> int | None:
+        """Return the position of an event among those that may be sent again."""
+        indexes = [n for n, entry in enumerate(self._repeatable) if entry.mark == mark] if mark else []
+        if not isinstance(mark, Ping) or not indexes:
+            return indexes[0] if indexes else None
+        if self._repeating:  # only outputs without a traceId may come between
+            skipped = self._repeatable[: indexes[0]]
+            return None if any(entry.mark for entry in skipped) else indexes[0]
+        last = indexes[-1]
+        only_pings = all(isinstance(entry.mark, Ping) for entry in self._repeatable[last:])
+        return last if quiet and only_pings else None
+
+
+def _mark_of(payload: Json) -> Mark:
+    has_id = as_dict(as_dict(payload).get("data")).get("traceId")
+    return fingerprint(json.dumps(payload, default=str)) if has_id else None

@@ -1,8 +1,8 @@
-"""Shapes: what a flow shows, as the `data` of outputs, in the vendor's formats. `outputs.py` is the other direction."""
+"""Writes a flow's steps as the `data` of outputs, in the vendor's formats. `outputs.py` is the other direction."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import assert_never
 
 from socketnb.model.content import (
     AgentSays,
@@ -12,28 +12,32 @@ from socketnb.model.content import (
     Choices,
     Custom,
     Delta,
+    End,
     Handover,
     Media,
+    Node,
     Queue,
+    Raw,
     Step,
     Text,
+    Typing,
 )
+from socketnb.model.json import Json, JsonObject
 
 FORMATS = {"default": "_default", "webchat": "_webchat", "facebook": "_facebook", "preview": "_defaultPreview"}
-"""Option → key. The first is the AI default channel's format, the others are Messenger templates."""
+"""Option → key. The first one is the AI default channel's format; the others are Messenger templates."""
 
 
-def shape(step: Step, channel: str) -> dict[str, Any] | None:
-    """Return `{text, data}` of the output for a step, in a channel's format, or None if nothing is shown of it."""
+def shape(step: Step, channel: str) -> JsonObject | None:
+    """Return `{text, data}` of the output for a step, in a channel's format. None if the step sends no output."""
     match step:
         case Text(text):
             return {"text": text, "data": {}}
         case AgentSays(text, attachment):
-            data = {"attachments": [attachment]} if attachment else {}
-            return {"text": text, "data": data, "source": "agent"}
+            return {"text": text, "data": {"attachments": [attachment]} if attachment else {}, "source": "agent"}
         case Delta(stream, text, last=last):
-            about = {"_messageId": stream, **({"_finishReason": "stop"} if last else {})}
-            return {"text": text, "data": {"_cognigy": about}} if text or last else None
+            piece = {"_messageId": stream, **({"_finishReason": "stop"} if last else {})}
+            return {"text": text, "data": {"_cognigy": piece}} if text or last else None
         case Media("file", url, text):
             name = text or (url or "").rpartition("/")[2]
             return {"text": "", "data": {"attachments": [{"fileName": name, "url": url, "status": "scanned"}]}}
@@ -41,63 +45,70 @@ def shape(step: Step, channel: str) -> dict[str, Any] | None:
             payload = {"position": position, "estimatedWaitTime": round(seconds * 1000), "alternativeText": ""}
             return _event("queueUpdate", payload)
         case Handover(agent):
-            said = f"{agent} has joined" if agent else "the agent has left"
-            return _event("liveAgentEvent", {"text": said, "action": "joined" if agent else "left", "agentName": agent})
-        case Custom("adaptive card", payload):
-            if channel == "_default":
-                return _rich("_default", {"_adaptiveCard": {"type": "adaptiveCard", "adaptiveCard": payload}})
-            return _rich(channel, {"adaptiveCard": payload})
-        case Custom("adaptivecards" as name, payload, text=text):
-            return {"text": text, "data": {"_plugin": {"type": name, "payload": payload}}}
-        case Custom("x-app overlay", payload, text=text):
-            return {"text": text, "data": {"_cognigy": {"_app": payload}}}
+            text = f"{agent} has joined" if agent else "the agent has left"
+            return _event("liveAgentEvent", {"text": text, "action": "joined" if agent else "left", "agentName": agent})
         case Custom(name, payload, text=text):
-            return {"text": text, "data": {"_plugin": {"type": name, "data": payload}}}
+            return _custom(name, payload, text, channel)
         case Choices() | Media() | Card() | Cards():
-            rich = _default(step) if channel == "_default" else {"message": _messenger(step)}
-            return _rich(channel, rich)
-        case _:
+            return _rich(channel, _default(step) if channel == "_default" else {"message": _messenger(step)})
+        case Raw() | End() | Node() | Typing():
             return None
+        case _:
+            assert_never(step)
 
 
-def _rich(channel: str, rich: dict[str, Any]) -> dict[str, Any]:
-    return {"text": None, "data": {"_cognigy": {channel: rich}}}
+def _custom(name: str, payload: Json, text: str, channel: str) -> JsonObject:
+    match name:
+        case "adaptive card" if channel == "_default":
+            return _rich("_default", {"_adaptiveCard": {"type": "adaptiveCard", "adaptiveCard": payload}})
+        case "adaptive card":
+            return _rich(channel, {"adaptiveCard": payload})
+        case "adaptivecards":
+            return {"text": text, "data": {"_plugin": {"type": name, "payload": payload}}}
+        case "x-app overlay":
+            return {"text": text, "data": {"_cognigy": {"_app": payload}}}
+        case _:
+            return {"text": text, "data": {"_plugin": {"type": name, "data": payload}}}
 
 
-def _event(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
+def _rich(channel: str, content: JsonObject) -> JsonObject:
+    return {"text": None, "data": {"_cognigy": {channel: content}}}
+
+
+def _event(kind: str, payload: JsonObject) -> JsonObject:
     return {"text": None, "data": {"_cognigy": {"_webchat3": {"type": kind, "payload": payload}}}}
 
 
 def payload_of(option: Choice) -> str:
-    """Return what a button sends: what it was given, or its label."""
+    """Return what a button sends: its request, or its label if it has none."""
     if isinstance(option.request, dict):
         return str(option.request.get("text", option.label))
     return str(option.request or option.label)
 
 
-def _button(option: Choice) -> dict[str, Any]:
+def _button(option: Choice) -> JsonObject:
+    if option.url and option.url.startswith("tel:"):
+        return {"title": option.label, "type": "phone_number", "payload": option.url.removeprefix("tel:")}
     if option.url:
-        if option.url.startswith("tel:"):
-            return {"title": option.label, "type": "phone_number", "payload": option.url[4:]}
         return {"title": option.label, "type": "web_url", "url": option.url, "target": "_blank"}
     return {"title": option.label, "type": "postback", "payload": payload_of(option)}
 
 
-def _buttons(options: tuple[Choice, ...]) -> list[dict[str, Any]]:
+def _buttons(options: tuple[Choice, ...]) -> list[JsonObject]:
     return [{"id": n, **_button(option)} for n, option in enumerate(options, 1)]
 
 
 # The AI default channel
 
 
-def _default(step: Choices | Media | Card | Cards) -> dict[str, Any]:
+def _default(step: Choices | Media | Card | Cards) -> JsonObject:
     match step:
         case Choices(options, text) if any(option.url for option in options):
             return {"_buttons": {"type": "buttons", "text": text, "buttons": _buttons(options)}}
         case Choices(options, text):
             replies = [
-                {"id": n, "title": o.label, "contentType": "postback", "payload": payload_of(o)}
-                for n, o in enumerate(options, 1)
+                {"id": n, "title": option.label, "contentType": "postback", "payload": payload_of(option)}
+                for n, option in enumerate(options, 1)
             ]
             return {"_quickReplies": {"type": "quick_replies", "text": text, "quickReplies": replies}}
         case Media(kind, url, text, options=options):
@@ -105,16 +116,16 @@ def _default(step: Choices | Media | Card | Cards) -> dict[str, Any]:
             return {f"_{kind}": {"type": kind, f"{kind}Url": url, f"{kind}AltText": text, **buttons}}
         case Card():
             return _default(Cards((step,)))
-        case Cards(cards, "list", options=below):
+        case Cards(cards, "list", options=options):
             items = [{**_item(n, card), "defaultActionUrl": card.url or ""} for n, card in enumerate(cards, 1)]
-            button = {"button": {**_button(below[0]), "condition": ""}} if below else {}
+            button = {"button": {**_button(options[0]), "condition": ""}} if options else {}
             return {"_list": {"type": "list", "items": items, **button}}
         case Cards(cards, text=text):
             items = [_item(n, card) for n, card in enumerate(cards, 1)]
             return {"_gallery": {"type": "carousel", "items": items, "fallbackText": text}}
 
 
-def _item(number: int, card: Card) -> dict[str, Any]:
+def _item(number: int, card: Card) -> JsonObject:
     buttons = _buttons(card.options) or None
     return {"id": number, "title": card.title, "subtitle": card.text, "imageUrl": card.image or "", "buttons": buttons}
 
@@ -122,7 +133,7 @@ def _item(number: int, card: Card) -> dict[str, Any]:
 # Messenger templates
 
 
-def _messenger(step: Choices | Media | Card | Cards) -> dict[str, Any]:
+def _messenger(step: Choices | Media | Card | Cards) -> JsonObject:
     match step:
         case Choices(options, text) if any(option.url for option in options):
             return _template("button", text=text, buttons=_buttons(options))
@@ -134,18 +145,18 @@ def _messenger(step: Choices | Media | Card | Cards) -> dict[str, Any]:
             return {"attachment": {"type": kind, "payload": {"url": url, "altText": text, **buttons}}}
         case Card():
             return _messenger(Cards((step,)))
-        case Cards(cards, "list", options=below):
-            buttons = {"buttons": _buttons(below)} if below else {}
+        case Cards(cards, "list", options=options):
+            buttons = {"buttons": _buttons(options)} if options else {}
             return _template("list", elements=list(map(_element, cards)), top_element_style="compact", **buttons)
         case Cards(cards):
             return _template("generic", elements=list(map(_element, cards)))
 
 
-def _template(kind: str, **payload: Any) -> dict[str, Any]:
+def _template(kind: str, **payload: Json) -> JsonObject:
     return {"attachment": {"type": "template", "payload": {"template_type": kind, **payload}}}
 
 
-def _element(card: Card) -> dict[str, Any]:
+def _element(card: Card) -> JsonObject:
     action = {"default_action": {"type": "web_url", "url": card.url}} if card.url else {}
     buttons = _buttons(card.options) or None
     return {"title": card.title, "subtitle": card.text, "image_url": card.image or "", "buttons": buttons, **action}

@@ -49,7 +49,7 @@ from socketnb.model.secret import Secret
 from socketnb.model.trace import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
 NAMESPACE = "/helpdesk"
 TRANSPORTS = {"auto": ("websocket", "polling"), "websocket": ("websocket",), "polling": ("polling",)}
@@ -99,7 +99,6 @@ class Client(ClientMachine):
     """One customer. `ids` gives a new unique string at each call."""
 
     def __init__(self, settings: Mapping[str, Any], ids: Callable[[], str]) -> None:  # noqa: ARG002 (all machines' form)
-        self.deadline: float | None = None
         self._due: dict[str, float] = {}  # step → when it is due
         self._settings = settings
         self._open = self._ready = False  # the link; and whether the conversations are known
@@ -119,6 +118,11 @@ class Client(ClientMachine):
         self._calls: dict[str, str] = {}  # conversation → the call that runs in it
 
     # Links
+
+    @property
+    def deadline(self) -> float | None:
+        """When `timer` is to be called, or None."""
+        return min(self._due.values(), default=None)
 
     def dial(self, now: float) -> Address:
         """Begin a link: say where it goes, and start its clock."""
@@ -184,7 +188,6 @@ class Client(ClientMachine):
 
     def _set(self, **due: float | None) -> None:
         self._due = {name: when for name, when in {**self._due, **due}.items() if when is not None}
-        self.deadline = min(self._due.values(), default=None)
 
     def _go_on(self, said: str) -> list[ClientEffect]:
         """Be ready, if that is not so already."""
@@ -353,9 +356,9 @@ class Client(ClientMachine):
 
     # What comes
 
-    def acked(self, name: str, args: Sequence[Any], now: float) -> list[ClientEffect]:  # noqa: ARG002
+    def acked(self, key: Hashable, args: Sequence[Any], now: float) -> list[ClientEffect]:  # noqa: ARG002
         """An event was acknowledged: it was heard, and where something came with it, that is its answer."""
-        event, _, number = name.partition(" ")
+        event, _, number = str(key).partition(" ")
         if turn := self._turns.get(int(number)):
             turn.acked = True
         about = as_dict(args[0] if args else None)

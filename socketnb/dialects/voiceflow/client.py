@@ -75,7 +75,7 @@ class Client(ClientMachine):
     """One conversation. `ids` gives a new unique string at each call."""
 
     def __init__(self, settings: Mapping[str, Any], ids: Callable[[], str]) -> None:
-        self.deadline: float | None = None
+        self._deadline: float | None = None
         self._settings = settings
         self._ids = ids
         self._key: Secret | None = settings["session_key"]
@@ -90,10 +90,15 @@ class Client(ClientMachine):
         self._silence: float | None = None  # seconds after which the bot wants to hear that the user says nothing
         self._restart: dict[str, Any] | None = None  # the action that a restarting server asked for
 
+    @property
+    def deadline(self) -> float | None:
+        """When `timer` is to be called, or None."""
+        return self._deadline
+
     def dial(self, now: float) -> Address:
         """Begin a link: say where it goes, and start the clock of its handshake."""
         s = self._settings
-        self._state, self.deadline = "dialling", now + s["timeout"]
+        self._state, self._deadline = "dialling", now + s["timeout"]
         return Address(
             url=s["url"],
             path=PATH,
@@ -161,7 +166,7 @@ class Client(ClientMachine):
 
     def timer(self, now: float) -> list[ClientEffect]:  # noqa: ARG002
         """A step did not come, a turn has no status after the end, or the user has said nothing for long enough."""
-        self.deadline = None
+        self._deadline = None
         if step := AWAITED.get(self._state):
             return [Failed(f"no {step} came within {self._settings['timeout']:g} s", "timeout")]
         if self._state == "ended":
@@ -174,7 +179,7 @@ class Client(ClientMachine):
     def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002
         """The link is gone."""
         if self._state != "ended":
-            self._state, self.deadline = "down", None
+            self._state, self._deadline = "down", None
         self._running = {turn: sent for turn, sent in self._running.items() if sent.attended}
         effects: list[ClientEffect] = []
         if not self._echoes and not self._restart:
@@ -208,7 +213,7 @@ class Client(ClientMachine):
         return [Credential(key), Persist("session_key", key), *self._ready("session.created", payload, "ready")]
 
     def _ready(self, event: str, payload: Any, kind: str) -> list[ClientEffect]:
-        self._state, self.deadline = "ready", None
+        self._state, self._deadline = "ready", None
         conversation = fingerprint(self._key.reveal()) if self._key else None
         effects: list[ClientEffect] = [Ready(conversation), Record(event, kind, payload)]
         if self._restart:
@@ -247,7 +252,7 @@ class Client(ClientMachine):
         if sent.recorded:
             kind, said = "status", f"sent again: {said}"
         sent.recorded = True
-        self.deadline = None
+        self._deadline = None
         self._silence = None
         self._running[turn], self._last = sent, turn
         self._name(sent.message_id, turn)
@@ -310,7 +315,7 @@ class Client(ClientMachine):
         if over:
             del self._running[turn]
             if self._settings["no_reply"] and self._silence is not None and self._state == "ready":
-                self.deadline, self._silence = now + self._silence, None
+                self._deadline, self._silence = now + self._silence, None
         if not final:
             return [record]
         done: Status = "completed" if status == "completed" else "rejected"
@@ -332,7 +337,7 @@ class Client(ClientMachine):
             return self._send_next()
         if self._running:
             return []
-        self.deadline = None
+        self._deadline = None
         return [Reconnect("a new session")] if self._waiting else []
 
     def _trace(self, payload: Any) -> list[ClientEffect]:
@@ -368,7 +373,7 @@ class Client(ClientMachine):
             return [Record("session.ended", "session", payload, text=f"the stored session has ended ({reason})")]
         self._state, self._key = "ended", None
         self._take_back()  # sent while the end was on its way
-        self.deadline = now + GRACE if self._running else None
+        self._deadline = now + GRACE if self._running else None
         effects: list[ClientEffect] = [
             Persist("session_key", ""),
             Ended(reason),

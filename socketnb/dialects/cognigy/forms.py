@@ -1,0 +1,137 @@
+"""Forms that a bot sends: adaptive cards (schema: adaptivecards.io, 1.5) and the plugin `date-picker`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Literal
+
+from socketnb.dialects.cognigy.parsed import ParsedOutput, address, field_text, lines, parsed
+from socketnb.model.content import AdaptiveCard, Choice, DatePicker
+from socketnb.model.json import Json, JsonObject, as_dict, as_list, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUBMIT_ACTIONS = ("Action.Submit", "Action.Execute")
+NESTED = ("body", "items", "columns", "rows", "cells", "actions", "card", "inlines", "selectAction")
+"""Fields of a card's part that hold further parts."""
+RELATIVE_DAYS = ("yesterday", "today", "tomorrow")
+PATTERNS = {"us": "m/d/Y", "gb": "d/m/Y", "au": "d/m/Y", "de": "d.m.Y"}
+"""Locale → how a date is written, in flatpickr's format characters. Other locales use ISO dates."""
+
+
+# Adaptive cards
+
+
+def adaptive(value: Json) -> ParsedOutput | None:
+    """Read an adaptive card: its words, and its actions as buttons."""
+    if not (card := as_dict(value)):
+        return None
+    text = lines(*_card_words(card)) or field_text(card, "fallbackText", "speak")
+    options = []
+    for action in _parts(card, "actions"):
+        title = _title(action)
+        if action.get("type") == "Action.OpenUrl":
+            options.append(Choice(title, url=address(action.get("url"))))
+        elif action.get("type") in SUBMIT_ACTIONS:
+            options.append(Choice(title, submission(card, {}, title)))
+    return parsed("adaptive", AdaptiveCard(card, tuple(options), text))
+
+
+def submit_titles(card: JsonObject) -> list[str]:
+    """Return the titles of the buttons that submit a card."""
+    return list(map(_title, _submit_actions(card)))
+
+
+def submission(card: JsonObject, values: JsonObject, title: str | None = None) -> JsonObject:
+    """Return what submitting a card sends.
+
+    The given values come before the values in the card's inputs, and these before the data of the action.
+
+    Args:
+        card: The card.
+        values: The values of inputs by id.
+        title: The title of the action; None means the first one.
+    """
+    action = next((a for a in _submit_actions(card) if title in (None, _title(a))), {})
+    inputs = {
+        item["id"]: item["value"]
+        for item in _parts(card, "body")
+        if as_text(item.get("type")).startswith("Input.") and as_text(item.get("id")) and item.get("value")
+    }
+    processed = {**as_dict(action.get("data")), **inputs, **values}
+    return {"text": "", "data": {"adaptivecards": processed, "request": {"value": processed}}}
+
+
+def _title(action: JsonObject) -> str:
+    return as_text(action.get("title")) or "Submit"
+
+
+def _submit_actions(card: JsonObject) -> list[JsonObject]:
+    return [action for action in _parts(card, "actions") if action.get("type") in SUBMIT_ACTIONS]
+
+
+def _parts(item: JsonObject, *names: str) -> Iterator[JsonObject]:
+    """Yield the parts of a card below these fields, at any depth, in reading order."""
+    for name in names:
+        value = item.get(name)
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, dict):
+                yield part
+                yield from _parts(part, *NESTED)
+
+
+def _card_words(card: JsonObject) -> Iterator[str]:
+    for part in _parts(card, "body"):
+        kind = as_text(part.get("type"))
+        if kind in ("TextBlock", "TextRun") or kind.startswith("Input."):
+            yield field_text(part, "text", "label", "title", "placeholder")
+        for fact in map(as_dict, as_list(part.get("facts"))):
+            yield f"{as_text(fact.get('title'))} {as_text(fact.get('value'))}".strip()
+
+
+# Date pickers
+
+
+def date_picker(data: JsonObject, text: str) -> DatePicker:
+    """Read the settings of the plugin `date-picker`, which are those of flatpickr."""
+    unit: Literal["date", "datetime", "time"] = "datetime" if _is_on(data.get("enableTime")) else "date"
+    unit = "time" if _is_on(data.get("noCalendar")) else unit
+    mode = data.get("mode")
+    return DatePicker(
+        label=as_text(data.get("eventName")) or as_text(data.get("openPickerButtonText")),
+        unit=unit,
+        mode=mode if mode in ("range", "multiple") else "single",
+        earliest=_day(data.get("minDate"), unit),
+        latest=_day(data.get("maxDate"), unit),
+        value=_day(data.get("defaultDate"), unit),
+        submit=as_text(data.get("submitButtonText")) or "Submit",
+        pattern=_pattern(data),
+        text=text,
+    )
+
+
+def _is_on(value: Json) -> bool:
+    return value is True or value == "true"
+
+
+def _day(value: Json, unit: str) -> str:
+    """Return a limit or a first value in ISO form, as precise as the unit, or an empty string."""
+    text = as_text(value)
+    if unit == "time" or text in RELATIVE_DAYS:
+        return "" if unit == "time" else text
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    return moment.isoformat(timespec="minutes")[: len("2026-01-01T12:00") if unit == "datetime" else len("2026-01-01")]
+
+
+def _pattern(data: JsonObject) -> str:
+    """Return how the answer is written: by `dateFormat`, or by the locale."""
+    if pattern := as_text(data.get("dateFormat")):
+        return pattern
+    if _is_on(data.get("noCalendar")):
+        return "H:i"
+    date = PATTERNS.get(as_text(data.get("locale")), "Y-m-d")
+    return f"{date} H:i" if _is_on(data.get("enableTime")) else date

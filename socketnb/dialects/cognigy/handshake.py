@@ -1,0 +1,47 @@
+"""Where a client connects, and how it says who it is: in the query string, or in answer to the event `handshake`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from socketnb.model.effects import Address
+from socketnb.model.json import JsonObject
+
+TRANSPORTS = {"websocket": ("websocket",), "polling": ("polling",), "auto": ("websocket", "polling")}
+
+
+def identity(settings: Mapping[str, Any], session_id: str) -> JsonObject:
+    """Return what a client answers to `handshake`."""
+    return {
+        "userId": settings["user_id"],
+        "sessionId": session_id,
+        "urlToken": settings["token"].reveal(),
+        "testMode": settings["test_mode"],
+        "emitWithAck": settings["emit_with_ack"],
+    }
+
+
+def address(settings: Mapping[str, Any], session_id: str) -> Address:
+    """Return the address of an endpoint for one session."""
+    url = urlsplit(settings["url"])
+    query = {
+        "sessionId": quote(session_id, safe=""),  # encoded twice in all, as Cognigy's own client does
+        "urlToken": quote(settings["token"].reveal(), safe=""),
+        "userId": quote(settings["user_id"], safe=""),
+        "testMode": str(settings["test_mode"]).lower(),
+        "emitWithAck": str(settings["emit_with_ack"]).lower(),
+    }
+    return Address(
+        url=f"{url.scheme}://{url.netloc}",
+        path=f"{url.path}/socket.io".strip("/"),
+        transports=TRANSPORTS[settings["transport"]],
+        query={"handshake": "true"} if settings["inner_handshake"] else query,
+        acks={"handshake": identity(settings, session_id)},
+        attempts=(settings["reconnection_limit"] or math.inf) if settings["reconnection"] else 0,
+        delay=settings["interval"],
+        delay_max=settings["interval"],
+        advice="check the Endpoint URL and its token",
+    )

@@ -1,0 +1,93 @@
+"""What an output is read into, and readers of the fields that several formats share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, assert_never
+
+from socketnb.model.content import (
+    AdaptiveCard,
+    Card,
+    Cards,
+    Choice,
+    Choices,
+    Content,
+    Custom,
+    DatePicker,
+    Delta,
+    Media,
+    RatingRequest,
+    Text,
+    UserInput,
+)
+from socketnb.model.json import Json, JsonObject, as_text
+
+UNSET = ("", "undefined", "null")
+"""What Cognigy's editor leaves in an address that nobody filled in."""
+
+
+class ParsedOutput(NamedTuple):
+    """An output as its trace is recorded: the kind, the text, and the content that a person sees."""
+
+    kind: str
+    text: str | None = None
+    content: Content | None = None
+
+
+def parsed(kind: str, content: Content) -> ParsedOutput:
+    """Return the parsed output of a content."""
+    return ParsedOutput(kind, words(content), content)
+
+
+def words(content: Content) -> str:
+    """Return the words of a content, as a person would read them."""
+    match content:
+        case Text(text) | Delta(text=text) | UserInput(text=text):
+            return text
+        case Choices(options, text) | Media(text=text, options=options) | AdaptiveCard(text=text, options=options):
+            return lines(text, _labels(options))
+        case Card(title, text, options=options):
+            return lines(title, text, _labels(options))
+        case Cards(cards, text=text, options=options):
+            return lines(text, *map(words, cards), _labels(options))
+        case DatePicker(label, text=text):
+            return text or label or "date picker"
+        case RatingRequest(text):
+            return text or "rating request"
+        case Custom(name, options=options, text=text):
+            return lines(text or name, _labels(options))
+        case _:
+            assert_never(content)
+
+
+def lines(*parts: str) -> str:
+    """Join the parts that are not empty, one per line."""
+    return "\n".join(filter(None, parts))
+
+
+def _labels(options: tuple[Choice, ...]) -> str:
+    return " ".join(f"[{option.label}]" for option in options)
+
+
+def joined_text(value: Json) -> str:
+    """Return a string or a number as text, a list of them as one line each, and anything else as an empty string."""
+    return "\n".join(map(scalar_text, value)) if isinstance(value, list) else scalar_text(value)
+
+
+def scalar_text(value: Json) -> str:
+    """Return a string or a number as text, and anything else as an empty string."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else as_text(value)
+
+
+def field_text(item: JsonObject, *names: str) -> str:
+    """Return the first of these fields that has a text. Formats spell a name `imageUrl` or `image_url`."""
+    for name in names:
+        snake = "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
+        if text := scalar_text(item.get(name)) or scalar_text(item.get(snake)):
+            return text
+    return ""
+
+
+def address(value: Json) -> str | None:
+    """Return a URL, or None if there is none."""
+    url = as_text(value).strip()
+    return None if url in UNSET else url.replace(" ", "%20")

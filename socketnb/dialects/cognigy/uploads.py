@@ -1,0 +1,50 @@
+"""The upload of a file: the endpoint gives a token, then takes the file and describes it as an attachment."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal, NamedTuple
+from urllib.parse import quote
+
+from socketnb.model.effects import HttpRequest, HttpResponse
+from socketnb.model.json import JsonObject, as_dict, as_text
+from socketnb.model.secret import Secret
+
+
+class UploadStep(NamedTuple):
+    """The purpose of an HTTP request: a step of the upload of a turn's file."""
+
+    step: Literal["token", "file"]
+    turn: int
+
+
+class UploadRefused(Exception):
+    """The endpoint did not answer a step as expected. The text says what happened."""
+
+
+def token_request(turn: int, url: str, token: Secret) -> HttpRequest:
+    """Return the request for an upload token."""
+    return HttpRequest(UploadStep("token", turn), "GET", f"{url}/{quote(token.reveal(), safe='')}/fileuploadtoken")
+
+
+def file_request(turn: int, answer: JsonObject, file: str) -> HttpRequest:
+    """Return the request that sends the file, given the answer to the request for a token."""
+    headers = {"Authorization": f"Bearer {as_text(answer.get('token'))}"}
+    return HttpRequest(UploadStep("file", turn), "POST", as_text(answer.get("fileUploadUrl")), headers, file)
+
+
+def answer_of(step: UploadStep, response: HttpResponse) -> JsonObject:
+    """Return the JSON object that the endpoint answered.
+
+    Raises:
+        UploadRefused: There was no answer, or no object, or an error.
+    """
+    try:
+        answer = as_dict(json.loads(response.body)) if response.status else {}
+    except ValueError:
+        answer = {}
+    if 200 <= response.status < 300 and answer:  # noqa: PLR2004 (success, as in HTTP)
+        return answer
+    cause = f"HTTP {response.status}" if response.status else response.body.decode(errors="replace")
+    problem = "did not give an upload token" if step.step == "token" else "did not take the file"
+    raise UploadRefused(f"the endpoint {problem} ({cause})")
