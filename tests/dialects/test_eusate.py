@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from test_cognigy import JUNK, spoiled
 
 from socketnb.dialects import eusate
-from socketnb.dialects.eusate.actions import CLOSE, said, user_input
-from socketnb.dialects.eusate.client import Query
+from socketnb.dialects.eusate.actions import user_input
+from socketnb.dialects.eusate.messages import CLOSE, read_message as said
+from socketnb.dialects.eusate.history import Query
+from socketnb.dialects.eusate.requests import RequestId
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Action
 from socketnb.model.content import AgentSays, Card, Cards, Choice, Choices, End, Handover, Media, Step, Text, UserInput
@@ -822,7 +824,7 @@ def test_a_hundred_thousand_malformed_events_leave_the_session_usable(events: li
         if n % 7 == 0:
             client.act(n, say("hi"), 0.0)
         if n % 11 == 0:
-            client.acked("support 7", [payload], 0.0)
+            client.acked(RequestId("support", 7), [payload], 0.0)
             client.http_response(
                 HttpResponse(Query("messages", "conv-1"), 200, json.dumps({"messages": [payload, junk]}).encode()), 0.0
             )
@@ -830,7 +832,7 @@ def test_a_hundred_thousand_malformed_events_leave_the_session_usable(events: li
     for turn in range(101):
         client.abandon(turn, 0.0)
     client.timer(100.0)
-    (talk, *_) = [talk.id for talk in client._talks.values() if not talk.closed] or [""]
+    (talk, *_) = [talk.id for talk in client._state.conversations.values() if not talk.closed] or [""]
     client.act(1000, say("hi", talk), 0.0)
     answer = {"status_code": 200, "data": {"message": "usable", "ticket_chat_id": talk or "new", "sender": "sate"}}
     over = [e.turn for e in client.received("support", answer, 0.0) if isinstance(e, TurnDone)]
@@ -907,8 +909,8 @@ def test_a_refusal_without_an_id_is_for_what_was_not_echoed_or_what_the_acknowle
     client.act(2, say("no", "b"), 0.0)
     assert over(client.received("support", refused, 0.0)) == [(2, "rejected")]
     client.act(3, say("no", "b"), 0.0)
-    assert over(client.acked("support 3", [refused], 0.0)) == [(3, "rejected")]
-    (record,) = client.acked("support 3", [refused], 0.0)
+    assert over(client.acked(RequestId("support", 3), [refused], 0.0)) == [(3, "rejected")]
+    (record,) = client.acked(RequestId("support", 3), [refused], 0.0)
     assert record.kind == "status", "the event has said so before"
 
 
@@ -980,7 +982,7 @@ def test_a_conversation_that_was_closed_meanwhile_is_closed_and_its_last_words_a
 def test_a_conversation_that_was_begun_when_the_link_was_lost_is_found_again() -> None:
     client = desk()
     client.act(1, say("slow"), 0.0)
-    client.acked("support 1", [], 0.0)
+    client.acked(RequestId("support", 1), [], 0.0)
     client.closed(1.0)
     client.dial(1.0)
     client.opened(1.0)
@@ -1054,7 +1056,7 @@ def test_a_closed_conversation_stays_closed() -> None:
     client.received("customer_support_closed", {"data": {"ticket_chat_id": "a"}}, 0.0)
     client.http_response(HttpResponse(CONVERSATIONS, 200, b'[{"id": "a", "closed": false}]'), 0.0)
     client.received("customer_support", reply("a", closed_support=False, close_support=False, sender="agent"), 0.0)
-    assert client._talks["a"].closed
+    assert client._state.conversations["a"].closed
     effects = client.act(1, act("close", "a"), 0.0)
     assert not [e for e in effects if isinstance(e, Emit)]
 
@@ -1078,7 +1080,7 @@ def test_a_room_that_was_left_is_not_entered_again() -> None:
 def test_an_acknowledgement_with_nothing_in_it_is_a_receipt() -> None:
     client = desk("a")
     client.act(1, say("hi", "a"), 0.0)
-    assert not client.acked("support 1", [{"status_code": 200, "data": {}}], 0.0)
+    assert not client.acked(RequestId("support", 1), [{"status_code": 200, "data": {}}], 0.0)
     assert not client.closed(0.0), "it was heard"
 
 
@@ -1135,7 +1137,7 @@ def test_what_was_missed_ends_no_turn_that_was_sent_since() -> None:
 def test_an_acknowledgement_alone_ends_what_has_no_more_to_say(verb: str, event: str) -> None:
     client = desk("a")
     client.act(1, act(verb, "a"), 0.0)
-    assert over(client.acked(f"{event} 1", [{"status_code": 200, "data": {}}], 0.0)) == [(1, "completed")]
+    assert over(client.acked(RequestId(event, 1), [{"status_code": 200, "data": {}}], 0.0)) == [(1, "completed")]
 
 
 def test_a_turn_that_an_agent_took_over_meanwhile_is_over() -> None:

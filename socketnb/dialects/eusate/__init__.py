@@ -1,6 +1,8 @@
-"""Eusate's helpdesk: the events of the vendor's page "Socket.IO Events", customer and helpdesk.
+"""Eusate's helpdesk: the events of the vendor's page "Socket.IO Events", for the customer and for the helpdesk.
 
-`actions.py` says what a customer does and reads what is said; `client.py` and `server.py` are the machines.
+`actions.py` and `messages.py` translate payloads. `client.py` is the client machine; its parts are `state.py`,
+`sending.py`, `inbox.py`, `calls.py` and `history.py`. `server.py` is the server machine; `server_http.py` is its HTTP
+interface.
 """
 
 from __future__ import annotations
@@ -8,12 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from socketnb.dialects.base import Dialect
-from socketnb.dialects.eusate.actions import EVENTS, VERBS, is_request, said, user_input
-from socketnb.dialects.eusate.client import OPEN_AT_MOST, TRANSPORTS, Client
+from socketnb.dialects.eusate.actions import EVENTS, VERBS, is_request, user_input
+from socketnb.dialects.eusate.client import TRANSPORTS, Client
+from socketnb.dialects.eusate.messages import read_message
+from socketnb.dialects.eusate.requests import MAX_OPEN_CONVERSATIONS
 from socketnb.dialects.eusate.server import FAULTS, OPTIONS, Server
 from socketnb.model.actions import Setting
 from socketnb.model.content import Content
-from socketnb.model.json import as_dict
+from socketnb.model.json import Json, as_dict
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
@@ -21,34 +25,39 @@ if TYPE_CHECKING:
 
 
 SETTINGS: dict[str, Setting] = {
-    "url": Setting("where the helpdesk is", default="https://api.eusate.com"),
+    "url": Setting("the URL of the helpdesk", default="https://api.eusate.com"),
     "api_key": Setting("the organisation's API key", secret=True, required=True),
-    "session_id": Setting("the customer; made up when absent"),
-    "conversation_id": Setting("a conversation to go on with"),
-    "token_source": Setting("what kind of key it is", default="api", among=("api", "inapp")),
-    "mark_read": Setting("mark messages as read when they come", type=bool, default=True),
-    "transport": Setting("how to connect; auto: a websocket, else polling", default="auto", among=tuple(TRANSPORTS)),
-    "timeout": Setting("seconds until connecting gives up", type=float, default=10.0),
-    "reconnection": Setting("try a lost link again", type=bool, default=True),
-    "reconnection_attempts": Setting("how often a lost link is tried again", type=int, default=5),
-    "reconnection_delay": Setting("seconds before the first attempt; doubles", type=float, default=1.0),
-    "reconnection_delay_max": Setting("seconds before an attempt at most", type=float, default=5.0),
+    "session_id": Setting("the id of the customer (default: generated)", generate="session"),
+    "conversation_id": Setting("the id of a conversation to continue"),
+    "token_source": Setting("the kind of the key", default="api", among=("api", "inapp")),
+    "mark_read": Setting("mark messages as read when they arrive", type=bool, default=True),
+    "transport": Setting(
+        "the transport; auto tries a websocket, then polling", default="auto", among=tuple(TRANSPORTS)
+    ),
+    "timeout": Setting("seconds to wait for the connection", type=float, default=10.0),
+    "reconnection": Setting("reconnect after a lost link", type=bool, default=True),
+    "reconnection_attempts": Setting("how many times to try to reconnect", type=int, default=5),
+    "reconnection_delay": Setting(
+        "seconds before the first attempt to reconnect; doubles with each attempt", type=float, default=1.0
+    ),
+    "reconnection_delay_max": Setting("the longest delay before an attempt, in seconds", type=float, default=5.0),
 }
-SHOWN = ("support", "customer_support", "close_support")
+MESSAGE_EVENTS = ("support", "customer_support", "close_support")
+"""Events whose `data` is a message."""
 
 
-def content(event: str, payload: Any) -> Content | None:
+def content(event: str, payload: Json) -> Content | None:
     """Return what a person sees of a recorded event, or None."""
-    about = as_dict(payload)
-    if event in EVENTS.values() and is_request(about):
-        return user_input(event, about)
-    if event in SHOWN and isinstance(about.get("data"), dict):
-        return said(about["data"]).content
-    return said(about).content if event == "messages" else None
+    body = as_dict(payload)
+    if event in EVENTS.values() and is_request(body):
+        return user_input(event, body)
+    if event in MESSAGE_EVENTS and isinstance(body.get("data"), dict):
+        return read_message(body["data"]).content
+    return read_message(body).content if event == "messages" else None
 
 
-def simulated(ids: Callable[[], str]) -> dict[str, Any]:
-    """Return made-up settings for a simulator, as `connect` takes them, but for its address."""
+def simulated(ids: Callable[[], str]) -> dict[str, Any]:  # settings are of any type
+    """Return generated settings for a simulator, without its URL."""
     return {"api_key": Secret(f"eu-{ids()}{ids()}")}
 
 
@@ -64,7 +73,7 @@ DIALECT = Dialect(
     secret_fields=frozenset({"token"}),
     resume_scope=("url", "api_key"),
     resume_settings=("session_id", "conversation_id"),
-    max_conversations=OPEN_AT_MOST,
+    max_conversations=MAX_OPEN_CONVERSATIONS,
     faults=FAULTS,
     options=OPTIONS,
 )

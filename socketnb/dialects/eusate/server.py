@@ -1,23 +1,29 @@
-"""The server machine: an Eusate helpdesk, for customers and for agents, with its HTTP interface.
+"""The server machine: an Eusate helpdesk for customers and agents, with its HTTP interface.
 
-What the vendor does not publish is decided here, most of it by `OPTIONS`: under which name the connection's envelope
-comes, how requests are answered, whether the echo comes before the reply, and that agents' messages wait for a
-customer who is away. A request that is refused is answered under its own name. The bot ("SATE") answers a turn with
-one message: what the flow shows is put into its words.
+The vendor's page leaves some points open. `OPTIONS` decides most of them: the name of the connection's envelope, how
+requests are answered, whether the echo comes before the reply, and whether agents' messages wait for a customer who is
+away. A rejected request is answered with an event of the same name. The bot ("SATE") answers a turn with one message,
+so everything that the flow shows in a turn is joined into one text.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-import re
-from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from socketnb.dialects.base import ServerMachine
-from socketnb.dialects.eusate.actions import user_input
-from socketnb.dialects.eusate.client import NAMESPACE, OPEN_AT_MOST
+from socketnb.dialects.eusate.actions import MAX_RATING, MIN_RATING, user_input
+from socketnb.dialects.eusate.requests import NAMESPACE
+from socketnb.dialects.eusate.server_conversations import (
+    ConversationStore,
+    HelpdeskConversation,
+    Problem,
+    RunningCall,
+    iso_time,
+)
+from socketnb.dialects.eusate.server_http import HttpInterface
+from socketnb.dialects.eusate.server_rooms import Rooms, envelope
+from socketnb.dialects.eusate.server_text import text_of
 from socketnb.dialects.tokens import jwt
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Setting
@@ -25,471 +31,340 @@ from socketnb.model.content import (
     AgentSays,
     Card,
     Cards,
-    Choice,
     Choices,
     Custom,
     Delta,
     End,
     Handover,
     Media,
+    Node,
     Queue,
     Raw,
     Step,
     Text,
-    UserInput,
+    Typing,
 )
-from socketnb.model.effects import Acknowledge, Emit, EndFlow, HttpCall, HttpReply, Refuse, RunFlow, ServerEffect
-from socketnb.model.json import as_dict, as_text
+from socketnb.model.effects import Emit, EndFlow, HttpCall, Refuse, RunFlow, ServerEffect
+from socketnb.model.json import Json, JsonObject, as_dict, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 OPTIONS: dict[str, Setting] = {
-    "envelope": Setting("the event that tells of the connection; empty: none", default="connect_response"),
+    "envelope": Setting("the event sent after connecting; empty for none", default="connect_response"),
     "answers": Setting("how requests are answered", default="event", among=("event", "ack", "both")),
-    "echo": Setting("when support_echo comes", default="before", among=("before", "after")),
+    "echo": Setting(
+        "whether support_echo comes before or after the reply", default="before", among=("before", "after")
+    ),
     "keep_missed": Setting("keep agents' messages for a customer who is away", type=bool, default=True),
 }
 FAULTS = {
-    "silent": "the next message is echoed and never answered",
-    "mute": "nothing that clients send is answered any more",
+    "silent": "the next message is echoed but not answered",
+    "mute": "requests are not answered from now on",
     "duplicate": "every broadcast is sent twice",
-    "refuse": "every message is refused",
+    "refuse": "every message is rejected",
 }
-TOKEN_HOURS = 6
-NO_FILES = "attachments are for agents only"
-CONVERSATIONS = re.compile(r"/api/v1/helpdesk/customer/(.+)/conversations/(?:([^/]+)/messages/)?")
-TAKE_OVER = re.compile(r"/api/v1/helpdesk/[^/]+/tickets/([^/]+)/take-over/")
-
-
-@dataclass(slots=True)
-class _Talk:
-    """One conversation."""
-
-    id: str
-    session: str
-    ticket: str
-    created: str
-    room: set[str] = field(default_factory=set)
-    asking: str = ""  # the link that the message under way came from
-    inputs: deque[UserInput] = field(default_factory=deque)  # the first is under way
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)  # of the reply that is being put together
-    agent: str = ""  # who has taken over
-    suggests: bool = False
-    closed: bool = False
-    silent: bool = False
-    call: tuple[str, str] | None = None  # its id, and when it began
-    read: dict[str, bool] = field(default_factory=lambda: {"customer": True, "agent": True})
+CALL_TOKEN_HOURS = 6
+"""Hours for which the token of a voice call is valid."""
+RATINGS = tuple(map(str, range(MIN_RATING, MAX_RATING + 1)))
+"""The ratings that a review may give, as they are sent."""
 
 
 class Server(ServerMachine):
-    """A whole helpdesk. `ids` gives a new unique string at each call."""
+    """A whole helpdesk. `ids` returns a new unique string at each call."""
 
     namespace = NAMESPACE
+    path = "socket.io"
 
-    def __init__(self, settings: Mapping[str, Any], ids: Callable[[], str], options: Mapping[str, Any]) -> None:
-        self.deadline: float | None = None
-        self.path = "socket.io"
-        self._key = settings["api_key"].reveal()
+    def __init__(
+        self,
+        settings: Mapping[str, Any],  # settings are of any type
+        ids: Callable[[], str],
+        options: Mapping[str, Any],  # so are options
+    ) -> None:
+        self._api_key: str = settings["api_key"].reveal()
         self._ids = ids
         self._options = options
         self._signing_key = ids().encode()
-        self._agents: set[str] = set()  # links of agents
-        self._customers: dict[str, set[str]] = {}  # session → links in its personal room
-        self._missed: dict[str, list[tuple[str, Any]]] = {}
-        self._talks: dict[str, _Talk] = {}  # in the order of their last use
         self._faults: set[str] = set()
+        self._conversations = ConversationStore(ids)
+        self._rooms = Rooms(options, self._faults)
+        self._http = HttpInterface(
+            self._api_key, self._conversations.by_id, lambda conversation: self._set_agent(conversation, "an agent")
+        )
 
     # Links
 
     def opened(self, link: str, query: Mapping[str, str], now: float) -> list[ServerEffect]:  # noqa: ARG002
-        """A client connects, with its key in the query."""
+        """Handle a client that connects with its key in the query."""
         source = query.get("token_source")
         if source not in ("api", "inapp"):
-            return [Refuse(json.dumps({"status_code": 400, "message": "token_source is api or inapp"}))]
-        if query.get("token") != self._key:
+            return [Refuse(json.dumps({"status_code": 400, "message": "token_source must be api or inapp"}))]
+        if query.get("token") != self._api_key:
             return [Refuse(json.dumps({"status_code": 401, "message": "Invalid token"}))]
         if source == "inapp":
-            self._agents.add(link)
+            self._rooms.agents.add(link)
         name = self._options["envelope"]
-        return [Emit(name, (self._envelope(link, "Connected"),), link)] if name else []
+        return [Emit(name, (envelope(link, "Connected"),), link)] if name else []
 
     def closed(self, link: str, now: float, *, goodbye: bool = False) -> list[ServerEffect]:  # noqa: ARG002
-        """A client's link is gone, and with it its places in the rooms."""
-        self._agents.discard(link)
-        for links in [*self._customers.values(), *(talk.room for talk in self._talks.values())]:
-            links.discard(link)
+        """Handle the loss of a link: it leaves all rooms."""
+        self._rooms.remove(link)
+        for conversation in self._conversations.by_id.values():
+            conversation.room.discard(link)
         return []
-
-    def _envelope(self, link: str, message: str, data: Any = None, code: int = 200) -> dict[str, Any]:
-        return {"status_code": code, "sid": link, "message": message, "data": {} if data is None else data}
-
-    def _answer(self, link: str, event: str, message: str, data: Any = None, code: int = 200) -> list[ServerEffect]:
-        envelope, how = self._envelope(link, message, data, code), self._options["answers"]
-        event_: list[ServerEffect] = [Emit(event, (envelope,), link)] if how != "ack" else []
-        return [*event_, Acknowledge(envelope)] if how != "event" else event_
-
-    def _broadcast(self, links: set[str], event: str, message: str, data: Any) -> list[ServerEffect]:
-        times = 2 if "duplicate" in self._faults else 1
-        return [Emit(event, (self._envelope(to, message, data),), to) for to in sorted(links) for _ in range(times)]
-
-    def _to_customer(self, talk: _Talk, event: str, message: str, data: Any) -> list[ServerEffect]:
-        """Send to the customer's personal room, or keep it until somebody is there."""
-        links = self._customers.get(talk.session, set()) or talk.room - self._agents
-        if not links and self._options["keep_missed"]:
-            self._missed.setdefault(talk.session, []).append((event, self._envelope("", message, data)))
-        return self._broadcast(links, event, message, data)
 
     # Requests
 
-    def received(self, link: str, event: str, payload: Any, now: float) -> list[ServerEffect]:
-        """A client sent an event."""
+    def received(self, link: str, event: str, payload: Json, now: float) -> list[ServerEffect]:
+        """Handle an event of a client."""
         if "mute" in self._faults:
             return []
-        about, at = as_dict(payload), _iso(now)
-        if event == "enter_customer_support":
-            return self._enter(link, about)
-        if event == "support":
-            return self._support(link, about, at)
-        if event == "call_support":
-            return self._call(link, about, now)
-        talk = self._talks.get(as_text(about.get("ticket_chat_id")))
-        if event not in REQUESTS:
-            return []
-        if talk is None:
-            return self._answer(link, event, "there is no such ticket_chat_id", code=404)
-        effects: list[ServerEffect] = getattr(self, REQUESTS[event])(link, talk, about, at)
-        return effects
+        body = as_dict(payload)
+        match event:
+            case "enter_customer_support":
+                return self._enter(link, body)
+            case "support":
+                return self._support(link, body, iso_time(now))
+            case "call_support":
+                return self._start_call(link, body, now)
+            case (
+                "enter_support"
+                | "leave_support"
+                | "mark_conversation_read"
+                | "close_call_support"
+                | "close_support"
+                | "review_support"
+                | "agent_support"
+            ):
+                conversation = self._conversations.by_id.get(as_text(body.get("ticket_chat_id")))
+                if conversation is None:
+                    return self._rooms.reject(link, event, Problem("unknown ticket_chat_id", 404))
+                return self._request(link, event, conversation, body, iso_time(now))
+            case _:
+                return []
 
-    def _enter(self, link: str, about: dict[str, Any]) -> list[ServerEffect]:
-        session = as_text(about.get("session_id"))
+    def _request(
+        self, link: str, event: str, conversation: HelpdeskConversation, body: JsonObject, time: str
+    ) -> list[ServerEffect]:
+        """Handle a request that concerns an existing conversation."""
+        match event:
+            case "enter_support":
+                conversation.room.add(link)
+                return self._rooms.answer(link, event, "Joined support room")
+            case "leave_support":
+                conversation.room.discard(link)
+                return self._rooms.answer(link, event, "Left support room")
+            case "mark_conversation_read":
+                reader = as_text(body.get("entity"))
+                if reader not in conversation.read:
+                    return self._rooms.reject(link, event, Problem("entity must be customer or agent"))
+                conversation.read[reader] = True
+                return self._rooms.answer(link, event, "Marked as read")
+            case "close_call_support":
+                data = {**conversation.call_data(), "call_end_time": time}
+                conversation.call = None
+                return self._rooms.broadcast(conversation.room | {link}, event, "Call ended", data)
+            case "close_support":
+                return self._close(link, conversation, time)
+            case "review_support":
+                return self._review(link, conversation, body)
+            case _:
+                return self._agent_support(link, conversation, body, time)
+
+    def _enter(self, link: str, body: JsonObject) -> list[ServerEffect]:
+        event, session = "enter_customer_support", as_text(body.get("session_id"))
         if not session:
-            return self._answer(link, "enter_customer_support", "session_id is needed", code=400)
-        self._customers.setdefault(session, set()).add(link)
-        missed = [Emit(event, ({**said, "sid": link},), link) for event, said in self._missed.pop(session, [])]
-        return [*self._answer(link, "enter_customer_support", "Joined customer support room"), *missed]
+            return self._rooms.reject(link, event, Problem("session_id is required"))
+        missed = self._rooms.enter(link, session)
+        return [*self._rooms.answer(link, event, "Joined customer support room"), *missed]
 
-    def _enter_talk(self, link: str, talk: _Talk, about: dict[str, Any], at: str) -> list[ServerEffect]:  # noqa: ARG002
-        talk.room.add(link)
-        return self._answer(link, "enter_support", "Joined support room")
-
-    def _leave_talk(self, link: str, talk: _Talk, about: dict[str, Any], at: str) -> list[ServerEffect]:  # noqa: ARG002
-        talk.room.discard(link)
-        return self._answer(link, "leave_support", "Left support room")
-
-    def _mark_read(self, link: str, talk: _Talk, about: dict[str, Any], at: str) -> list[ServerEffect]:  # noqa: ARG002
-        if about.get("entity") not in talk.read:
-            return self._answer(link, "mark_conversation_read", "entity is customer or agent", code=400)
-        talk.read[about["entity"]] = True
-        return self._answer(link, "mark_conversation_read", "Marked as read")
-
-    def _support(self, link: str, about: dict[str, Any], at: str) -> list[ServerEffect]:
+    def _support(self, link: str, body: JsonObject, time: str) -> list[ServerEffect]:
+        """Handle a message of a customer."""
         if "refuse" in self._faults:
-            return self._answer(link, "support", "refused on request", code=400)
-        talk, problem, code = self._talk_for(about, "support", at)
-        if problem or talk is None:
-            return self._answer(link, "support", problem, code=code)
-        self._talks[talk.id] = self._talks.pop(talk.id, talk)
-        self._customers.setdefault(talk.session, set()).add(link)
-        data = self._say(talk, about.get("message"), "customer", at, about.get("attachment_metadata"))
-        talk.asking = link
-        echo: list[ServerEffect] = [Emit("support_echo", (self._envelope(link, "support_echo"),), link)]
-        if talk.agent:  # agents read along under their own event's name
-            return [*echo, *self._broadcast(talk.room & self._agents, "support", "Message received", data)]
+            return self._rooms.reject(link, "support", Problem("refused on request"))
+        conversation = self._conversations.find_or_start("support", body, time)
+        if isinstance(conversation, Problem):
+            return self._rooms.reject(link, "support", conversation)
+        self._conversations.use(conversation)
+        self._rooms.add_customer(link, conversation.session)
+        attachment = body.get("attachment_metadata")
+        data = conversation.add_message(self._ids(), body.get("message"), "customer", time, attachment)
+        conversation.asking_link = link
+        echo: list[ServerEffect] = [Emit("support_echo", (envelope(link, "support_echo"),), link)]
+        if conversation.agent:  # agents receive the customer's messages as an event of the same name
+            agents = conversation.room & self._rooms.agents
+            return [*echo, *self._rooms.broadcast(agents, "support", "Message received", data)]
         if "silent" in self._faults:
             self._faults.discard("silent")
-            talk.silent = True
-        talk.inputs.append(user_input("support", about))
-        run = [RunFlow(talk.id, talk.inputs[0])] if len(talk.inputs) == 1 else []
+            conversation.silent = True
+        conversation.inputs.append(user_input("support", body))
+        is_idle = len(conversation.inputs) == 1
+        run = [RunFlow(conversation.id, conversation.inputs[0])] if is_idle else []
         return [*echo, *run] if self._options["echo"] == "before" else [*run, *echo]
 
-    def _talk_for(self, about: dict[str, Any], event: str, at: str) -> tuple[_Talk | None, str, int]:
-        """Return the conversation that a request is for, a new one if it names none, or what is wrong with it."""
-        session, chat = as_text(about.get("session_id")), about.get("ticket_chat_id")
-        if not session:
-            return None, "session_id is needed", 400
-        if event == "support" and not isinstance(about.get("message"), str):
-            return None, "message is a text", 400
-        if about.get("attachment") is True and not about.get("attachment_metadata"):
-            return None, "attachment_metadata is needed", 400
-        if chat is not None:
-            talk = self._talks.get(as_text(chat))
-            if talk is None or talk.session != session:
-                return None, "there is no such ticket_chat_id", 404
-            if talk.closed:
-                return None, "the conversation is closed", 400
-            return (None, NO_FILES, 400) if about.get("attachment") is True and not talk.agent else (talk, "", 200)
-        if about.get("attachment") is True:
-            return None, NO_FILES, 400
-        if sum(not talk.closed and talk.session == session for talk in self._talks.values()) >= OPEN_AT_MOST:
-            return None, f"a customer has at most {OPEN_AT_MOST} open conversations", 400
-        talk = _Talk(f"conv_{self._ids()}", session, f"ticket_{self._ids()}", at)
-        self._talks[talk.id] = talk
-        return talk, "", 200
+    def _close(self, link: str, conversation: HelpdeskConversation, time: str) -> list[ServerEffect]:
+        event = "close_support"
+        if conversation.closed:
+            return self._rooms.reject(link, event, Problem("the conversation is closed"))
+        conversation.closed = conversation.suggests_closing = True
+        text = "Thank you for writing to us. Your conversation is closed."
+        data = conversation.add_message(self._ids(), text, "sate", time)
+        message = "Support conversation closed"
+        others = self._rooms.broadcast(conversation.room - {link}, event, message, data)
+        return [*self._rooms.answer(link, event, message, data), *others, EndFlow(conversation.id)]
 
-    def _say(self, talk: _Talk, message: Any, sender: str, at: str, attachment: Any = None) -> dict[str, Any]:
-        """Keep a message and return it as events have it."""
+    def _review(self, link: str, conversation: HelpdeskConversation, body: JsonObject) -> list[ServerEffect]:
+        if body.get("rating") not in RATINGS:
+            return self._rooms.reject(link, "review_support", Problem('rating must be a string from "1" to "5"'))
         data = {
-            "message": as_text(message),
-            "ticket_chat_id": talk.id,
-            "sender": sender,
-            "attachment": bool(attachment),
-            "attachment_metadata": attachment or None,
-            "close_support": talk.suggests,
-            "closed_support": talk.closed,
-            "date_created": at,
-            "date_updated": at,
+            "rating": body["rating"],
+            "review": as_text(body.get("review")),
+            "ticket_chat_id": conversation.id,
         }
-        talk.messages.append({"id": self._ids(), **data})
-        talk.read = {who: who == sender for who in talk.read}
-        return data
-
-    def _close(self, link: str, talk: _Talk, about: dict[str, Any], at: str) -> list[ServerEffect]:  # noqa: ARG002
-        if talk.closed:
-            return self._answer(link, "close_support", "the conversation is closed", code=400)
-        talk.closed = talk.suggests = True
-        words = "Thank you for writing to us. Your conversation is closed."
-        data, said = self._say(talk, words, "sate", at), "Support conversation closed"
-        others = self._broadcast(talk.room - {link}, "close_support", said, data)
-        return [*self._answer(link, "close_support", said, data), *others, EndFlow(talk.id)]
-
-    def _review(self, link: str, talk: _Talk, about: dict[str, Any], at: str) -> list[ServerEffect]:  # noqa: ARG002
-        if about.get("rating") not in ("1", "2", "3", "4", "5"):
-            return self._answer(link, "review_support", 'rating is a text from "1" to "5"', code=400)
-        data = {"rating": about["rating"], "review": as_text(about.get("review")), "ticket_chat_id": talk.id}
-        return self._answer(link, "review_support", "Review noted", data)
+        return self._rooms.answer(link, "review_support", "Review noted", data)
 
     # Calls
 
-    def _call(self, link: str, about: dict[str, Any], now: float) -> list[ServerEffect]:
-        at = _iso(now)
-        talk, problem, code = self._talk_for(about, "call_support", at)
-        if talk and talk.agent:
-            problem = "calls are with SATE, and an agent answers"
-        elif talk and talk.call:
-            problem = "a call is in progress"
-        if problem or talk is None:
-            return self._answer(link, "call_support", problem, code=code if talk is None else 400)
-        self._talks[talk.id] = self._talks.pop(talk.id)
-        talk.call = (f"call_{self._ids()}", at)
-        grants = {"room": talk.id, "roomJoin": True, "canPublish": True, "canSubscribe": True}
-        claims = {"iss": "simulated", "sub": talk.session, "nbf": int(now), "exp": int(now) + TOKEN_HOURS * 3600}
+    def _start_call(self, link: str, body: JsonObject, now: float) -> list[ServerEffect]:
+        event, time = "call_support", iso_time(now)
+        conversation = self._conversations.find_or_start(event, body, time)
+        if isinstance(conversation, Problem):
+            return self._rooms.reject(link, event, conversation)
+        if conversation.agent:
+            return self._rooms.reject(link, event, Problem("calls are possible only while SATE answers"))
+        if conversation.call:
+            return self._rooms.reject(link, event, Problem("a call is in progress"))
+        self._conversations.use(conversation)
+        conversation.call = RunningCall(f"call_{self._ids()}", time)
+        grants = {"room": conversation.id, "roomJoin": True, "canPublish": True, "canSubscribe": True}
+        expires = int(now) + CALL_TOKEN_HOURS * 3600
+        claims = {"iss": "simulated", "sub": conversation.session, "nbf": int(now), "exp": expires}
         token = jwt({**claims, "jti": self._ids(), "video": grants}, self._signing_key)
-        return self._broadcast(talk.room | {link}, "call_support", "Call started", {"token": token, **_call_of(talk)})
-
-    def _hang_up(self, link: str, talk: _Talk, about: dict[str, Any], at: str) -> list[ServerEffect]:  # noqa: ARG002
-        data = {**_call_of(talk), "call_end_time": at}
-        talk.call = None
-        return self._broadcast(talk.room | {link}, "close_call_support", "Call ended", data)
+        data = {"token": token, **conversation.call_data()}
+        return self._rooms.broadcast(conversation.room | {link}, event, "Call started", data)
 
     def leave_call(self, conversation: str, now: float) -> list[ServerEffect]:  # noqa: ARG002
         """Let the bot leave the voice call of a conversation."""
-        talk = self._talks[conversation]
-        if not talk.call:
-            raise SettingsError("there is no call to leave")
-        data = {"ticket_chat_id": talk.id, "ticket_call_id": talk.call[0]}
-        talk.call = None
-        return self._to_customer(talk, "sate_left_call", "SATE left the call", data)
+        current = self._conversations.by_id[conversation]
+        if not current.call:
+            raise SettingsError("no call is running in this conversation")
+        data = {"ticket_chat_id": current.id, "ticket_call_id": current.call.id}
+        current.call = None
+        return self._rooms.to_customer(current, "sate_left_call", "SATE left the call", data)
 
     # Agents
 
-    def _agent_support(self, link: str, talk: _Talk, about: dict[str, Any], at: str) -> list[ServerEffect]:
-        if link not in self._agents:
-            return self._answer(link, "agent_support", "this is for agents", code=403)
-        attachment = about.get("attachment_metadata") or about.get("attachment_meta")
-        effects = self._agent_says(talk, as_text(about.get("message")), attachment, at)
-        last = talk.messages[-1]
-        data = {name: value for name, value in last.items() if name != "id"}
-        return [*effects, *self._broadcast((talk.room & self._agents) | {link}, "agent_support", "Message sent", data)]
+    def _agent_support(
+        self, link: str, conversation: HelpdeskConversation, body: JsonObject, time: str
+    ) -> list[ServerEffect]:
+        """Handle a message of an agent."""
+        event = "agent_support"
+        if link not in self._rooms.agents:
+            return self._rooms.reject(link, event, Problem("this event is for agents only", 403))
+        attachment = body.get("attachment_metadata") or body.get("attachment_meta")
+        effects = self._agent_message(conversation, as_text(body.get("message")), attachment, time)
+        data = {name: value for name, value in conversation.messages[-1].items() if name != "id"}
+        agents = (conversation.room & self._rooms.agents) | {link}
+        return [*effects, *self._rooms.broadcast(agents, event, "Message sent", data)]
 
-    def _agent_says(self, talk: _Talk, text: str, attachment: Any, at: str) -> list[ServerEffect]:
-        joins = [] if talk.agent else self._agent_joins(talk, "an agent")
-        data = self._say(talk, text, "agent", at, attachment)
-        return [*joins, *self._to_customer(talk, "customer_support", "New message", data)]
+    def _agent_message(
+        self, conversation: HelpdeskConversation, text: str, attachment: Json, time: str
+    ) -> list[ServerEffect]:
+        joins = [] if conversation.agent else self._set_agent(conversation, "an agent")
+        data = conversation.add_message(self._ids(), text, "agent", time, attachment)
+        return [*joins, *self._rooms.to_customer(conversation, "customer_support", "New message", data)]
 
-    def _agent_joins(self, talk: _Talk, name: str) -> list[ServerEffect]:
-        talk.agent = name
-        handler = "agent" if name else "sate"
+    def _set_agent(self, conversation: HelpdeskConversation, name: str) -> list[ServerEffect]:
+        """Hand a conversation over to an agent, or back to the bot if the name is empty."""
+        conversation.agent = name
         agent = {"id": f"agent_{name.casefold().replace(' ', '_')}", "username": name} if name else None
-        data = {"ticket_chat_id": talk.id, "handler": handler, "agent": agent}
-        return self._to_customer(talk, "support_handler_changed", "Handler changed", data)
+        data = {"ticket_chat_id": conversation.id, "handler": "agent" if name else "sate", "agent": agent}
+        return self._rooms.to_customer(conversation, "support_handler_changed", "Handler changed", data)
 
     def conversation(self, to: str | None) -> str:
-        """Return the conversation of this id, or the last used of a customer, or of all.
+        """Return the conversation with this id, or the one that this customer used last; None means any customer.
 
         Raises:
-            SettingsError: there is none.
+            SettingsError: There is no such conversation.
         """
-        found = [talk for talk in reversed(self._talks.values()) if to in (None, talk.id, talk.session)]
-        if not found:
-            raise SettingsError("nobody has said anything here yet" if to is None else f"there is no {to!r} here")
-        return found[0].id
+        return self._conversations.last(to).id
 
     def close(self, conversation: str, now: float) -> list[ServerEffect]:  # noqa: ARG002
         """Close a conversation for the customer."""
-        talk = self._talks[conversation]
-        talk.closed = True
-        data = {"ticket_id": talk.ticket, "ticket_chat_id": talk.id, "status": "resolved_and_closed"}
-        return [*self._to_customer(talk, "customer_support_closed", "Conversation closed", data), EndFlow(talk.id)]
+        current = self._conversations.by_id[conversation]
+        current.closed = True
+        data = {"ticket_id": current.ticket, "ticket_chat_id": current.id, "status": "resolved_and_closed"}
+        effects = self._rooms.to_customer(current, "customer_support_closed", "Conversation closed", data)
+        return [*effects, EndFlow(current.id)]
 
-    # What the flow shows
+    # The flow
 
     def put(self, conversation: str, step: Step, now: float) -> list[ServerEffect]:
-        """The flow, or an agent, has something to show."""
-        talk = self._talks[conversation]
+        """Send a step of an agent, or add a step of the flow to the reply."""
+        current = self._conversations.by_id[conversation]
         match step:
             case Raw(event, payload):
-                return [Emit(event, (payload,), link) for link in sorted(talk.room | {talk.asking})]
+                return [Emit(event, (payload,), link) for link in sorted(current.room | {current.asking_link})]
             case End():
-                talk.suggests = True
+                current.suggests_closing = True
             case Handover(agent):
-                return [*self._flush(talk, now), *self._agent_joins(talk, agent)]
+                return [*self._flush(current, now), *self._set_agent(current, agent)]
             case AgentSays(text, attachment):
-                return [*self._flush(talk, now), *self._agent_says(talk, text, attachment, _iso(now))]
+                return [*self._flush(current, now), *self._agent_message(current, text, attachment, iso_time(now))]
             case Delta(first=first, text=text):
-                if first or not talk.parts:
-                    talk.parts.append("")
-                talk.parts[-1] += text
-            case _ if words := _words(step):
-                talk.parts.append(words)
+                if first or not current.parts:
+                    current.parts.append("")
+                current.parts[-1] += text
+            case Text() | Choices() | Card() | Cards() | Media() | Custom() | Queue():
+                if text := text_of(step):
+                    current.parts.append(text)
+            case Node() | Typing():
+                pass  # the helpdesk has no event for them
+            case _:
+                assert_never(step)
         return []
 
     def done(self, conversation: str, error: str | None, now: float) -> list[ServerEffect]:
-        """The flow is done with this turn, or broke."""
-        talk = self._talks[conversation]
-        if not talk.inputs:  # it broke after it had asked
+        """End a turn of the flow: send its reply, or its error, and run the flow for the next message."""
+        current = self._conversations.by_id[conversation]
+        if not current.inputs:  # the flow failed after its turn had ended with a question
             return []
-        talk.inputs.popleft()
-        following: list[ServerEffect] = [RunFlow(talk.id, talk.inputs[0])] if talk.inputs else []
+        current.inputs.popleft()
+        following: list[ServerEffect] = [RunFlow(current.id, current.inputs[0])] if current.inputs else []
         if error:
-            talk.parts.clear()
-            envelope = self._envelope(talk.asking, error, {"ticket_chat_id": talk.id}, 500)
-            return [Emit("support", (envelope,), talk.asking), *following]
-        if talk.silent:
-            talk.silent = False
-            talk.parts.clear()
+            current.parts.clear()
+            failure = envelope(current.asking_link, error, {"ticket_chat_id": current.id}, 500)
+            return [Emit("support", (failure,), current.asking_link), *following]
+        if current.silent:
+            current.silent = False
+            current.parts.clear()
             return following
-        return [*self._flush(talk, now, always=not talk.agent), *following]
+        return [*self._flush(current, now, always=not current.agent), *following]
 
-    def _flush(self, talk: _Talk, now: float, *, always: bool = False) -> list[ServerEffect]:
-        """Send what the bot has said so far as one reply."""
-        if not talk.parts and not always:
+    def _flush(self, conversation: HelpdeskConversation, now: float, *, always: bool = False) -> list[ServerEffect]:
+        """Send the reply as far as it is composed. An empty one is sent only if `always` is set."""
+        if not conversation.parts and not always:
             return []
-        data = self._say(talk, "\n\n".join(filter(None, talk.parts)), "sate", _iso(now))
-        talk.parts.clear()
-        talk.suggests = False
-        sent, there = "Message sent successfully", self._customers.get(talk.session, set())
-        links = talk.room | ({talk.asking} & there)
-        return (
-            self._broadcast(links, "support", sent, data) if links else self._to_customer(talk, "support", sent, data)
-        )
+        text = "\n\n".join(filter(None, conversation.parts))
+        data = conversation.add_message(self._ids(), text, "sate", iso_time(now))
+        conversation.parts.clear()
+        conversation.suggests_closing = False
+        event, message = "support", "Message sent successfully"
+        links = conversation.room | ({conversation.asking_link} & self._rooms.links_of(conversation.session))
+        if links:
+            return self._rooms.broadcast(links, event, message, data)
+        return self._rooms.to_customer(conversation, event, message, data)
 
     def fault(self, name: str) -> list[ServerEffect]:
-        """Arm one of `FAULTS`."""
+        """Inject one of `FAULTS`."""
         self._faults.add(name)
         return []
 
     def timer(self, now: float) -> list[ServerEffect]:  # noqa: ARG002
-        """Nothing is ever due."""
+        """Do nothing: a helpdesk has no deadlines."""
         return []
 
-    # HTTP
-
     def request(self, request: HttpCall, now: float) -> list[ServerEffect]:  # noqa: ARG002
-        """Answer the HTTP interface: a customer's conversations, their messages, and an agent's taking over."""
-        if request.headers.get("authorization") != f"Bearer {self._key}":
-            return [HttpReply(401, {"detail": "the API key is not known"})]
-        if found := re.fullmatch(r"/api/v1/helpdesk/customer/(.+)/conversations/(?:([^/]+)/messages/)?", request.path):
-            return [self._listed(found[1], found[2], request.query)]
-        if found := TAKE_OVER.fullmatch(request.path):
-            talk = next((talk for talk in self._talks.values() if talk.ticket == found[1]), None)
-            if talk and request.method == "POST":
-                return [HttpReply(200, {"success": True}), *self._agent_joins(talk, "an agent")]
-        return [HttpReply(404, {"detail": "there is nothing here"})]
-
-    def _listed(self, session: str, conversation: str | None, query: Mapping[str, str]) -> HttpReply:
-        if conversation:
-            talk = self._talks.get(conversation)
-            if talk is None or talk.session != session:
-                return HttpReply(404, {"detail": "there is no such conversation"})
-            return HttpReply(200, {**_http(talk), "messages": list(map(_http_message, talk.messages))})
-        closed = query.get("closed", "") in ("true", "t", "yes", "1")
-        talks = [talk for talk in self._talks.values() if talk.session == session and talk.closed == closed]
-        return HttpReply(200, [{**_http(talk), "latest_message": _latest(talk)} for talk in talks])
-
-
-REQUESTS = {
-    "enter_support": "_enter_talk",
-    "leave_support": "_leave_talk",
-    "mark_conversation_read": "_mark_read",
-    "close_call_support": "_hang_up",
-    "close_support": "_close",
-    "review_support": "_review",
-    "agent_support": "_agent_support",
-}
-
-
-def _iso(now: float) -> str:
-    return dt.datetime.fromtimestamp(now, dt.UTC).isoformat().replace("+00:00", "Z")
-
-
-def _call_of(talk: _Talk) -> dict[str, Any]:
-    call, started = talk.call or (None, None)
-    return {"room": talk.id, "ticket_chat_id": talk.id, "ticket_call_id": call, "call_start_time": started}
-
-
-def _http(talk: _Talk) -> dict[str, Any]:
-    return {
-        "id": talk.id,
-        "date_created": talk.created,
-        "date_updated": talk.messages[-1]["date_created"] if talk.messages else talk.created,
-        "closed": talk.closed,
-        "close_support": talk.suggests,
-        "read_by_customer": talk.read["customer"],
-        "read_by_agent": talk.read["agent"],
-        "responder": "agent" if talk.agent else "sate",
-        "ticket": talk.ticket,
-        "ticket_slug": talk.ticket,
-    }
-
-
-def _latest(talk: _Talk) -> dict[str, Any] | None:
-    return _http_message(talk.messages[-1]) if talk.messages else None
-
-
-def _http_message(message: dict[str, Any]) -> dict[str, Any]:
-    """Return a message as the HTTP interface has it, which calls two fields differently."""
-    kept = ("id", "date_created", "date_updated", "message", "sender", "attachment_metadata")
-    more = {"is_attachment": message["attachment"], "ticket_chat": message["ticket_chat_id"]}
-    return {**{name: message[name] for name in kept}, **more}
-
-
-def _words(step: Step) -> str:
-    """Return a step in the words of a message: this platform's bot has nothing else."""
-    match step:
-        case Text(text):
-            return text
-        case Choices(options, text):
-            return "\n".join(filter(None, [text, *map(_option, options)]))
-        case Card():
-            return _card(step)
-        case Cards(cards, text=text, options=options):
-            return "\n\n".join(filter(None, [text, *map(_card, cards), *map(_option, options)]))
-        case Media(_, url, text):
-            return f"[{text or url}]({url})" if url and not url.startswith("data:") else text
-        case Custom(name, text=text):
-            return text or f"({name})"
-        case Queue(position, seconds):
-            return f"You are number {position} in the queue; it takes about {seconds:.0f} s."
-        case _:
-            return ""
-
-
-def _option(option: Choice) -> str:
-    return f"• [{option.label}]({option.url})" if option.url else f"• {option.label}"
-
-
-def _card(card: Card) -> str:
-    title = f"**{card.title}**" if card.title else ""
-    return "\n".join(filter(None, [title, card.text, *map(_option, card.options)]))
+        """Answer the HTTP interface."""
+        return self._http.answer(request)

@@ -1,0 +1,142 @@
+"""The helpdesk's HTTP interface: the customer's open conversations, and the messages sent while there was no link.
+
+A helpdesk without this interface can be used as well. The session then starts without the list, and messages that
+were sent while there was no link are lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+
+from socketnb.dialects.eusate.inbox import CLOSED_BY_HELPDESK, Inbox
+from socketnb.dialects.eusate.requests import Answer
+from socketnb.dialects.eusate.seen import SeenMessages
+from socketnb.dialects.eusate.state import CustomerState
+from socketnb.model.effects import ClientEffect, HttpRequest, HttpResponse, Record
+from socketnb.model.json import Json, JsonObject, as_dict, as_list, as_text
+
+HTTP_OK = 200
+
+
+class Query(NamedTuple):
+    """The purpose of an HTTP request: the list of open conversations, or the messages of one."""
+
+    subject: Literal["conversations", "messages"]
+    conversation: str = ""
+
+
+class History:
+    """Asks the HTTP interface for conversations and messages, and reads its responses.
+
+    Args:
+        state: The link, the conversations and the turns.
+        inbox: Takes the messages that were missed.
+        seen: The messages that have come.
+        settings: The settings of the dialect.
+    """
+
+    def __init__(
+        self,
+        state: CustomerState,
+        inbox: Inbox,
+        seen: SeenMessages,
+        settings: Mapping[str, Any],  # settings are of any type
+    ) -> None:
+        self._state = state
+        self._inbox = inbox
+        self._seen = seen
+        customer = quote(settings["session_id"], safe="")
+        self._base = f"{settings['url'].rstrip('/')}/api/v1/helpdesk/customer/{customer}"
+        self._headers = {"Authorization": f"Bearer {settings['api_key'].reveal()}"}
+        self._saved = settings["conversation_id"]
+        self._listed = False  # the helpdesk has listed the conversations at least once
+        self._unanswered: set[str] = set()  # conversations whose messages are requested
+
+    def request(self, conversations: list[str]) -> list[ClientEffect]:
+        """Request the open conversations, and the messages of the given ones, over a new link."""
+        self._unanswered = set(conversations)
+        effects = [self._get(Query("conversations"), "conversations/?closed=false")]
+        for conversation in conversations:
+            name = quote(conversation, safe="", errors="replace")
+            effects.append(self._get(Query("messages", conversation), f"conversations/{name}/messages/"))
+        return [*effects]
+
+    def _get(self, query: Query, path: str) -> HttpRequest:
+        return HttpRequest(query, "GET", f"{self._base}/{path}", self._headers)
+
+    def link_lost(self) -> None:
+        """Note that messages may be missed from now on."""
+        self._seen.link_lost(self._unanswered)
+
+    def read(self, response: HttpResponse) -> list[ClientEffect]:
+        """Read a response."""
+        if not isinstance(response.purpose, Query):
+            return []
+        subject, conversation = response.purpose
+        try:
+            body = json.loads(response.body) if response.status == HTTP_OK else None
+        except ValueError:
+            body = None
+        if body is None:
+            return self._failed(response, response.purpose)
+        return self._read_list(body) if subject == "conversations" else self._read_messages(conversation, body)
+
+    def _failed(self, response: HttpResponse, query: Query) -> list[ClientEffect]:
+        reason = f"HTTP {response.status}" if response.status else response.body.decode(errors="replace")
+        text = f"the helpdesk does not return its {query.subject} ({reason})"
+        log = Record(query.subject, "log", None, "local", text=text, conversation=query.conversation or None)
+        return [log, *(self._state.mark_ready(text) if query.subject == "conversations" else [])]
+
+    def _read_list(self, body: Json) -> list[ClientEffect]:
+        items = [item for item in map(as_dict, as_list(body)) if as_text(item.get("id"))]
+        effects = [effect for item in items for effect in self._read_conversation(item)]
+        self._listed = True
+        state = self._state
+        if state.current == self._saved and state.known(state.current) is None:
+            state.current = None  # the saved conversation is not open any more
+        return [*effects, *state.mark_ready(f"{len(items)} conversations are open")]
+
+    def _read_conversation(self, item: JsonObject) -> list[ClientEffect]:
+        """Add or update a conversation of the list."""
+        state, conversation = self._state, as_text(item.get("id"))
+        starting, is_new = state.turns.starting, state.known(conversation) is None
+        if is_new and not self._listed and starting and state.link == 1:  # it may be the one that is being started
+            return []
+        effects = state.add(conversation)
+        is_agent = item.get("responder") == "agent"
+        known = state.get(conversation)
+        unread = 0 if item.get("read_by_customer") is not False else max(1, known.unread)
+        effects += state.update(
+            conversation, handler="agent" if is_agent else "bot", agent=known.agent if is_agent else "", unread=unread
+        )
+        effects += state.update(
+            conversation, suggested=item.get("close_support") is True, closed=item.get("closed") is True
+        )
+        effects += self._inbox.taken_over(conversation) if is_agent else []
+        latest = as_dict(item.get("latest_message"))
+        if not self._listed and not state.turns.starting:  # a message from before this session is not missed
+            self._seen.add(conversation, latest)
+            return effects
+        return effects + (self._add_missed(conversation, latest) if is_new else [])
+
+    def _read_messages(self, conversation: str, body: Json) -> list[ClientEffect]:
+        self._unanswered.discard(conversation)
+        item = as_dict(body)
+        messages = map(as_dict, as_list(item.get("messages")))
+        effects = [effect for message in messages for effect in self._add_missed(conversation, message)]
+        if item.get("closed") is True and not self._state.get(conversation).closed:
+            number = self._state.turns.last
+            record = Record("messages", "ended", None, "local", turn=number, text=CLOSED_BY_HELPDESK)
+            effects.append(record._replace(conversation=conversation))
+            effects += self._inbox.close(conversation, "closed meanwhile")
+        return effects
+
+    def _add_missed(self, conversation: str, message: JsonObject) -> list[ClientEffect]:
+        """Record a message if it was sent while there was no link."""
+        if not self._seen.is_missed(conversation, message):
+            return []
+        data = {**message, "ticket_chat_id": conversation}
+        return self._inbox.message(Answer("messages", message, 0, "", data, conversation, 0), missed=True)

@@ -1,0 +1,120 @@
+"""What the customer does: actions in line, their checks, and sending.
+
+A turn is for the conversation that it names, otherwise for the one that the turn before was for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from socketnb.dialects.eusate.actions import EVENTS, MAX_RATING, MIN_RATING, payload_of, user_input
+from socketnb.dialects.eusate.calls import Calls
+from socketnb.dialects.eusate.requests import MAX_OPEN_CONVERSATIONS, STARTING_EVENTS, enter_room, request
+from socketnb.dialects.eusate.state import CustomerState, Phase
+from socketnb.dialects.eusate.turns import ConversationRef, NewConversation, Turn
+from socketnb.dialects.turns import MAX_QUEUED_TURNS
+from socketnb.model.actions import Action
+from socketnb.model.effects import ClientEffect
+from socketnb.model.json import Json, as_dict
+
+
+class Sender:
+    """Queues the customer's actions and sends each when its conversation is free.
+
+    Args:
+        state: The link, the conversations and the turns.
+        calls: The calls that are running.
+        session_id: The id of the customer.
+    """
+
+    def __init__(self, state: CustomerState, calls: Calls, session_id: str) -> None:
+        self._state = state
+        self._calls = calls
+        self._session_id = session_id
+
+    def act(self, turn: int, action: Action) -> list[ClientEffect]:
+        """Send an action, or queue it behind the turns of its conversation."""
+        state = self._state
+        if action.verb == "press":
+            conversation = as_dict(action.fields["choice"].request).get("close")
+            if not isinstance(conversation, str):
+                return state.end(turn, "failed", "this button is not from this helpdesk (nothing was sent)")
+            action = replace(action, verb="close", conversation=conversation)
+        if state.turns.full:
+            reason = f"{MAX_QUEUED_TURNS} messages are waiting already; wait for the helpdesk to answer"
+            return state.end(turn, "failed", reason)
+        conversation, previous = self._conversation_for(turn, action), state.current
+        if EVENTS[action.verb] in STARTING_EVENTS:
+            state.current = conversation
+        state.turns.add(turn, Turn(turn, action, conversation, previous))
+        return self.send_next()
+
+    def _conversation_for(self, turn: int, action: Action) -> ConversationRef:
+        """Return the conversation that an action is for: a new one if needed, or None if there is none."""
+        state = self._state
+        if action.conversation:
+            return action.conversation
+        if action.verb == "hang_up" and self._calls.conversation and action.conversation is None:
+            return self._calls.conversation
+        can_start = EVENTS[action.verb] in STARTING_EVENTS
+        if can_start and (action.conversation == "" or not state.current or state.get(state.current).closed):
+            return NewConversation(turn)
+        return state.current
+
+    def send_next(self) -> list[ClientEffect]:
+        """Send the turns in line whose conversation is free."""
+        effects: list[ClientEffect] = []
+        turns = self._state.turns
+        while self._state.phase is Phase.READY and (number := turns.next()) is not None:
+            effects += self._send(turns.waiting[number])
+        return effects
+
+    def _send(self, turn: Turn) -> list[ClientEffect]:
+        state = self._state
+        problem = self._problem(turn)
+        state.turns.begin(turn, state.link)
+        if problem:
+            state.forget(turn)
+            return state.end(turn.number, "failed", f"{problem} (nothing was sent)", turn.conversation)
+        conversation = turn.conversation if isinstance(turn.conversation, str) else None
+        effects: list[ClientEffect] = []
+        if conversation in state.left_rooms and turn.event in STARTING_EVENTS:
+            state.left_rooms.discard(conversation)
+            effects = enter_room(conversation)
+        payload = payload_of(turn.action, self._session_id, conversation)
+        shown = user_input(turn.event, payload)
+        text = shown.text or shown.verb
+        return [*effects, *request(turn.event, payload, "action", conversation, turn=turn.number, text=text)]
+
+    def _problem(self, turn: Turn) -> str | None:
+        """Return why a turn cannot be sent, or None."""
+        state, action, starts = self._state, turn.action, turn.event in STARTING_EVENTS
+        is_new = isinstance(turn.conversation, NewConversation)
+        conversation = state.get(turn.conversation)
+        if turn.conversation is None or (is_new and not starts):
+            return f"there is no conversation to {action.verb.replace('_', ' ')} yet; send a message first"
+        if is_new and len(state.open_conversations) >= MAX_OPEN_CONVERSATIONS:
+            maximum = MAX_OPEN_CONVERSATIONS
+            return f"{maximum} conversations are open, and no more are allowed; close one, or continue one of them"
+        if conversation.closed and (starts or action.verb == "close"):
+            return f"conversation {conversation.id!r} is closed; start another one with new_conversation()"
+        is_agent, call = conversation.handler == "agent", self._calls.conversation
+        match action.verb:
+            case "attach" if not is_agent:
+                return "files can be sent only while an agent answers"
+            case "attach" if not all(_is_file(file) for file in action.fields["files"] or [None]):
+                return "each file needs a description with its url, such as {'url': …, 'name': …}"
+            case "review" if not MIN_RATING <= action.fields["rating"] <= MAX_RATING:
+                return f"rating must be a whole number from 1 to 5, got {action.fields['rating']}"
+            case "call" if is_agent:
+                return "a call is possible only while the bot answers, and an agent answers in this conversation"
+            case "call" if call or any(other.event == "call_support" for other in state.turns.sent):
+                return "another call is running; end it first"
+            case "hang_up" if call and not self._calls.is_running_in(turn.conversation):
+                return f"no call is running in this conversation; the call is in conversation {call!r}"
+            case _:
+                return None
+
+
+def _is_file(file: Json) -> bool:
+    return isinstance(file, dict) and bool(file.get("url"))

@@ -1,0 +1,83 @@
+"""The links and personal rooms of the simulated helpdesk, and how it answers and broadcasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from socketnb.dialects.eusate.server_conversations import HelpdeskConversation, Problem
+from socketnb.model.effects import Acknowledge, Emit, ServerEffect
+from socketnb.model.json import JsonObject
+
+
+def envelope(link: str, message: str, data: JsonObject | None = None, code: int = 200) -> JsonObject:
+    """Return an event of the helpdesk in the form that all of them have."""
+    return {"status_code": code, "sid": link, "message": message, "data": data or {}}
+
+
+class Rooms:
+    """The links of agents and customers.
+
+    Args:
+        options: The options of the simulator.
+        faults: The faults that are injected.
+
+    Attributes:
+        agents: The links of agents.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],  # options are of any type
+        faults: AbstractSet[str],
+    ) -> None:
+        self.agents: set[str] = set()
+        self._options = options
+        self._faults = faults
+        self._customers: dict[str, set[str]] = {}  # session → links in its personal room
+        self._missed: dict[str, list[tuple[str, JsonObject]]] = {}  # session → events and envelopes
+
+    def enter(self, link: str, session: str) -> list[ServerEffect]:
+        """Add a link to a customer's personal room, and send the messages that the customer has missed."""
+        self.add_customer(link, session)
+        return [Emit(event, ({**data, "sid": link},), link) for event, data in self._missed.pop(session, [])]
+
+    def add_customer(self, link: str, session: str) -> None:
+        """Add a link to a customer's personal room."""
+        self._customers.setdefault(session, set()).add(link)
+
+    def links_of(self, session: str) -> AbstractSet[str]:
+        """Return the links in a customer's personal room."""
+        return self._customers.get(session, set())
+
+    def remove(self, link: str) -> None:
+        """Remove a link that is lost."""
+        for links in (self.agents, *self._customers.values()):
+            links.discard(link)
+
+    def answer(
+        self, link: str, event: str, message: str, data: JsonObject | None = None, code: int = 200
+    ) -> list[ServerEffect]:
+        """Answer a request as the option `answers` says."""
+        body, mode = envelope(link, message, data, code), self._options["answers"]
+        events: list[ServerEffect] = [Emit(event, (body,), link)] if mode != "ack" else []
+        return [*events, Acknowledge(body)] if mode != "event" else events
+
+    def reject(self, link: str, event: str, problem: Problem) -> list[ServerEffect]:
+        """Answer a request with an error."""
+        return self.answer(link, event, problem.message, code=problem.code)
+
+    def broadcast(self, links: AbstractSet[str], event: str, message: str, data: JsonObject) -> list[ServerEffect]:
+        """Send an event to several links."""
+        times = 2 if "duplicate" in self._faults else 1
+        return [Emit(event, (envelope(to, message, data),), to) for to in sorted(links) for _ in range(times)]
+
+    def to_customer(
+        self, conversation: HelpdeskConversation, event: str, message: str, data: JsonObject
+    ) -> list[ServerEffect]:
+        """Send an event to the customer's personal room, or keep it until the customer comes back."""
+        links = self.links_of(conversation.session) or conversation.room - self.agents
+        if not links and self._options["keep_missed"]:
+            self._missed.setdefault(conversation.session, []).append((event, envelope("", message, data)))
+        return self.broadcast(links, event, message, data)
