@@ -140,9 +140,10 @@ def columns(frame: str) -> str:
 def commands() -> str:
     """Return the commands of `%chat`."""
     rows = []
+    command: Any
     for name, command in COMMANDS.items():
-        usage = " ".join(command.parser.format_usage().split()).partition(name)[2].replace("[-h]", "").strip()  # type: ignore[attr-defined]
-        text = " ".join((command.parser.description or "").strip().split("\n\n")[0].split())  # type: ignore[attr-defined]
+        usage = " ".join(command.parser.format_usage().split()).partition(name)[2].replace("[-h]", "").strip()
+        text = " ".join((command.parser.description or "").strip().split("\n\n")[0].split())
         rows.append([code(f"{name} {usage}".strip()), text])
     return table("`%chat …` | what it does", rows)
 
@@ -150,7 +151,8 @@ def commands() -> str:
 def cell() -> str:
     """Return the options of `%%chat`."""
     rows = []
-    for action in Chat.talk.parser._actions:  # type: ignore[attr-defined]  # noqa: SLF001 (argparse has no public list)
+    talk: Any = Chat.talk
+    for action in talk.parser._actions:  # noqa: SLF001 (argparse has no public list)
         value = action.metavar or ("|".join(action.choices) if action.choices else action.dest.upper())
         value = "" if action.nargs == 0 else f" {value}"
         names = [f"{name}{value}" for name in action.option_strings] or [action.dest.upper()]

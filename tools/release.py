@@ -69,8 +69,8 @@ def install(folder: Path, distribution: Path, version: str, extra: str = "") -> 
     """Install a distribution into a new virtual environment, check the import, and return its interpreter."""
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    constraints = ["--constraint", ROOT / "constraints.txt"]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    constraints: list[str | Path] = ["--constraint", ROOT / "constraints.txt"]
     step(f"Installing {distribution.name} into a clean environment", *pip, *constraints, f"{distribution}{extra}")
     if (found := step("Importing it", python, "-c", WHERE, cwd=folder).strip()) != f"{version} True":
         sys.exit(f"release: the installed package has another version or place: {found}")
@@ -97,7 +97,18 @@ def main() -> None:
         node_modules = ROOT / "tests" / "interop" / "node_modules"
         if node_modules.is_dir():
             (tree / "tests" / "interop" / "node_modules").symlink_to(node_modules)
-        tests = [python, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadgroup", "--ignore", "tests/project"]
+        tests: list[str | Path] = [
+            python,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "auto",
+            "--dist",
+            "loadgroup",
+            "--ignore",
+            "tests/project",
+        ]
         output = step("Testing the installed wheel", *tests, *(QUICK if options.quick else []), cwd=tree)
     print(output.strip().splitlines()[-1])
     print(f"{options.version} is ready: {wheel.relative_to(ROOT)}, {sdist.relative_to(ROOT)}")
