@@ -138,10 +138,15 @@ class RecordingError(SocketnbError):
     """A recording is missing, damaged, in use, or of a newer version."""
 
 
-def unknown(what: str, given: object, known: Iterable[str]) -> str:
-    """Return the one sentence for a name that does not exist, with the nearest that does."""
-    known = sorted(known)
-    near = difflib.get_close_matches(str(given), known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    there = ", ".join(known) if known else "none"
-    return f"there is no {what} {given!r}; {hint}there is: {there}"
+def unknown(what: str, given: object, available: Iterable[str]) -> str:
+    """Return the error message for a name that does not exist, with the closest available name if one is similar.
+
+    Args:
+        what: What the name stands for, such as "session".
+        given: The name that was given.
+        available: The names that exist.
+    """
+    names = sorted(available)
+    similar = difflib.get_close_matches(str(given), names, n=1)
+    hint = f"did you mean {similar[0]!r}? " if similar else ""
+    return f"unknown {what} {given!r}; {hint}available: {', '.join(names) or 'none'}"

@@ -254,7 +254,7 @@ class Hub:
         dialect = registry.get(platform)
         for option in options:
             if option not in dialect.options:
-                raise SettingsError(unknown(f"option of the {platform} simulator", option, dialect.options))
+                raise SettingsError(unknown(f"{platform} simulator option", option, dialect.options))
         given = {o: how.default if options.get(o) is None else options[o] for o, how in dialect.options.items()}
         chosen = {o: None if v is None else convert(platform, o, dialect.options[o], v) for o, v in given.items()}
         simulator = Simulator(

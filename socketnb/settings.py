@@ -233,7 +233,7 @@ def convert(platform: str, name: str, setting: Setting, value: Any) -> Any:
         raise SettingsError(f"{platform}: {name} is {A[setting.type]}{what}") from None
     for word in (converted if setting.type is tuple else (converted,)) if setting.among else ():
         if word not in setting.among:
-            raise SettingsError(f"{platform}: {name}: {unknown('choice', str(word), setting.among)}")
+            raise SettingsError(f"{platform}: {name}: {unknown('value', str(word), setting.among)}")
     return _url(platform, converted) if name == "url" else converted
 
 

@@ -477,7 +477,7 @@ class Session:
         known = {field.name: field for field in self._dialect.verbs[verb].fields}
         for name, value in fields.items():
             if name not in known:
-                raise ActionError(unknown(f"field of {verb!r}", name, known))
+                raise ActionError(unknown(f"{verb} field", name, known))
             if known[name].type is Path:
                 fields = {**fields, name: _file(verb, value)}
             elif not isinstance(value, known[name].type) or (known[name].type is int and isinstance(value, bool)):

@@ -1,10 +1,10 @@
-"""Whether a bot can be reached, in words: each step of it with how long it took, or what went wrong and what to do."""
+"""`socketnb check`: the steps of connecting to a bot, each with its duration, or the problem and its fix."""
 
 from __future__ import annotations
 
 import importlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -13,63 +13,87 @@ from socketnb.errors import ConnectError, ConnectTimeout, Refused, TurnError, Un
 from socketnb.render import milliseconds, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from socketnb.conversation.session import Session
     from socketnb.hub import Hub
+    from socketnb.model.json import Json
 
-STEPS = {Unreachable: "reachable", Refused: "let in", ConnectTimeout: "in time"}
+FAILED_STEPS = {Unreachable: "reachable", Refused: "accepted", ConnectTimeout: "in time"}
+"""The step that failed, by the type of the error."""
+NS_PER_MS = 1_000_000
+STEP_WIDTH = 14
 
 
-def checked(hub: Hub, bot: str, say: str | None, how: Mapping[str, Any]) -> int:
-    """Print how connecting to a bot goes, and a turn if something is to be said; return the exit status.
+class Report:
+    """Prints one line per step."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+
+    def passed(self, step: str, text: str) -> None:
+        """Print a step that passed."""
+        self._line(("✓ ", "green"), step, (printable(text), ""))
+
+    def failed(self, step: str, text: str) -> None:
+        """Print a step that failed."""
+        self._line(("✗ ", "red"), step, (printable(text), "red"))
+
+    def hint(self, text: str) -> None:
+        """Print a hint."""
+        self._console.print(f"  {text}", style="dim")
+
+    def _line(self, mark: tuple[str, str], step: str, text: tuple[str, str]) -> None:
+        self._console.print(Text.assemble(mark, f"{step:<{STEP_WIDTH}}", text), soft_wrap=True)
+
+
+def check_bot(hub: Hub, bot: str, say: str | None, settings: Mapping[str, Json]) -> int:
+    """Connect to a bot, send a message if one is given, print each step, and return the exit status.
 
     Args:
-        hub: what connects.
-        bot: a platform or a profile.
-        say: what is to be said.
-        how: what else `connect` is given.
+        hub: The hub that opens the session.
+        bot: A platform or a profile.
+        say: The message to send, if any.
+        settings: Other arguments of `connect`.
+
+    Returns:
+        0 if every step passed, otherwise 1.
 
     Raises:
-        SettingsError: a setting is missing, unknown or of the wrong form.
+        SettingsError: A setting is missing, unknown or malformed.
     """
-    tell = _teller()
-    for name in ("aiohttp", "socketio"):  # loaded before, so that not they are measured
+    report = Report()
+    for name in ("aiohttp", "socketio"):  # load them now, so that the measured times do not include it
         importlib.import_module(name)
-    began = time.perf_counter()
+    started = time.perf_counter()
     try:
-        session = hub.connect(bot, record=False, **how)
+        session = hub.connect(bot, record=False, **settings)
     except ConnectError as error:
-        step = next((step for kind, step in STEPS.items() if isinstance(error, kind)), "connected")
         if isinstance(error, Refused):
-            tell(True, "reachable", "a server answered")  # noqa: FBT003 (good or not)
-        tell(False, step, str(error))  # noqa: FBT003
+            report.passed("reachable", "a server answered")
+        step = next((step for kind, step in FAILED_STEPS.items() if isinstance(error, kind)), "connected")
+        report.failed(step, str(error))
         return 1
     with session:
-        whole = (time.perf_counter() - began) * 1000
-        times = {trace.kind: trace.observed_at for trace in session.traces()}
-        ready = max(times.values()) if times else 0
-        after = (ready - times["connected"]) / 1e6 if "connected" in times else 0.0
-        tell(True, "reachable", f"{session.platform} answered, {milliseconds(max(whole - after, 0))}")  # noqa: FBT003
-        tell(True, "let in", f"ready {milliseconds(after)} after the handshake")  # noqa: FBT003
+        _report_times(report, session, (time.perf_counter() - started) * 1000)
         if say is None:
-            Console(highlight=False).print("  --say TEXT says something, and measures the reply", style="dim")
+            report.hint("use --say TEXT to send a message and measure the reply")
             return 0
         try:
             turn = session.say(say)
         except TurnError as error:
-            tell(False, "answers", str(error))  # noqa: FBT003
+            report.failed("answers", str(error))
             return 1
-        tell(turn.status == "completed", "answers", turn.summary)
-        return 0 if turn.status == "completed" else 1
+        if turn.status != "completed":
+            report.failed("answers", turn.summary)
+            return 1
+        report.passed("answers", turn.summary)
+        return 0
 
 
-def _teller() -> Callable[[bool, str, str], None]:
-    console = Console(highlight=False)
-
-    def tell(good: bool, step: str, said: str) -> None:  # noqa: FBT001 (the first thing to see)
-        mark, style = ("✓", "green") if good else ("✗", "red")
-        console.print(
-            Text.assemble((f"{mark} ", style), f"{step:<14}", (printable(said), "" if good else style)), soft_wrap=True
-        )
-
-    return tell
+def _report_times(report: Report, session: Session, total_ms: float) -> None:
+    """Print how long the server took to answer, and then to accept the session."""
+    times = {trace.kind: trace.observed_at for trace in session.traces()}
+    ready_ms = (max(times.values()) - times["connected"]) / NS_PER_MS if "connected" in times else 0.0
+    report.passed("reachable", f"{session.platform} answered in {milliseconds(max(total_ms - ready_ms, 0))}")
+    report.passed("accepted", f"ready {milliseconds(ready_ms)} after the handshake")

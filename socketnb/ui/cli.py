@@ -1,4 +1,4 @@
-"""The command line, `socketnb demo` and so on. A mistake is one line and exit status 2."""
+"""The command line: `socketnb demo` and so on. A mistake in its arguments is one line and exit status 2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,17 +19,34 @@ from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SettingsError, SocketnbError, unknown
 from socketnb.settings import pairs
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+    from socketnb.flows.flow import Flow
+
+MISTAKE = 2
+"""Exit status after a mistake in the arguments, or if a command could not run."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as in a shell."""
+STOP_POLL_INTERVAL_S = 0.2
+"""Seconds between two looks whether a simulator shall stop; Python handles signals in between."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="socketnb")
 def commands() -> None:
-    """Talk to Socket.IO chatbots from Jupyter, keep the conversation, read it as a DataFrame."""
+    """Talk to Socket.IO chatbots, record the conversations, and analyse them as DataFrames."""
 
 
 @commands.command()
-@click.option("--platform", default="voiceflow", type=click.Choice(PLATFORMS), show_default=True, help="as which")
+@click.option(
+    "--platform", default="voiceflow", type=click.Choice(PLATFORMS), show_default=True, help="Platform to simulate."
+)
 def demo(platform: str) -> None:
-    """Hold a conversation with the simulator and show what it leaves behind. No network, no questions."""
+    """Talk to a simulated bot and print what was recorded.
+
+    The demo needs no network and no account.
+    """
     from socketnb.hub import hub
 
     with hub.connect(platform, name="demo", simulate=True) as bot:
@@ -40,7 +57,7 @@ def demo(platform: str) -> None:
             bot.say("Track order")
         bot.say("4567")
         bot.say("thanks")
-        print(f"A conversation with the demo shop, over a real socket ({bot.platform}, simulated):\n")
+        print(f"A conversation with the demo shop on a simulated {bot.platform} server:\n")
         print(bot.transcript())
         print("\ntraces_df(): one row per event\n")
         traces = bot.traces_df(columns=["seq", "turn", "elapsed_ms", "direction", "event", "kind", "text"])
@@ -49,14 +66,14 @@ def demo(platform: str) -> None:
         turns = bot.turns_df(columns=["turn", "action", "user_text", "status", "first_ms", "done_ms", "messages"])
         print(turns.to_string(float_format="{:.1f}".format))
     if folder := hub.recording():
-        print(f"\nThe recording lies in {folder}")
-    print("The notebooks open with: make lab   (or: socketnb lab)")
+        print(f"\nThe recording is in {folder}")
+    print("To open the example notebooks: make lab   (or: socketnb lab)")
 
 
 @commands.command()
 @click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def lab(folder: Path) -> None:
-    """Open JupyterLab in FOLDER."""
+    """Open JupyterLab in FOLDER (default: the current folder)."""
     if importlib.util.find_spec("jupyterlab") is None:
         raise click.ClickException('JupyterLab is not installed: pip install "socketnb[lab]"')
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(folder)])  # noqa: S606 (no shell)
@@ -64,106 +81,121 @@ def lab(folder: Path) -> None:
 
 @commands.command()
 @click.argument("platform", type=click.Choice(PLATFORMS))
-@click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: any that is free")
-@click.option("--flow", metavar="MODULE:FLOW", help="a Flow of yours (default: the demo shop)")
-@click.option("--token", help="the credential that it asks for (default: made up)")
-@click.option("--fault", "faults", multiple=True, metavar="NAME", help="something that goes wrong, see README")
-@click.option("--json", "as_json", is_flag=True, help="print one JSON object with what `connect` needs")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port to listen on.  [default: any free port]")
+@click.option("--flow", metavar="MODULE:FLOW", help="Flow that the bot runs.  [default: the demo shop]")
+@click.option("--token", help="Credential that clients must send.  [default: generated]")
+@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Fault to inject; can be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print the settings for `connect` as one JSON object.")
 def simulate(
     platform: str, port: int, flow: str | None, token: str | None, faults: tuple[str, ...], *, as_json: bool
 ) -> None:
-    """Serve a bot as PLATFORM on this machine until Ctrl-C."""
+    """Run a bot on a simulated PLATFORM server until Ctrl-C."""
     from socketnb.hub import hub
 
-    served = _flow(flow)  # first: what a module does when it is imported can be stopped
+    imported_flow = _import_flow(flow)  # before the signal handlers, so that Ctrl-C can stop a slow import
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with hub.simulate(platform, served, port=port, token=token) as simulator:
+    with hub.simulate(platform, imported_flow, port=port, token=token) as simulator:
         for fault in faults:
             simulator.fault(fault)
         settings = simulator.revealed()
         if as_json:
             print(json.dumps(settings), flush=True)
         else:
-            print(f"A simulated {platform} bot listens. Ctrl-C stops it.\n")
+            print(f"The simulated {platform} server is running. Ctrl-C stops it.\n")
             print("\n".join(f"  {name:<12} {value}" for name, value in settings.items()), flush=True)
-        while not stop.wait(0.2):
+        while not stop.wait(STOP_POLL_INTERVAL_S):
             pass
 
 
-def _flow(where: str | None) -> Any:
-    """Return the flow that `module:name` means, also of a module in this folder."""
-    if where is None:
+def _import_flow(name: str | None) -> Flow | None:
+    """Return the flow that `module:name` refers to. The module can be in the current folder."""
+    if name is None:
         return None
     sys.path.insert(0, folder := str(Path.cwd()))
     try:
-        return pkgutil.resolve_name(where)
+        flow: Flow = pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise click.UsageError(f"--flow is MODULE:FLOW, and {where!r} is none: {error}") from None
-    except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001 (whatever the user's module raises)
-        raise click.UsageError(f"--flow {where}: the module fails with {type(error).__name__}: {error}") from None
+        raise click.UsageError(f"--flow must be MODULE:FLOW, got {name!r}: {error}") from None
+    except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001 (the user's module can raise anything)
+        raise click.UsageError(f"--flow {name}: importing the module raised {type(error).__name__}: {error}") from None
     finally:
         sys.path.remove(folder)
-        sys.path.append(folder)  # what it imports later is found; what we do is not taken from there
+        sys.path.append(folder)  # the flow can import from its folder later, but our own imports come first
+    return flow
 
 
-WHO = click.argument("bot", metavar="PROFILE|PLATFORM")
-SIMULATE = click.option("--simulate", is_flag=True, help="talk to a simulator of its own")
-SET_HELP = "any setting; a credential is safer in a profile or the environment, others can see this line"
-SET = click.option("--set", "typed", multiple=True, metavar="KEY=VALUE", help=SET_HELP)
+bot_argument = click.argument("bot", metavar="PLATFORM|PROFILE")
+simulate_option = click.option("--simulate", is_flag=True, help="Start a simulator and connect to it.")
+set_option = click.option(
+    "--set",
+    "pairs_",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any setting of the platform; can be repeated. Put credentials into a profile or an environment variable: "
+    "other users of this machine can read the command line.",
+)
 
 
 @commands.command()
-@WHO
-@SIMULATE
-@SET
-@click.option("--flow", metavar="MODULE:FLOW", help="a Flow of yours, for the simulator")
-@click.option("--timeout", type=float, metavar="S", help="seconds that each turn is waited for")
-def chat(bot: str, typed: tuple[str, ...], flow: str | None, timeout: float | None, *, simulate: bool) -> None:
-    """Talk to a bot here, a line a turn. From a pipe: do its lines, as those of a %%chat cell."""
+@bot_argument
+@simulate_option
+@set_option
+@click.option("--flow", metavar="MODULE:FLOW", help="Flow that the simulator runs.  [default: the demo shop]")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Seconds to wait for each turn.")
+def chat(bot: str, pairs_: tuple[str, ...], flow: str | None, timeout: float | None, *, simulate: bool) -> None:
+    """Talk to a bot in the terminal.
+
+    Each line is one turn. Input from a pipe is run as the lines of a %%chat cell; the exit status is 1 if a turn or an
+    expectation fails.
+    """
     from socketnb.conversation.turn import check_timeout
     from socketnb.hub import hub
     from socketnb.ui.terminal import converse
 
     check_timeout(timeout)
-    with hub.connect(bot, simulate=simulate, flow=_flow(flow), **pairs(typed, hub.connect)) as session:
+    settings = pairs(pairs_, hub.connect)
+    with hub.connect(bot, simulate=simulate, flow=_import_flow(flow), **settings) as session:
         status = converse(session, timeout, hub.mask)
     sys.exit(status)
 
 
 @commands.command()
-@WHO
-@SIMULATE
-@SET
-@click.option("--say", metavar="TEXT", help="say this, and measure the reply (default: nothing is said)")
-def check(bot: str, typed: tuple[str, ...], say: str | None, *, simulate: bool) -> None:
-    """Tell whether a bot can be reached, and how fast it is. Exit status 1: it cannot."""
-    from socketnb.hub import hub
-    from socketnb.ui.checks import checked
+@bot_argument
+@simulate_option
+@set_option
+@click.option("--say", metavar="TEXT", help="Send this message, and measure the reply.")
+def check(bot: str, pairs_: tuple[str, ...], say: str | None, *, simulate: bool) -> None:
+    """Check the connection to a bot, and measure its speed.
 
-    sys.exit(checked(hub, bot, say, {"simulate": simulate, **pairs(typed, hub.connect)}))
+    The exit status is 1 if the check fails.
+    """
+    from socketnb.hub import hub
+    from socketnb.ui.checks import check_bot
+
+    sys.exit(check_bot(hub, bot, say, {"simulate": simulate, **pairs(pairs_, hub.connect)}))
 
 
 @commands.command()
-@click.option("--delete", metavar="NAME", help="delete this one")
-@click.option("--prune", metavar="AGE", help='delete those last written so long ago, such as "30 days"')
+@click.option("--delete", metavar="NAME", help="Delete this recording.")
+@click.option("--prune", metavar="AGE", help='Delete recordings that are older than this, such as "30 days".')
 def recordings(delete: str | None, prune: str | None) -> None:
-    """List what was recorded, or delete some of it."""
+    """List the recordings, or delete some."""
     from socketnb import archive
 
     if delete is not None and prune is not None:
-        raise click.UsageError("--delete or --prune, one at a time")
+        raise click.UsageError("give either --delete or --prune")
     if delete is not None:
         archive.open_recording(delete).delete()
         print(f"deleted {delete}")
     elif prune is not None:
-        gone = archive.prune(prune)
-        print("\n".join(f"deleted {name}" for name in gone["recording"]) or "none is that old")
+        pruned = archive.prune(prune)
+        print("\n".join(f"deleted {name}" for name in pruned["recording"]) or "no recording is that old")
     else:
-        there = archive.recordings()
-        there["when"] = there["when"].dt.strftime("%Y-%m-%d %H:%M")
-        print(there.to_string(index=False, na_rep="") if len(there) else "nothing is recorded yet: socketnb demo")
+        frame = archive.recordings()
+        frame["when"] = frame["when"].dt.strftime("%Y-%m-%d %H:%M")
+        print(frame.to_string(index=False, na_rep="") if len(frame) else "no recordings yet; make one: socketnb demo")
 
 
 @commands.command()
@@ -200,25 +232,29 @@ def export(recording: str, file: Path, session: str | None) -> None:
     print(f"{len(traces):,} traces of {source.name} are in {file}")
 
 
-def main() -> None:
-    """Run a command; a user's mistake is one line on stderr and exit status 2."""
+def main(args: Sequence[str] | None = None) -> None:
+    """Run a command. An error is one line on stderr.
+
+    Args:
+        args: The command and its arguments (default: those of the process).
+    """
     for stream in filter(None, (sys.stdin, sys.stdout, sys.stderr)):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that has no ✓ shows a ? in its place
+            stream.reconfigure(errors="replace")  # print ? for characters that the terminal cannot show, such as ✓
     try:
-        sys.exit(commands.main(standalone_mode=False) or 0)
+        sys.exit(commands.main(args, standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        sys.exit(2)
+        sys.exit(MISTAKE)
     except click.ClickException as error:
-        click.echo(f"socketnb: {' '.join(error.format_message().split())} (socketnb --help)", err=True)
-        sys.exit(2)
+        click.echo(f"socketnb: {' '.join(error.format_message().split())} (see: socketnb --help)", err=True)
+        sys.exit(MISTAKE)
     except SocketnbError as error:
         click.echo(f"socketnb: {error}", err=True)
-        sys.exit(2)
+        sys.exit(MISTAKE)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except BrokenPipeError:  # whoever read this has read enough
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     except OSError as error:

@@ -1,80 +1,113 @@
-"""What `%chat` can do, a method each. Their arguments are declared, so `%chat connect?` documents them."""
+"""The commands of `%chat`, one method each.
+
+To add a command, add a method with `@command` and its `@argument`s: help, `?` and Tab completion follow from them.
+"""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable
-from typing import Any
+import argparse
+from typing import TYPE_CHECKING, Protocol, cast
 
-from IPython.core.magic_arguments import argument, magic_arguments
+from IPython.core.magic_arguments import magic_arguments
 
 from socketnb import archive
 from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SessionError, SettingsError, unknown
-from socketnb.flows.flow import Flow
-from socketnb.hub import Hub
 from socketnb.settings import pairs
 from socketnb.ui import script
+from socketnb.ui.arguments import (
+    DEFAULT_SESSION,
+    HasParser,
+    argument,
+    flow_names,
+    flows,
+    platforms_and_profiles,
+    profile_names,
+    session_names,
+    setting_names,
+    split_words,
+)
 
-THE_NAME = "the session's name (default: the one that was used last)"
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+    import pandas as pd
+
+    from socketnb.conversation.session import Session, View
+    from socketnb.conversation.turn import Turn
+    from socketnb.flows.flow import Flow
+    from socketnb.hub import Hub
+    from socketnb.simulator.server import Simulator
+
+HELP_WORDS = ("?", "-h", "--help")
 
 
-def words(line: str) -> list[str]:
-    """Return the words of a magic's line; quotes hold several together, and a backslash is a backslash.
+class Command(HasParser, Protocol):
+    """A method of `Commands` with its parser."""
 
-    Raises:
-        SettingsError: a quote is not closed.
-    """
-    split = shlex.shlex(line, posix=True, punctuation_chars="")
-    split.whitespace_split, split.commenters, split.escape = True, "", ""
-    try:
-        return list(split)
-    except ValueError:
-        raise SettingsError("a quote is opened and not closed") from None
+    def __call__(self, commands: Commands, args: argparse.Namespace, /) -> object:
+        """Run the command."""
+
+
+def command(method: Callable[[Commands, argparse.Namespace], object]) -> Command:
+    """Make a method a command of `%chat`, under the name of the method."""
+    return cast("Command", magic_arguments(f"chat {method.__name__}")(method))
 
 
 class Commands:
-    """The commands.
+    """The commands of `%chat`.
 
     Args:
-        hub: what the sessions are known to.
-        names: the notebook's names, for flows.
+        hub: The hub that holds the sessions.
+        variables: The variables of the notebook; flows are looked up there.
     """
 
-    def __init__(self, hub: Hub, names: dict[str, Any]) -> None:
-        self._hub, self._names = hub, names
+    def __init__(self, hub: Hub, variables: MutableMapping[str, object]) -> None:
+        self._hub, self._variables = hub, variables
 
-    def run(self, line: str) -> Any:
-        """Run the command of a line.
+    def run(self, line: str) -> object:
+        """Run the command of a line, and return its result.
 
         Raises:
-            SettingsError: there is no such command.
+            SettingsError: The command is unknown.
         """
-        command, *rest = words(line) or ["list"]
-        command = "help" if command in ("?", "-h", "--help") else command
-        if command not in COMMANDS:
-            raise SettingsError(unknown("command of %chat", command, COMMANDS))
-        what: Any = getattr(self, COMMANDS[command].__name__)
-        if {"?", "-h", "--help"} & set(rest):
-            rest, what = [command], self.help
-        return what(what.parser.parse_args(rest))
+        name, *words = split_words(line) or ["list"]
+        if name in HELP_WORDS:
+            name = "help"
+        elif not set(HELP_WORDS).isdisjoint(words):
+            name, words = "help", [name]
+        chosen = find_command(name)
+        return chosen(self, chosen.parser.parse_args(words))
 
-    @magic_arguments("chat connect")
-    @argument("which", nargs="?", metavar="PLATFORM", help=f"{', '.join(PLATFORMS)}; or a profile's name")
-    @argument("--profile", help="a bot of profiles.toml")
-    @argument("--name", help="the session's name in the kernel (default: the profile's, or the platform's)")
-    @argument("--simulate", action="store_true", help="talk to a simulator of its own")
-    @argument("--flow", metavar="NAME", help="the Flow of this name in the notebook, for the simulator")
-    @argument("--url", help="where the platform is")
-    @argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting")
-    def connect(self, args: Any) -> Any:
+    @command
+    @argument(
+        "which",
+        nargs="?",
+        metavar="PLATFORM",
+        completes=platforms_and_profiles,
+        help=f"{', '.join(PLATFORMS)}, or the name of a profile",
+    )
+    @argument("--profile", completes=profile_names, help="a profile of profiles.toml")
+    @argument("--name", help="name of the session (default: the name of the profile or platform)")
+    @argument("--simulate", action="store_true", help="start a simulator and connect to it")
+    @argument("--flow", metavar="NAME", completes=flow_names, help="the simulator runs this Flow of the notebook")
+    @argument("--url", help="URL of the platform")
+    @argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        completes=setting_names,
+        help="any other setting of the platform; can be repeated",
+    )
+    def connect(self, args: argparse.Namespace) -> Session:
         """Open a session and return it.
 
         %chat connect voiceflow --simulate --name bot
         """
         if not args.which and not args.profile:
-            raise SettingsError(f"connect to which platform? %chat connect {PLATFORMS[0]} --simulate")
-        settings: dict[str, Any] = pairs(args.set, self._hub.connect)
+            raise SettingsError(f"name a platform or profile, as in: %chat connect {PLATFORMS[0]} --simulate")
+        settings = pairs(args.set, self._hub.connect)
         if args.url:
             settings["url"] = args.url
         flow = self._flow(args.flow)
@@ -82,133 +115,156 @@ class Commands:
             args.which, profile=args.profile, name=args.name, simulate=args.simulate, flow=flow, **settings
         )
 
-    @magic_arguments("chat list")
-    def list(self, _: Any) -> None:
-        """List the open sessions; the arrow is at the one that was used last."""
+    @command
+    def list(self, _: argparse.Namespace) -> None:
+        """List the open sessions. An arrow marks the session used last."""
         sessions = self._hub.sessions()
         used = self._hub.used if len(sessions) > 1 else None
         lines = [f"{'→ ' if session.name == used else ''}{session!r}" for session in sessions]
-        print("\n".join(lines) if lines else "no session is open")  # noqa: T201
+        print("\n".join(lines) or "no session is open")  # noqa: T201
 
-    @magic_arguments("chat use")
-    @argument("name", help="the session's name")
-    def use(self, args: Any) -> None:
-        """Let a session be the one that is meant where no name is given."""
+    @command
+    @argument("name", completes=session_names, help="name of the session")
+    def use(self, args: argparse.Namespace) -> None:
+        """Make a session the default for commands without a session name."""
         self._hub.use(args.name)
 
-    @magic_arguments("chat close")
-    @argument("name", nargs="?", help=THE_NAME)
-    @argument("--all", action="store_true", help="all sessions")
-    def close(self, args: Any) -> None:
-        """Close a session, or all."""
+    @command
+    @argument("name", nargs="?", completes=session_names, help=DEFAULT_SESSION)
+    @argument("--all", action="store_true", help="close all sessions")
+    def close(self, args: argparse.Namespace) -> None:
+        """Close a session, or all sessions."""
         if args.all and args.name:
-            raise SettingsError("close a session by its name, or --all: one of them")
+            raise SettingsError("give either the name of a session or --all")
         for session in self._hub.sessions() if args.all else [self._hub.session(args.name)]:
             session.close()
 
-    @magic_arguments("chat panel")
-    @argument("name", nargs="*", help=f"{THE_NAME}; several stand side by side")
-    def panel(self, args: Any) -> Any:
-        """Show the chat panel of a session, or of several."""
-        return self._hub.panels(*args.name) if len(args.name) > 1 else self._one(args).panel()
+    @command
+    @argument("name", nargs="*", completes=session_names, help=f"{DEFAULT_SESSION}; several are shown side by side")
+    def panel(self, args: argparse.Namespace) -> View:
+        """Show the chat panel of one session or several."""
+        if len(args.name) > 1:
+            return self._hub.panels(*args.name)
+        return self._session(args.name[0] if args.name else None).panel()
 
-    @magic_arguments("chat df")
-    @argument("name", nargs="?", help="only this session (default: all of this kernel)")
-    @argument("--turns", dest="frame", action="store_const", const="turns_df", help="a row a turn")
-    @argument("--messages", dest="frame", action="store_const", const="messages_df", help="a row a message")
-    @argument("--sessions", dest="frame", action="store_const", const="sessions_df", help="a row a session")
-    def df(self, args: Any) -> Any:
-        """Return what was recorded as a DataFrame: a row an event, or as asked for."""
+    @command
+    @argument("name", nargs="?", completes=session_names, help="only this session (default: all sessions)")
+    @argument("--turns", dest="frame", action="store_const", const="turns_df", help="one row per turn")
+    @argument("--messages", dest="frame", action="store_const", const="messages_df", help="one row per message")
+    @argument("--sessions", dest="frame", action="store_const", const="sessions_df", help="one row per session")
+    def df(self, args: argparse.Namespace) -> pd.DataFrame:
+        """Return the recorded traces as a DataFrame, one row per event unless an option says otherwise."""
         options = {"session": args.name} if args.name else {}
-        known = set(self._hub.sessions_df(columns=["session"])["session"])
-        if args.name and args.name not in known:
-            raise SessionError(unknown("session", args.name, known))
-        return getattr(self._hub, args.frame or "traces_df")(**options)
+        names = set(self._hub.sessions_df(columns=["session"])["session"])
+        if args.name and args.name not in names:
+            raise SessionError(unknown("session", args.name, names))
+        frame: pd.DataFrame = getattr(self._hub, args.frame or "traces_df")(**options)
+        return frame
 
-    @magic_arguments("chat transcript")
-    @argument("name", nargs="?", help=THE_NAME)
-    def transcript(self, args: Any) -> None:
+    @command
+    @argument("name", nargs="?", completes=session_names, help=DEFAULT_SESSION)
+    def transcript(self, args: argparse.Namespace) -> None:
         """Print a conversation."""
-        print(self._one(args).transcript())  # noqa: T201
+        print(self._session(args.name).transcript())  # noqa: T201
 
-    @magic_arguments("chat reset")
-    @argument("name", nargs="?", help=THE_NAME)
-    def reset(self, args: Any) -> Any:
-        """Start a conversation over, and return the turn."""
-        return self._one(args).reset()
+    @command
+    @argument("name", nargs="?", completes=session_names, help=DEFAULT_SESSION)
+    def reset(self, args: argparse.Namespace) -> Turn:
+        """Start the conversation again, and return the turn."""
+        return self._session(args.name).reset()
 
-    @magic_arguments("chat record")
-    @argument("where", nargs="?", metavar="PATH", help="a folder; on: the usual place; off: in memory only")
-    def record(self, args: Any) -> None:
-        """Tell where sessions that are opened from now on are recorded, or set it."""
+    @command
+    @argument(
+        "where",
+        nargs="?",
+        metavar="PATH",
+        completes=lambda _: ["on", "off"],
+        help="a folder, on (the default folder) or off (memory only)",
+    )
+    def record(self, args: argparse.Namespace) -> None:
+        """Set where new sessions are recorded, and print it."""
         if args.where is not None:
             self._hub.record({"on": True, "off": False}.get(args.where, args.where))
         print(self._hub.recorded())  # noqa: T201
 
-    @magic_arguments("chat recordings")
-    def recordings(self, _: Any) -> Any:
-        """Return what was recorded, a row a recording."""
+    @command
+    def recordings(self, _: argparse.Namespace) -> pd.DataFrame:
+        """Return the recordings as a DataFrame, one row per recording."""
         return archive.recordings()
 
-    @magic_arguments("chat simulate")
-    @argument("platform", choices=PLATFORMS, help="as which platform it speaks")
-    @argument("--port", type=int, default=0, help="its port (default: any that is free)")
-    @argument("--flow", metavar="NAME", help="the Flow of this name in the notebook (default: the demo shop)")
-    def simulate(self, args: Any) -> Any:
+    @command
+    @argument("platform", choices=PLATFORMS, help="platform to simulate")
+    @argument("--port", type=int, default=0, help="port to listen on (default: any free port)")
+    @argument("--flow", metavar="NAME", completes=flow_names, help="a Flow of the notebook (default: the demo shop)")
+    def simulate(self, args: argparse.Namespace) -> Simulator:
         """Start a simulator and return it.
 
         sim = %chat simulate voiceflow
         """
         return self._hub.simulate(args.platform, self._flow(args.flow), port=args.port)
 
-    @magic_arguments("chat profiles")
-    def profiles(self, _: Any) -> Any:
-        """Return the bots of profiles.toml, and where each of their settings comes from."""
+    @command
+    def profiles(self, _: argparse.Namespace) -> pd.DataFrame:
+        """Return the profiles of profiles.toml, and where each setting comes from."""
         return self._hub.profiles()
 
-    @magic_arguments("chat verbs")
-    @argument("name", nargs="?", help=THE_NAME)
-    def verbs(self, args: Any) -> None:
-        """List what a session's platform can do in a `%%chat` cell."""
-        print(script.verbs(self._one(args).verbs))  # noqa: T201
+    @command
+    @argument("name", nargs="?", completes=session_names, help=DEFAULT_SESSION)
+    def verbs(self, args: argparse.Namespace) -> None:
+        """List the /verbs of a session's platform for `%%chat` cells."""
+        print(script.describe_verbs(self._session(args.name).verbs))  # noqa: T201
 
-    @magic_arguments("chat help")
-    @argument("command", nargs="?", help="one of the commands")
-    def help(self, args: Any) -> None:
-        """Tell what there is, or how a command is used."""
-        if args.command is None:
-            print(overview())  # noqa: T201
-        elif args.command in COMMANDS:
-            print(_doc(COMMANDS[args.command]))  # noqa: T201
-        else:
-            raise SettingsError(unknown("command of %chat", args.command, COMMANDS))
+    @command
+    @argument("command", nargs="?", completes=lambda _: list_commands(), help="name of a command")
+    def help(self, args: argparse.Namespace) -> None:
+        """Show all commands, or the help of one."""
+        print(overview() if args.command is None else usage(find_command(args.command)))  # noqa: T201
 
-    def _one(self, args: Any) -> Any:
-        """Return the session that is meant."""
-        return self._hub.use(args.name[0] if isinstance(args.name, list) and args.name else args.name or None)
+    def _session(self, name: str | None) -> Session:
+        """Return a session (default: the session used last), and make it the default."""
+        return self._hub.use(name or None)
 
     def _flow(self, name: str | None) -> Flow | None:
         if name is None:
             return None
-        flows = {key: value for key, value in self._names.items() if isinstance(value, Flow) and key[0] != "_"}
-        if name not in flows:
-            raise SettingsError(unknown("Flow", name, flows))
-        return flows[name]
+        available = flows(self._variables)
+        if name not in available:
+            raise SettingsError(unknown("Flow", name, available))
+        return available[name]
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {
-    name: command for name, command in vars(Commands).items() if hasattr(command, "parser")
-}
-"""Each by its name, in the order of the file."""
+COMMANDS: dict[str, Command] = {name: member for name, member in vars(Commands).items() if hasattr(member, "parser")}
+"""The commands by name, in the order of the file."""
+
+
+def list_commands() -> list[str]:
+    """Return the names of the commands."""
+    return list(COMMANDS)
+
+
+def find_command(name: str) -> Command:
+    """Return a command.
+
+    Raises:
+        SettingsError: The command is unknown.
+    """
+    if name not in COMMANDS:
+        raise SettingsError(unknown("%chat command", name, COMMANDS))
+    return COMMANDS[name]
 
 
 def overview() -> str:
-    """Return a line on each command."""
-    lines = (
-        f"  %chat {name:<11} {(_doc(command).split(chr(10) * 2)[1]).strip()}" for name, command in COMMANDS.items()
-    )
-    return "\n".join([*lines, "", "%chat connect? tells more of one, %%chat? how to talk."])
+    """Return one line of help per command."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  %chat {name:<{width}}  {summary(command)}" for name, command in COMMANDS.items()]
+    return "\n".join([*lines, "", "For help on one command: %chat connect?    For %%chat cells: %%chat?"])
 
 
-def _doc(command: Callable[..., Any]) -> str:
-    return (command.__doc__ or "").removeprefix("::").strip("\n")
+def summary(command: Command) -> str:
+    """Return the first line of a command's help."""
+    return (command.parser.description or "").partition("\n")[0]
+
+
+def usage(command: Command) -> str:
+    """Return the help of a command: its usage, what it does, and its arguments."""
+    return command.parser.format_help().removeprefix("::").strip("\n")

@@ -1,15 +1,19 @@
-"""What every widget of ours needs of the kernel's messages."""
+"""Comm messages of widgets."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
 
 
-def answer_at_once(widget: Any) -> None:
-    """Let what the page sends to a widget be heard while a cell runs.
+def answer_at_once(widget: Widget) -> None:
+    """Let the kernel handle messages from a widget's page while a cell is running.
 
-    ipykernel 7.4 answers a comm on the shell that last published on it; ours publish from a thread, so clicks would
-    wait for the running cell. Other versions have no such name and need nothing.
+    ipykernel 7.4 handles a comm message on the subshell that published on this comm last. Our widgets publish from a
+    background thread, so a click would wait until the running cell ends. Other versions of ipykernel do not have this
+    attribute and need no change.
     """
     if hasattr(widget.comm, "_reply_subshell_for"):
         widget.comm._reply_subshell_for = lambda _data, default: default  # noqa: SLF001

@@ -1,154 +1,141 @@
-"""What Tab completes in `%chat` lines and `%%chat` cells: commands, options, sessions, platforms, verbs, buttons."""
+"""Tab completion in `%chat` lines and `%%chat` cells: commands, arguments, verbs and buttons.
+
+What an argument completes to is declared with the argument, see `arguments.py`.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-from IPython.core.completer import (
-    CompletionContext,
-    SimpleCompletion,
-    SimpleMatcherResult,
-    context_matcher,
-)
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
-from socketnb.dialects import registry
-from socketnb.dialects.registry import PLATFORMS
-from socketnb.errors import SettingsError, SocketnbError
-from socketnb.flows.flow import Flow
-from socketnb.hub import Hub
-from socketnb.ui.cell.row import FORMATS
-from socketnb.ui.commands import COMMANDS
-from socketnb.ui.script import completed
+from socketnb.errors import SocketnbError
+from socketnb.ui.arguments import CompletionRequest, comma_separated, completions
+from socketnb.ui.commands import COMMANDS, list_commands
+from socketnb.ui.script import complete_line
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from socketnb.hub import Hub
 
 log = logging.getLogger(__name__)
-KEPT = re.compile(r"(?:^|\s)\w+\s*<<\s*")
-"""`name <<`, which says under which name the turns are kept."""
+ASSIGNMENT = re.compile(r"(?:^|\s)\w+\s*<<\s*")
+"""`name <<`, which assigns the turns to a variable."""
+Candidates: TypeAlias = tuple[str, list[str]]
+"""The word before the cursor, and what it can become."""
 
 
 class Completer:
-    """Completes what stands before the cursor."""
+    """Completes the text before the cursor.
 
-    def __init__(self, hub: Hub, names: dict[str, Any]) -> None:
-        self._hub, self._names = hub, names
+    Args:
+        hub: The hub that holds the sessions.
+        variables: The variables of the notebook.
+        cell_parser: The parser of the first line of a `%%chat` cell.
+    """
+
+    def __init__(self, hub: Hub, variables: Mapping[str, object], cell_parser: argparse.ArgumentParser) -> None:
+        self._hub, self._variables, self._cell_parser = hub, variables, cell_parser
 
     @context_matcher(identifier="socketnb", priority=200)
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
-        """Return what may stand at the cursor; where that is something of ours, nothing else is offered."""
+        """Return the completions at the cursor. In our magics, no other completions are offered beside them."""
         lines = context.full_text.split("\n")
         before = lines[context.cursor_line][: context.cursor_position]
         try:
             if before.lstrip().startswith("%chat "):
-                return _result(*self.line(before.lstrip().removeprefix("%chat ")))
+                return _result(*self._command_line(before.lstrip().removeprefix("%chat ")))
             if lines[0].startswith("%%chat"):
                 if context.cursor_line == 0:
-                    return _result(*self.head(before.removeprefix("%%chat").lstrip(" ")))
-                return _result(*self.body(lines[0].removeprefix("%%chat"), before))
+                    return _result(*self._cell_head(before.removeprefix("%%chat").lstrip(" ")))
+                return _result(*self._cell_body(lines[0].removeprefix("%%chat"), before))
         except SocketnbError:
-            log.debug("nothing to complete", exc_info=True)  # no session is open, say
+            log.debug("nothing to complete", exc_info=True)  # for example, no session is open
         return _result("", [])
 
-    def line(self, before: str) -> tuple[str, list[str]]:
-        """Return what is typed of the last word of a `%chat` line, and what it may be."""
-        command, space, rest = before.partition(" ")
+    def _command_line(self, before: str) -> Candidates:
+        """Complete a `%chat` line."""
+        name, space, rest = before.partition(" ")
         if not space:
-            return command, list(COMMANDS)
-        if command not in COMMANDS:
-            return "", []
-        typed = Typed(rest, COMMANDS[command])
-        if typed.word.startswith("-"):
-            return typed.word, typed.options
-        return typed.word, self._values(command, typed)
+            return name, list_commands()
+        return self._arguments(rest, COMMANDS[name].parser) if name in COMMANDS else ("", [])
 
-    def _values(self, command: str, typed: Typed) -> list[str]:
-        match command, typed.option:
-            case (("connect" | "simulate"), "--flow"):
-                return [name for name, value in self._names.items() if isinstance(value, Flow) and name[0] != "_"]
-            case "connect", "--profile":
-                return self._profiles()
-            case "connect", "--set":
-                platform = next(iter(typed.words), "")
-                return [f"{name}=" for name in registry.get(platform).settings] if platform in PLATFORMS else []
-            case (("close" | "df" | "panel" | "reset" | "transcript" | "use" | "verbs"), _):
-                several = command == "panel"
-                return [name for name in self._sessions() if several or not typed.words if name not in typed.words]
-            case _, None if not typed.words:
-                return {
-                    "connect": [*PLATFORMS, *(self._profiles() if command == "connect" else [])],
-                    "simulate": list(PLATFORMS),
-                    "help": list(COMMANDS),
-                    "record": ["on", "off"],
-                }.get(command, [])
-            case _:
-                return []
+    def _cell_head(self, before: str) -> Candidates:
+        """Complete the first line of a `%%chat` cell."""
+        return self._arguments(ASSIGNMENT.sub(" ", before).removeprefix(" "), self._cell_parser)
 
-    def head(self, before: str) -> tuple[str, list[str]]:
-        """Return the same of the first line of a `%%chat` cell."""
-        from socketnb.ui.magic import Chat
+    def _cell_body(self, head: str, before: str) -> Candidates:
+        """Complete a line of a cell's body: a verb, its fields, or the label of a button."""
+        words = split_at_cursor(f"{ASSIGNMENT.sub(' ', head)} ", self._cell_parser).words
+        session = self._hub.session(words[0] if words else None)
+        return complete_line(before, session.verbs, session.choices)
 
-        typed = Typed(KEPT.sub(" ", before).removeprefix(" "), Chat.talk)
-        match typed.option:
-            case None if typed.word.startswith("-"):
-                return typed.word, typed.options
-            case None:
-                return typed.word, self._sessions() if not typed.words else []
-            case "-f" | "--format":
-                return typed.word, list(FORMATS)
-            case "--to":
-                *others, word = typed.word.split(",")
-                return word, [name for name in self._sessions() if name not in others]
-            case _:
-                return typed.word, []
-
-    def body(self, head: str, before: str) -> tuple[str, list[str]]:
-        """Return the same of a line of a cell's body: a verb, its fields, a button's label."""
-        from socketnb.ui.magic import Chat
-
-        named = Typed(f"{KEPT.sub(' ', head)} ", Chat.talk).words
-        session = self._hub.session(named[0] if named else None)
-        return completed(before, session.verbs, session.choices)
-
-    def _sessions(self) -> list[str]:
-        return [session.name for session in self._hub.sessions()]
-
-    def _profiles(self) -> list[str]:
-        try:
-            return self._hub.profile_names()
-        except SettingsError:  # a file that cannot be read: connecting says so
-            return []
+    def _arguments(self, before: str, parser: argparse.ArgumentParser) -> Candidates:
+        """Complete the arguments of a command or cell."""
+        typed = split_at_cursor(before, parser)
+        if typed.action is None:
+            return typed.word, typed.options if typed.word.startswith("-") else []
+        request = CompletionRequest(self._hub, self._variables, typed.words)
+        *earlier, word = typed.word.split(",") if typed.action.type is comma_separated else [typed.word]
+        taken = [*earlier, *([] if typed.action.option_strings else typed.words)]
+        return word, [value for value in completions(typed.action, request) if value not in taken]
 
 
-class Typed:
-    """What is typed of a line's arguments, up to the cursor.
+@dataclass(frozen=True, slots=True)
+class TypedArguments:
+    """The arguments before the cursor.
 
     Attributes:
-        word: the last word, so far.
-        option: the option whose value it is, if it is one's.
-        words: the arguments before it that are no option's.
-        options: the options that there are.
+        word: The word at the cursor, as far as it is typed.
+        action: The argument whose value the word is; None for an option's name, and if no argument is left.
+        words: The positional arguments before it.
+        options: The options that can follow.
     """
 
-    def __init__(self, before: str, magic: Any) -> None:
-        takes = {name: action.nargs != 0 for action in magic.parser._actions for name in action.option_strings}  # noqa: SLF001
-        *done, self.word = before.split(" ")
-        self.option: str | None = None
-        self.words: list[str] = []
-        self.options = [name for name in takes if name not in done or name in ("--set", "--expect")]
-        for word in filter(None, done):
-            if self.option is None and word.startswith("-"):
-                self.option = word if takes.get(word) else None
-            elif self.option is None:
-                self.words.append(word)
-            else:
-                self.option = None
-        name, equals, value = self.word.partition("=")
-        if self.option is None and equals and takes.get(name):
-            self.option, self.word = name, value
+    word: str
+    action: argparse.Action | None
+    words: list[str]
+    options: list[str]
 
 
-def _result(typed: str, words: list[str]) -> SimpleMatcherResult:
-    """Return what begins as typed, whatever the case."""
-    fitting = [word for word in words if word.casefold().startswith(typed.casefold())]
-    found = [SimpleCompletion(text=word, type="socketnb") for word in fitting]
-    return SimpleMatcherResult(completions=found, matched_fragment=typed, suppress=bool(found), ordered=True)
+def split_at_cursor(before: str, parser: argparse.ArgumentParser) -> TypedArguments:
+    """Split what is typed before the cursor into arguments."""
+    options = {name: action for action in parser._actions for name in action.option_strings}  # noqa: SLF001
+    *done, word = before.split(" ")
+    words: list[str] = []
+    open_option: argparse.Action | None = None  # an option that waits for its value
+    for each in filter(None, done):
+        if open_option is not None:
+            open_option = None
+        elif each.startswith("-"):
+            option = options.get(each)
+            open_option = option if option is not None and option.nargs != 0 else None
+        else:
+            words.append(each)
+    unused = [name for name, action in options.items() if name not in done or isinstance(action.default, list)]
+    name, equals, value = word.partition("=")
+    if open_option is None and equals and name in options and options[name].nargs != 0:
+        open_option, word = options[name], value
+    if open_option is None and not word.startswith("-"):
+        open_option = _positional(parser, len(words))
+    return TypedArguments(word, open_option, words, unused)
+
+
+def _positional(parser: argparse.ArgumentParser, index: int) -> argparse.Action | None:
+    """Return the positional argument at an index (from 0)."""
+    actions = parser._get_positional_actions()  # noqa: SLF001
+    if actions and (index < len(actions) or actions[-1].nargs in ("*", "+")):
+        return actions[min(index, len(actions) - 1)]
+    return None
+
+
+def _result(word: str, values: list[str]) -> SimpleMatcherResult:
+    """Return the values that begin with a word; case is ignored."""
+    matching = [value for value in values if value.casefold().startswith(word.casefold())]
+    items = [SimpleCompletion(text=value, type="socketnb") for value in matching]
+    return SimpleMatcherResult(completions=items, matched_fragment=word, suppress=bool(items), ordered=True)

@@ -1,4 +1,4 @@
-"""Asks for a setting that is nowhere else, in a notebook whose reader can type."""
+"""Asks the user of a notebook for a setting that is not configured."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from IPython.core.getipython import get_ipython
 
 
 def ask(what: str) -> str | None:
-    """Return what the user types, which is neither shown nor saved; None where nobody can be asked, or said nothing.
+    """Return what the user types, which is neither shown nor saved.
 
     Args:
-        what: what to ask for.
+        what: What to ask for.
+
+    Returns:
+        The text, or None if it is empty or if nobody can be asked.
     """
     if not getattr(get_ipython(), "kernel", None):
         return None
     try:
         return getpass.getpass(f"{what}: ").strip() or None
-    except StdinNotImplementedError:  # a notebook that is run by a program
+    except StdinNotImplementedError:  # a program runs the notebook
         return None

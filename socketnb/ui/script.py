@@ -1,23 +1,25 @@
-r'''What people type in a `%%chat` cell, or a line at a time in a terminal, as steps.
+r'''The text of a `%%chat` cell, or of a line in a terminal, as steps.
 
-    where is my order?         is said: one turn a line
-    one \                      goes on in the next line
-    """                        lines between two of these are one message
-    /press Track order         does something the platform knows: a verb and its fields, in order or as key=value
-    /wait 2                    waits so many seconds, nothing is sent
-    //press                    is said, with one slash
-    ?? Saturday                the reply before must have these words; /…/ is a regular expression, /…/i in any case
-    # what this is for         is left out, if comments are asked for
+    where is my order?         sends this message; each line is one turn
+    one \                      continues in the next line
+    """                        the lines between two of these are one message
+    /press Track order         runs a verb of the platform; its fields follow in order or as key=value
+    /wait 2                    waits 2 seconds and sends nothing
+    //press                    sends a message that begins with one slash
+    ?? Saturday                checks that the last reply contains these words
+    ?? /Sat.*day/i             checks that the last reply matches a regular expression; /…/i ignores case
+    # a comment                is ignored, if comments are enabled
 
-All else is sent byte for byte.
+All other text is sent byte for byte.
 '''
 
 from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 from socketnb.errors import ActionError, unknown
 from socketnb.model.content import Choice
@@ -28,309 +30,328 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from socketnb.model.actions import Field, Verb
+    from socketnb.model.json import Json
 
 FENCE = '"""'
 WAIT = "wait"
-LONGEST_WAIT = 86_400.0
-PATIENCE = 2.0
-"""Seconds that a regular expression is looked for: a bot may say what takes one for ever."""
-NAME = re.compile(r"\{\{(.*?)\}\}")
+MAX_WAIT_S = 86_400.0
+"""Seconds that /wait can wait at most."""
+REGEX_TIMEOUT_S = 2.0
+"""Seconds after which a regular expression is abandoned: a reply can make its search take forever."""
+PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 VERB = re.compile(r"/(\w+)(?:\s+(.*))?", re.DOTALL)
 PATTERN = re.compile(r"/(.+)/(i?)", re.DOTALL)
 KEY = re.compile(r"(\w+)=\s*")
+NOTHING_SENT = re.compile(r"; nothing was sent$| \(nothing was sent\)$")
 
 
-def _no_json(sign: str) -> Any:
-    raise ValueError(f"{sign} is no JSON")
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not valid JSON")
 
 
-JSON = json.JSONDecoder(parse_constant=_no_json)
+JSON = json.JSONDecoder(parse_constant=_reject_constant)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do. `line` is the number of the line where it stands."""
+    """One step of a cell.
+
+    Attributes:
+        line: The number of its first line in the cell.
+        text: What is sent, checked or parsed, depending on the kind of step.
+    """
 
     line: int
     text: str
 
 
 class Say(Step):
-    """Say the text."""
+    """Send the text as a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act(Step):
-    """Do what a verb does; the text is its fields as they were typed."""
+    """Run a verb of the platform. The text is its fields as they were typed."""
 
     verb: str
 
 
 class Wait(Step):
-    """Wait so many seconds."""
+    """Wait some seconds."""
 
     @property
     def seconds(self) -> float:
-        """How long.
+        """The seconds to wait.
 
         Raises:
-            ActionError: it is no number, or more than a day.
+            ActionError: The text is not a number of seconds, or it is more than a day.
         """
         try:
             seconds = float(self.text)
         except ValueError:
             seconds = -1
-        if not 0 <= seconds <= LONGEST_WAIT:
-            raise ActionError(f"/{WAIT} takes seconds, as in /{WAIT} 2, not {self.text!r}")
+        if not 0 <= seconds <= MAX_WAIT_S:
+            raise ActionError(f"/{WAIT} needs a number of seconds, as in /{WAIT} 2, got {self.text!r}")
         return seconds
 
 
 class Expect(Step):
-    """Check the reply before: it has these words, or what a regular expression finds."""
+    """Check that the last reply contains the text, or matches it if it is a /regular expression/."""
 
-    def met(self, reply: str) -> bool:
-        """Tell whether a reply is as expected.
+    def matches(self, reply: str) -> bool:
+        """Return whether a reply is as expected.
 
         Raises:
-            ActionError: the regular expression is none.
+            ActionError: The regular expression is invalid, or its search takes too long.
         """
-        found = PATTERN.fullmatch(self.text)
-        if not found:
+        pattern = PATTERN.fullmatch(self.text)
+        if not pattern:
             return self.text in reply
         import regex
 
         try:
-            flags = regex.MULTILINE | (regex.IGNORECASE if found[2] else 0)
-            return bool(regex.search(found[1], reply, flags, timeout=PATIENCE))
+            flags = regex.MULTILINE | (regex.IGNORECASE if pattern[2] else 0)
+            return bool(regex.search(pattern[1], reply, flags, timeout=REGEX_TIMEOUT_S))
         except TimeoutError:
-            raise ActionError(f"{self.text} takes more than {PATIENCE:g} s to look for: make it simpler") from None
+            raise ActionError(
+                f"the search for {self.text} took more than {REGEX_TIMEOUT_S:g} s; use a simpler regular expression"
+            ) from None
         except (regex.error, OverflowError, RecursionError) as error:
-            raise ActionError(f"{self.text} is no regular expression ({error})") from None
+            raise ActionError(f"{self.text} is not a valid regular expression ({error})") from None
 
 
-def steps(
+def parse_steps(
     body: str,
     *,
     first: int = 1,
     whole: bool = False,
     comments: bool = False,
-    names: Mapping[str, Any] | None = None,
-    secret: Callable[[str], bool] = lambda _: False,
+    variables: Mapping[str, object] | None = None,
+    has_credential: Callable[[str], bool] = lambda _: False,
 ) -> list[Step]:
-    """Return what a cell's body asks for, in order.
+    """Return the steps of a cell's body, in order.
 
     Args:
-        body: the cell without its first line; one line end at its end is the cell's.
-        first: the number of its first line.
-        whole: the body is one message, whatever is in it.
-        comments: leave lines that begin with # out.
-        names: put these in the place of `{{name}}`.
-        secret: tells whether a value has a credential in it; such a one is not said.
+        body: The cell without its first line. One newline at its end is ignored.
+        first: The number of the body's first line in the cell.
+        whole: Whether the whole body is one message.
+        comments: Whether to ignore lines that begin with #.
+        variables: The values for `{{name}}`; None leaves these placeholders as they are.
+        has_credential: Returns whether a value contains a credential. Such a value is not sent.
 
     Raises:
-        ActionError: a line cannot be read, or a name is missing; the sentence names the line.
+        ActionError: A line is invalid, or a variable does not exist; the message names the line.
     """
     body = body.removesuffix("\n")
-    found = (
-        [Say(first, body)]
-        if whole
-        else list(_read([line.removesuffix("\r") for line in body.split("\n")], first, comments))
-    )
-    filled = [step if names is None else _filled(step, names, secret) for step in found]
-    for step, before in zip(filled, [None, *filled], strict=False):
-        with_line(step, _check, step, before)
-    return filled
+    if whole:
+        steps: list[Step] = [Say(first, body)]
+    else:
+        lines = [line.removesuffix("\r") for line in body.split("\n")]
+        steps = list(_read_steps(lines, first, comments=comments))
+    if variables is not None:
+        steps = [_with_values(step, variables, has_credential) for step in steps]
+    for step, previous in zip(steps, [None, *steps], strict=False):
+        with error_at_line(step):
+            _check(step, previous)
+    return steps
 
 
-def _read(lines: list[str], first: int, comments: bool) -> Iterator[Step]:  # noqa: FBT001 (handed through)
-    at = 0
-    while at < len(lines):
-        line, number = lines[at], at + first
-        at += 1
+def _read_steps(lines: list[str], first: int, *, comments: bool) -> Iterator[Step]:
+    index = 0
+    while index < len(lines):
+        line, number = lines[index], index + first
+        index += 1
         if line.rstrip() == FENCE:
-            ends = [n for n in range(at, len(lines)) if lines[n].rstrip() == FENCE]
-            if not ends:
-                raise ActionError(
-                    f"line {number}: {FENCE} begins a message that no later {FENCE} ends; nothing was sent"
-                )
-            yield Say(number, "\n".join(lines[at : ends[0]]))
-            at = ends[0] + 1
+            end = next((n for n in range(index, len(lines)) if lines[n].rstrip() == FENCE), None)
+            if end is None:
+                raise _invalid(number, f"no line with {FENCE} ends the message that begins here")
+            yield Say(number, "\n".join(lines[index:end]))
+            index = end + 1
         elif line.strip() and not (comments and line.startswith("#")):
-            while line.endswith("\\") and at < len(lines):
-                line = line[:-1] + lines[at]
-                at += 1
-            yield _step(number, line)
+            while line.endswith("\\") and index < len(lines):
+                line = line[:-1] + lines[index]
+                index += 1
+            yield _read_step(number, line)
 
 
-def _step(number: int, line: str) -> Step:
+def _read_step(number: int, line: str) -> Step:
     if line.startswith("//"):
         return Say(number, line[1:])
     if line.startswith("??") and not line.startswith("???"):
         if not line[2:].strip():
-            raise ActionError(
-                f"line {number}: ?? is followed by what is expected; {FENCE} around it says it; nothing was sent"
-            )
+            raise _invalid(number, f"?? needs the expected words; to send ?? itself, put it between {FENCE}")
         return Expect(number, line[2:].strip())
     if not line.startswith("/"):
         return Say(number, line)
-    found = VERB.fullmatch(line)
-    if not found:
-        raise ActionError(
-            f"line {number}: /verb does something, and // says a line that begins with /; nothing was sent"
-        )
-    verb, rest = found[1], (found[2] or "").rstrip()
+    match = VERB.fullmatch(line)
+    if not match:
+        raise _invalid(number, "a verb must follow /; to send a message that begins with /, type //")
+    verb, rest = match[1], (match[2] or "").rstrip()
     return Wait(number, rest) if verb == WAIT else Act(number, rest, verb)
 
 
-def _filled(step: Step, names: Mapping[str, Any], secret: Callable[[str], bool]) -> Step:
-    def value(found: re.Match[str]) -> str:
-        name = found[1].strip()
+def _with_values(step: Step, variables: Mapping[str, object], has_credential: Callable[[str], bool]) -> Step:
+    """Return a step with the values of its placeholders."""
+
+    def value_of(match: re.Match[str]) -> str:
+        name = match[1].strip()
         if not name.isidentifier():
-            raise ActionError(f"line {step.line}: {found[0]} is no name: give what it stands for one; nothing was sent")
-        if name not in names:
-            raise ActionError(f"line {step.line}: the notebook has no {name!r} for {found[0]}; nothing was sent")
-        said = str(names[name])
-        if isinstance(names[name], Secret) or secret(said):
-            raise ActionError(f"line {step.line}: {name!r} has a credential in it, which is not said; nothing was sent")
-        return said
+            raise _invalid(step.line, f"{match[0]} must contain only the name of a variable")
+        if name not in variables:
+            raise _invalid(step.line, f"the notebook has no variable {name!r} for {match[0]}")
+        text = str(variables[name])
+        if isinstance(variables[name], Secret) or has_credential(text):
+            raise _invalid(step.line, f"variable {name!r} contains a credential, which must not be sent")
+        return text
 
-    return replace(step, text=NAME.sub(value, step.text))
+    return replace(step, text=PLACEHOLDER.sub(value_of, step.text))
 
 
-def expected(text: str) -> Expect:
-    """Return what `--expect` asks for, checked.
+def parse_expectation(text: str) -> Expect:
+    """Return the check of an `--expect` option.
 
     Raises:
-        ActionError: the regular expression is none.
+        ActionError: The text is empty, or the regular expression is invalid.
     """
     if not text.strip():
-        raise ActionError("--expect takes what the reply must have")
+        raise ActionError("--expect needs the expected words")
     step = Expect(0, text)
-    with_line(step, step.met, "")
+    with error_at_line(step):
+        step.matches("")
     return step
 
 
-def _check(step: Step, before: Step | None) -> None:
+def _check(step: Step, previous: Step | None) -> None:
+    """Check what can be checked before the cell runs."""
     match step:
         case Wait():
             _ = step.seconds
         case Expect():
-            if before is None:
-                raise ActionError("?? checks the reply of a turn, and there is none before it")
-            step.met("")
+            if previous is None:
+                raise ActionError("?? checks the reply to the step before it, and no step comes before it")
+            step.matches("")
 
 
-def with_line(step: Step, do: Any, *args: Any, left: str = "nothing was sent") -> Any:
-    """Call a function; what a user has done wrong is told with its line.
-
-    Raises:
-        ActionError: it does.
-    """
+@contextmanager
+def error_at_line(step: Step, note: str = "nothing was sent") -> Iterator[None]:
+    """Add the line of a step, and a note, to the message of an ActionError that is raised in this context."""
     try:
-        return do(*args)
+        yield
     except ActionError as error:
-        said = str(error).replace("; nothing was sent", "")
-        where = f"line {step.line}" if step.line else "--expect"
-        raise ActionError(f"{where}: {said}; {left}") from None
+        place = f"line {step.line}" if step.line else "--expect"
+        raise ActionError(f"{place}: {NOTHING_SENT.sub('', str(error))} ({note})") from None
 
 
-def fields(verb: str, verbs: Mapping[str, Verb], text: str) -> dict[str, Any]:
-    """Return a verb's fields from what was typed after it: in their order, or as key=value.
+def _invalid(line: int, message: str) -> ActionError:
+    return ActionError(f"line {line}: {message} (nothing was sent)")
 
-    A field takes a word, a quoted text or JSON; the last one takes all that is left.
+
+def parse_fields(verb: str, verbs: Mapping[str, Verb], text: str) -> dict[str, Json]:
+    """Return the fields of a verb from the text after it.
+
+    The fields follow in their order or as key=value. The value of a field is a word, a quoted text or JSON. The last
+    field takes the rest of the text.
 
     Raises:
-        ActionError: there is no such verb or field, or a value is not of its field's type.
+        ActionError: The verb or a field is unknown, or a value does not have its field's type.
     """
     if verb not in verbs:
-        raise ActionError(f"{unknown('verb', verb, [*verbs, WAIT])} (// says a line that begins with /)")
-    left, values = list(verbs[verb].fields), dict[str, Any]()
+        message = unknown("verb", verb, [*verbs, WAIT])
+        raise ActionError(f"{message} (to send a message that begins with /, type //)")
+    left, values = list(verbs[verb].fields), dict[str, "Json"]()
     text = text.strip()
     while text:
-        key = KEY.match(text)
-        if key and not (left and left[0].type is Choice and key[1] != left[0].name):
-            field = next((field for field in left if field.name == key[1]), None)
-            if field is None:
-                known = [field.name for field in verbs[verb].fields]
-                twice = f"{verb}: {key[1]} is given twice"
-                wrong = f"{unknown(f'field of {verb!r}', key[1], known)} (a text with = in it stands in quotes)"
-                raise ActionError(twice if key[1] in values else wrong)
-            text = text[key.end() :]
-        elif left:
-            field = left[0]
-        else:
-            raise ActionError(f"{verb} takes {'no more' if values else 'nothing'}, and this is left over: {text!r}")
+        field, text = _next_field(verb, verbs[verb], left, values, text)
         left.remove(field)
-        values[field.name], text = _taken(verb, field, text, left)
+        values[field.name], text = _take_value(verb, field, text, left)
         text = text.strip()
     if missing := [field.name for field in left if field.required]:
-        raise ActionError(f"{verb} needs {' and '.join(missing)}: /{usage(verb, verbs[verb])}")
+        raise ActionError(f"{verb} needs {' and '.join(missing)}; usage: /{usage(verb, verbs[verb])}")
     return values
 
 
-def usage(verb: str, how: Verb) -> str:
-    """Return how a verb is typed: `review rating [review]`."""
-    return " ".join([verb, *(f.name if f.required else f"[{f.name}]" for f in how.fields)])
+def _next_field(verb: str, spec: Verb, left: list[Field], values: Mapping[str, Json], text: str) -> tuple[Field, str]:
+    """Return the field that the text continues with, and the text without its `key=`."""
+    key = KEY.match(text)
+    if key and not (left and left[0].type is Choice and key[1] != left[0].name):
+        field = next((field for field in left if field.name == key[1]), None)
+        if field is not None:
+            return field, text[key.end() :]
+        if key[1] in values:
+            raise ActionError(f"{verb}: {key[1]} is given twice")
+        message = unknown(f"{verb} field", key[1], [field.name for field in spec.fields])
+        raise ActionError(f"{message} (put a text that contains = in quotes)")
+    if not left:
+        raise ActionError(f"{verb} takes no {'more ' if values else ''}fields, got {text!r}")
+    return left[0], text
 
 
-def completed(typed: str, known: Mapping[str, Verb], choices: Sequence[Choice]) -> tuple[str, list[str]]:
-    """Return what of a line is typed of its last word, and what that may become: a verb, a button, a field."""
-    if not typed.startswith("/") or typed.startswith("//"):
+def usage(verb: str, spec: Verb) -> str:
+    """Return how to type a verb, such as `review rating [review]`."""
+    return " ".join([verb, *(field.name if field.required else f"[{field.name}]" for field in spec.fields)])
+
+
+def complete_line(line: str, verbs: Mapping[str, Verb], choices: Sequence[Choice]) -> tuple[str, list[str]]:
+    """Return the last word of a line, and what it can become: a verb, a button or a field."""
+    if not line.startswith("/") or line.startswith("//"):
         return "", []
-    verb, space, rest = typed[1:].partition(" ")
+    verb, space, rest = line[1:].partition(" ")
     if not space:
-        return verb, [*(name for name in known if name != "text"), WAIT]
-    fields = known[verb].fields if verb in known else ()
+        return verb, [*(name for name in verbs if name != "text"), WAIT]
+    fields = verbs[verb].fields if verb in verbs else ()
     if fields and fields[0].type is Choice:
-        return rest.removeprefix(f"{fields[0].name}="), _pressed(choices)
+        return rest.removeprefix(f"{fields[0].name}="), _button_words(choices)
     return rest.rpartition(" ")[2], [f"{field.name}=" for field in fields if f"{field.name}=" not in rest]
 
 
-def _pressed(choices: Sequence[Choice]) -> list[str]:
-    """Return what presses each of these: its label, or its place where that is more than a line of words."""
+def _button_words(choices: Sequence[Choice]) -> list[str]:
+    """Return what to type for each button: its label, or its number if the label is not one line of text."""
     return [c.label if c.label.isprintable() and c.label.strip() else str(n) for n, c in enumerate(choices, 1)]
 
 
-def verbs(known: Mapping[str, Verb]) -> str:
-    """Return what can be typed after a /, a line each."""
-    lines = {usage(verb, how): how.help for verb, how in known.items() if verb != "text"}
-    lines[f"{WAIT} seconds"] = "send nothing for so long"
+def describe_verbs(verbs: Mapping[str, Verb]) -> str:
+    """Return the help of the verbs, one line each."""
+    lines = {usage(verb, spec): spec.help for verb, spec in verbs.items() if verb != "text"}
+    lines[f"{WAIT} seconds"] = "wait without sending anything"
     width = max(map(len, lines))
-    return "\n".join(f"/{typed:<{width}}  {said}" for typed, said in lines.items())
+    return "\n".join(f"/{typed:<{width}}  {text}" for typed, text in lines.items())
 
 
-def _taken(verb: str, field: Field, text: str, left: list[Field]) -> tuple[Any, str]:
-    """Return a field's value, and what is left of the text."""
+def _take_value(verb: str, field: Field, text: str, left: list[Field]) -> tuple[Json, str]:
+    """Return the value of a field, and the rest of the text."""
     if field.type is Choice:
         return text, ""
     if field.type in (dict, list, object) and (text.startswith(("{", "[")) or field.type is not list):
         try:
             value, end = JSON.raw_decode(text)
         except (ValueError, RecursionError) as error:
-            raise ActionError(f"{verb}: {field.name} is JSON, and this is not: {error}") from None
+            raise ActionError(f"{verb}: {field.name} must be JSON: {error}") from None
         return value, text[end:]
-    word, text = _word(text, left)
+    word, text = _take_word(text, left)
     if field.type is list:
         return [each.strip() for each in word.split(",")], text
     if field.type in (int, float, bool):
         try:
             return CONVERT[field.type](word), text
         except (ValueError, KeyError, OverflowError):
-            raise ActionError(f"{verb}: {field.name} is {A[field.type]}, not {word!r}") from None
+            raise ActionError(f"{verb}: {field.name} must be {A[field.type]}, got {word!r}") from None
     return word, text
 
 
-def _word(text: str, left: list[Field]) -> tuple[str, str]:
-    """Return the first word, or a quoted text; all, up to the next key=, if no other field is left for it."""
+def _take_word(text: str, left: list[Field]) -> tuple[str, str]:
+    """Return the first word or quoted text, and the rest.
+
+    The last field takes the whole text. A text before `key=` of another field ends there.
+    """
     if text.startswith('"'):
         try:
             value, end = json.JSONDecoder().raw_decode(text)
             if not text[end:] or text[end].isspace():
-                return value, text[end:]
+                return str(value), text[end:]
         except ValueError:
-            pass  # a text that has a quote in it
+            pass  # a text that begins with a quotation mark
     if not left:
         return text, ""
-    named = re.search(rf"\s(?={'|'.join(f'{field.name}=' for field in left)})", text)
-    end = named.start() if named else (text + " ").index(" ")
+    next_key = re.search(rf"\s(?={'|'.join(f'{field.name}=' for field in left)})", text)
+    end = next_key.start() if next_key else (text + " ").index(" ")
     return text[:end], text[end:]

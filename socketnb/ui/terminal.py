@@ -1,10 +1,10 @@
-"""A conversation in a terminal: a line is a turn, and what the bot says is shown as it comes."""
+"""A conversation in a terminal: each line is a turn, and messages are printed as they arrive."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text as Line
@@ -15,149 +15,175 @@ from socketnb.errors import ExpectationFailed, SocketnbError
 from socketnb.model.content import Delta
 from socketnb.settings import home
 from socketnb.ui import script
-from socketnb.ui.cell import Cell
+from socketnb.ui.cell.run import CellRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
+    from prompt_toolkit.history import History
 
     from socketnb.conversation.session import Session
     from socketnb.dialects.messages import Message
     from socketnb.model.trace import Trace
-    from socketnb.ui.cell.place import Part
+    from socketnb.ui.cell.view import StepResult
 
-HELP = """A line is said. /press 2 or /press Label presses a button, Tab completes, Ctrl-C stops waiting, Ctrl-D ends.
-What this bot's platform knows beside that:"""
+HELP = """Each line is sent as one message. /press 2 or /press Label presses a button.
+Tab completes, Ctrl-C stops waiting for a reply, Ctrl-D ends the conversation.
+Verbs of this platform:"""
 STYLES = {"agent": "magenta", "bot": "cyan", "system": "dim"}
+INTERRUPTED_STATUS = 130
+"""Exit status after Ctrl-C, as in a shell."""
 
 
-class Printed:
-    """Prints what a step brings, as it comes."""
+class TerminalView:
+    """Prints the results of a step as they arrive."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._parts: list[Part] = []
-        self._seen: list[int] = []
-        self._inside = False  # a streamed message
+        self._results: list[StepResult] = []
+        self._printed: list[int] = []  # the number of traces that are printed, for each result
+        self._in_stream = False  # a streamed message is being printed
 
-    def add(self, parts: Sequence[Part]) -> None:
-        """Print what a turn brings, from here on."""
-        self._parts += parts
-        self._seen += [0] * len(parts)
+    def add(self, results: Sequence[StepResult]) -> None:
+        """Print what results bring from now on."""
+        self._results += results
+        self._printed += [0] * len(results)
         self.refresh()
 
-    def note(self, said: str, *, good: bool = False) -> None:
-        """Print what was expected and came, or what went wrong."""
-        self._line(f"{'✓' if good else '✗'} {said}", "green" if good else "red")
+    def note(self, text: str, *, passed: bool = False) -> None:
+        """Print an expectation that passed, or what went wrong."""
+        self._print_line(f"{'✓' if passed else '✗'} {text}", "green" if passed else "red")
 
-    def refresh(self, *, end: bool = False) -> None:
+    def refresh(self, *, final: bool = False) -> None:
         """Print what is new."""
-        for n, part in enumerate(self._parts):
-            fresh = part.traces[self._seen[n] :]
-            self._seen[n] += len(fresh)
-            for trace in fresh:
-                self._show(trace)
-        if end:
-            for part in self._parts:
-                self._line(part.summary, "dim")
-            self._parts, self._seen = [], []
+        for index, result in enumerate(self._results):
+            new = result.traces[self._printed[index] :]
+            self._printed[index] += len(new)
+            for trace in new:
+                self._print_trace(trace)
+        if final:
+            for result in self._results:
+                self._print_line(result.summary, "dim")
+            self._results, self._printed = [], []
 
-    def _show(self, trace: Trace) -> None:
-        shown = message(trace) if trace.sender != "user" else None
-        if shown and isinstance(shown.content, Delta):
-            if shown.content.text:
-                self._console.print(Line(render.printable(shown.content.text)), end="", soft_wrap=True)
-                self._inside = True
-        elif shown:
-            self._say(shown)
-        elif said := render.notice(trace):
-            self._line(said, "yellow")
+    def _print_trace(self, trace: Trace) -> None:
+        received = message(trace) if trace.sender != "user" else None
+        if received and isinstance(received.content, Delta):
+            if received.content.text:
+                self._console.print(Line(render.printable(received.content.text)), end="", soft_wrap=True)
+                self._in_stream = True
+        elif received:
+            self._print_message(received)
+        elif notice := render.notice(trace):
+            self._print_line(notice, "yellow")
 
-    def _say(self, shown: Message) -> None:
-        self._newline()
-        words = render.printable(render.cut(render.message_text(shown)))
-        self._console.print(Line(words, STYLES.get(shown.trace.sender, "")), soft_wrap=True)
+    def _print_message(self, received: Message) -> None:
+        self._end_stream()
+        text = render.printable(render.cut(render.message_text(received)))
+        self._console.print(Line(text, STYLES.get(received.trace.sender, "")), soft_wrap=True)
 
-    def _line(self, said: str, style: str) -> None:
-        self._newline()
-        self._console.print(Line(render.printable(said), style), soft_wrap=True)
+    def _print_line(self, text: str, style: str) -> None:
+        self._end_stream()
+        self._console.print(Line(render.printable(text), style), soft_wrap=True)
 
-    def _newline(self) -> None:
-        if self._inside:
+    def _end_stream(self) -> None:
+        if self._in_stream:
             self._console.print()
-            self._inside = False
+            self._in_stream = False
 
 
 def converse(session: Session, timeout: float | None, mask: Callable[[str], str]) -> int:
-    """Talk until the user ends it; from a pipe, do what it has, as a `%%chat` cell. Returns the exit status.
+    """Talk until the user ends the conversation. Input from a pipe runs like a `%%chat` cell.
 
-    1: a turn did not end well, or a reply is not as expected.
+    Args:
+        session: The session to talk in.
+        timeout: Seconds to wait for a turn (default: the session's timeout).
+        mask: Replaces credentials in a text that is shown or stored.
+
+    Returns:
+        The exit status: 0, or 1 if input from a pipe had a failed turn or expectation.
     """
     console = Console(highlight=False)
     if sys.stdin is None or not sys.stdin.isatty():
-        return _do(session, sys.stdin.read() if sys.stdin else "", console, timeout=timeout, mask=mask)
-    console.print(Line(f"{session.name}: {session.platform}. /help tells more, Ctrl-D ends.", "dim"))
-    for line in _lines(session, mask):
+        return _run(session, sys.stdin.read() if sys.stdin else "", console, timeout, mask)
+    console.print(Line(f"{session.name}: {session.platform}. /help shows help, Ctrl-D ends.", "dim"))
+    for line in _typed_lines(session, mask):
         if line.strip() == "/help":
-            console.print(Line(f"{HELP}\n{script.verbs(session.verbs)}", "dim"))
+            console.print(Line(f"{HELP}\n{script.describe_verbs(session.verbs)}", "dim"))
         else:
-            _do(session, line, console, timeout=timeout, mask=mask)
+            _run(session, line, console, timeout, mask)
     return 0
 
 
-def _do(session: Session, typed: str, console: Console, **how: Any) -> int:
+def _run(session: Session, text: str, console: Console, timeout: float | None, mask: Callable[[str], str]) -> int:
+    """Run lines like a `%%chat` cell, and return the exit status."""
     try:
-        steps = script.steps(typed)
-        Cell(steps, [session], place=lambda _: Printed(console), **how).run()
+        steps = script.parse_steps(text)
+        CellRun(steps, [session], new_view=lambda _: TerminalView(console), timeout=timeout, mask=mask).run()
     except KeyboardInterrupt:
         console.print(Line("stopped", "yellow"))
-        return 130
+        return INTERRUPTED_STATUS
     except ExpectationFailed as error:
         console.print(Line(f"{error.where}: expected {error.expected!r}", "red"))
         return 1
     except SocketnbError as error:
-        said = str(error) if "\n" in typed.strip() else str(error).removeprefix("line 1: ")
-        console.print(Line(render.printable(how["mask"](said)), "red"), soft_wrap=True)
+        problem = str(error) if "\n" in text.strip() else str(error).removeprefix("line 1: ")
+        console.print(Line(render.printable(mask(problem)), "red"), soft_wrap=True)
         return 1
     return 0
 
 
-def _lines(session: Session, mask: Callable[[str], str]) -> Iterator[str]:
-    """Yield what the user types, with a history that outlives the terminal, without credentials."""
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.completion import Completer, Completion
-    from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-    from prompt_toolkit.shortcuts import CompleteStyle
-
-    class Words(Completer):
-        def get_completions(self, document: Document, _: CompleteEvent) -> Iterator[Completion]:
-            typed, words = script.completed(document.text_before_cursor, session.verbs, session.choices)
-            words += ["help"] if document.text_before_cursor == f"/{typed}" else []
-            for word in words:
-                if word.casefold().startswith(typed.casefold()):
-                    yield Completion(word, start_position=-len(typed))
-
-    class Masked(FileHistory):
-        def store_string(self, string: str) -> None:
-            super().store_string(mask(string))
-
-    file = home() / "chat_history"
-    history: History = InMemoryHistory()
-    with contextlib.suppress(OSError):  # what cannot be kept is not kept
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.chmod(0o600)
-        with file.open("a"):
-            history = Masked(str(file))
-    how: dict[str, Any] = {"complete_style": CompleteStyle.READLINE_LIKE, "complete_while_typing": False}
-    prompt: PromptSession[Any] = PromptSession(history=history, completer=Words(), **how)
+def _typed_lines(session: Session, mask: Callable[[str], str]) -> Iterator[str]:
+    """Yield the lines that the user types."""
+    prompt = _new_prompt(session, mask)
     while session.state != "closed":
         try:
-            if line := str(prompt.prompt("> ")).strip("\n"):
+            if line := prompt.prompt("> ").strip("\n"):
                 yield line
         except KeyboardInterrupt:
             continue
         except EOFError:
             return
+
+
+def _new_prompt(session: Session, mask: Callable[[str], str]) -> PromptSession[str]:
+    """Return a prompt with completion and history."""
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import Completer, Completion
+    from prompt_toolkit.shortcuts import CompleteStyle
+
+    class LineCompleter(Completer):
+        def get_completions(self, document: Document, _: CompleteEvent) -> Iterator[Completion]:
+            word, values = script.complete_line(document.text_before_cursor, session.verbs, session.choices)
+            values += ["help"] if document.text_before_cursor == f"/{word}" else []
+            for value in values:
+                if value.casefold().startswith(word.casefold()):
+                    yield Completion(value, start_position=-len(word))
+
+    return PromptSession(
+        history=_history(mask),
+        completer=LineCompleter(),
+        complete_style=CompleteStyle.READLINE_LIKE,
+        complete_while_typing=False,
+    )
+
+
+def _history(mask: Callable[[str], str]) -> History:
+    """Return a history in a file that only the user can read, without credentials; in memory if that fails."""
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+    class MaskedFileHistory(FileHistory):
+        def store_string(self, string: str) -> None:
+            super().store_string(mask(string))
+
+    file = home() / "chat_history"
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.chmod(0o600)
+        with file.open("a"):
+            return MaskedFileHistory(str(file))
+    return InMemoryHistory()

@@ -218,8 +218,8 @@ def test_when_no_attempt_succeeds_open_turns_fail_and_the_next_action_tries_agai
 @pytest.mark.parametrize(
     ("verb", "fields", "said"),
     [
-        ("lanch", {}, r"no voiceflow verb 'lanch'; did you mean 'launch'\?"),
-        ("text", {"txt": "hi"}, "no field of 'text' 'txt'"),
+        ("lanch", {}, r"unknown voiceflow verb 'lanch'; did you mean 'launch'\?"),
+        ("text", {"txt": "hi"}, "unknown text field 'txt'"),
         ("text", {"text": 7}, "text is a str, not a int"),
         ("text", {}, "text needs text"),
         ("event", {}, "event needs name"),
@@ -235,7 +235,7 @@ def test_a_button_that_is_not_there_says_which_are(bot: Session) -> None:
     with pytest.raises(ActionError, match="no message has offered a button yet"):
         bot.press("Order")
     bot.launch()
-    with pytest.raises(ActionError, match="no button 'Oder'; did you mean 'Order'"):
+    with pytest.raises(ActionError, match="unknown button 'Oder'; did you mean 'Order'"):
         bot.press("Oder")
     with pytest.raises(ActionError, match="no button 3; press 1 to 2"):
         bot.press(3)

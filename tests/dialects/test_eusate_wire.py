@@ -96,7 +96,7 @@ def test_three_conversations_in_one_session(bot: Session) -> None:
     assert bot.conversation(second).say("to the second").status == "completed"
     with pytest.raises(TurnFailed, match="3 conversations are open, and no more can be"):
         bot.new_conversation().say("a fourth")
-    with pytest.raises(ActionError, match="no conversation 'none'"):
+    with pytest.raises(ActionError, match="unknown conversation 'none'"):
         bot.conversation("none")
     frame = bot.messages_df()
     said = dict(zip(frame["text"], frame["conversation"], strict=True))
@@ -110,7 +110,7 @@ def test_other_platforms_have_one_conversation_a_session(hub: Hub, flow: Flow) -
     assert bot.conversations() == []
     with pytest.raises(ActionError, match="one conversation a session"):
         bot.new_conversation()
-    with pytest.raises(ActionError, match="no voiceflow verb 'call'"):
+    with pytest.raises(ActionError, match="unknown voiceflow verb 'call'"):
         bot.call()
 
 

@@ -81,7 +81,7 @@ def test_a_frame_can_be_limited_to_a_session_a_platform_and_columns(talked: Hub)
     for wrong in ("text", 5):
         with pytest.raises(SettingsError, match="columns must be a list of names"):
             talked.traces_df(columns=wrong)
-    with pytest.raises(SettingsError, match=r"no column 'txt'; did you mean 'text'\?"):
+    with pytest.raises(SettingsError, match=r"unknown column 'txt'; did you mean 'text'\?"):
         talked.traces_df(columns=["txt"])
 
 

@@ -82,7 +82,7 @@ def test_a_recording_is_opened_by_its_folder_too_and_a_wrong_name_says_which_exi
     folder = talked.recording()
     assert folder
     assert snb.open_recording(folder).name == snb.open_recording(str(folder)).name == folder.name
-    with pytest.raises(RecordingError, match=f"there is no recording 'x'; there is: {folder.name}"):
+    with pytest.raises(RecordingError, match=f"unknown recording 'x'; available: {folder.name}"):
         snb.open_recording("x")
     with pytest.raises(RecordingError, match="neither parts nor lines"):
         snb.open_recording(tmp_path)

@@ -46,7 +46,7 @@ def test_a_session_is_found_by_its_name_or_as_the_one_used_last(hub: Hub, flow: 
     assert hub.session() is hub.session("shop") is bot
     other = hub.connect("voiceflow", simulate=True, flow=flow)
     assert hub.sessions() == [bot, other]
-    with pytest.raises(SessionError, match=r"no session 'shp'; did you mean 'shop'\?"):
+    with pytest.raises(SessionError, match=r"unknown session 'shp'; did you mean 'shop'\?"):
         hub.session("shp")
     assert hub.session() is other
     assert hub.use("shop") is hub.session() is bot
@@ -82,11 +82,11 @@ def test_a_simulator_is_reached_with_its_own_settings(hub: Hub, flow: Flow) -> N
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        ({"platform": "voicflow"}, r"no platform 'voicflow'; did you mean 'voiceflow'\?"),
+        ({"platform": "voicflow"}, r"unknown platform 'voicflow'; did you mean 'voiceflow'\?"),
         ({"platform": "voiceflow"}, r"needs project_id .*SOCKETNB_VOICEFLOW_PROJECT_ID.*simulate=True"),
         (
             {"platform": "voiceflow", "projectid": "x"},
-            r"no voiceflow setting 'projectid'; did you mean 'project_id'\?",
+            r"unknown voiceflow setting 'projectid'; did you mean 'project_id'\?",
         ),
         ({"platform": "voiceflow", "project_id": "x", "url": "nonsense"}, "url is like https://host"),
         ({"platform": "voiceflow", "project_id": "x", "url": "http://host:port"}, "url is like https://host"),
@@ -96,8 +96,8 @@ def test_a_simulator_is_reached_with_its_own_settings(hub: Hub, flow: Flow) -> N
         ({"platform": "voiceflow", "project_id": "x", "reconnection_attempts": 1.5}, "is a whole number from 0 up"),
         ({"platform": "voiceflow", "project_id": "x", "completion_events": "perhaps"}, "is True or False"),
         ({"platform": "voiceflow", "project_id": "x", "user_timezone": "Europe/Berlim"}, "a time zone's IANA name"),
-        ({"platform": "voiceflow", "project_id": "x", "audio_encoding": "audio/mp3"}, "there is: audio/pcm"),
-        ({"platform": "voiceflow", "project_id": "x", "transports": "websocket,pigeon"}, "no choice 'pigeon'"),
+        ({"platform": "voiceflow", "project_id": "x", "audio_encoding": "audio/mp3"}, "available: audio/pcm"),
+        ({"platform": "voiceflow", "project_id": "x", "transports": "websocket,pigeon"}, "unknown value 'pigeon'"),
         (
             {"platform": "voiceflow", "project_id": "x", "url": "http://me:hunter2@h"},
             "url ends with its path",
@@ -111,7 +111,7 @@ def test_a_simulator_is_reached_with_its_own_settings(hub: Hub, flow: Flow) -> N
         ({"platform": "voiceflow", "simulate": True, "record": 7}, "record is True, False or a folder"),
         ({"platform": "voiceflow", "simulate": True, "record": "a\0b"}, "record is True, False or a folder"),
         ({"platform": "voiceflow", "simulate": True, "flow": "pizza"}, "flow is a Flow"),
-        ({"platform": 7}, "no platform 7"),
+        ({"platform": 7}, "unknown platform 7"),
         ({"platform": "voiceflow", "project_id": "x", "api_key": " "}, "api_key is a text that is not empty"),
         ({"platform": "voiceflow", "project_id": "x", "turn_timeout": 0}, "turn_timeout is a number"),
         ({"platform": "voiceflow", "simulate": True, "name": "two words"}, "name is one word"),
@@ -239,7 +239,7 @@ def test_a_ping_too_short_for_the_wire_is_told(hub: Hub, pings: dict[str, float]
 
 
 def test_an_unknown_fault_says_which_exist(hub: Hub) -> None:
-    with pytest.raises(SettingsError, match=r"no fault 'dropp'; did you mean 'drop'\?"):
+    with pytest.raises(SettingsError, match=r"unknown fault 'dropp'; did you mean 'drop'\?"):
         hub.simulate("voiceflow").fault("dropp")
 
 

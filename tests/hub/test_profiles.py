@@ -141,11 +141,11 @@ def test_a_profile_can_be_tried_on_a_simulator(hub: Hub, write: Write) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
-        ('[a]\nplatform = "voicflow"\n', 2, "there is no platform 'voicflow'; did you mean 'voiceflow'?"),
+        ('[a]\nplatform = "voicflow"\n', 2, "unknown platform 'voicflow'; did you mean 'voiceflow'?"),
         (
             '[a]\nplatform = "voiceflow"\n\nproject = "x"\n',
             4,
-            "there is no voiceflow setting 'project'; did you mean 'project_id'?",
+            "unknown voiceflow setting 'project'; did you mean 'project_id'?",
         ),
         ('[a]\nplatform = "eusate"\ntimeout = "soon"\n', 3, "eusate: timeout is a number from 0 up, not 'soon'"),
         ('[a]\nplatform = "eusate"\napi_key = 7\n', 3, "eusate: api_key is a text that is not empty"),
@@ -179,9 +179,9 @@ def test_bad_toml_is_told_with_file_and_line(hub: Hub, write: Write) -> None:
 
 def test_a_name_that_is_neither_platform_nor_profile_is_told_with_what_there_is(hub: Hub, write: Write) -> None:
     write('[shop]\nplatform = "eusate"\n')
-    with pytest.raises(SettingsError, match="no platform or profile 'shp'; did you mean 'shop'?"):
+    with pytest.raises(SettingsError, match="unknown platform or profile 'shp'; did you mean 'shop'?"):
         hub.connect("shp")
-    with pytest.raises(SettingsError, match="no profile 'shp'; did you mean 'shop'?"):
+    with pytest.raises(SettingsError, match="unknown profile 'shp'; did you mean 'shop'?"):
         hub.connect(profile="shp")
     with pytest.raises(SettingsError, match="profile 'shop' is of eusate, not of cognigy"):
         hub.connect("cognigy", profile="shop")

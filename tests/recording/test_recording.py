@@ -567,28 +567,7 @@ def test_what_is_nested_too_deeply_is_said_to_be(tmp_path: Path) -> None:
     assert seqs(tmp_path) == [0]
 
 
-# Versions
-
-
-def test_a_part_says_its_version_and_a_newer_one_is_refused(recording: Recorder, tmp_path: Path) -> None:
-    log, _ = log_of(recording)
-    write(log, 1)
-    recording.close()
-    (part,) = (tmp_path / "r").glob("*.parquet")
-    table = pq.read_table(part)
-    assert table.schema.metadata[parts.VERSION_KEY] == b"2"
-    pq.write_table(table.replace_schema_metadata({parts.VERSION_KEY: "3"}), part)
-    with pytest.raises(RecordingError, match="has version 3 of the schema .*install a newer socketnb"):
-        Folder(tmp_path / "r").table()
-
-
-def test_a_line_of_a_newer_version_is_refused(recording: Recorder, tmp_path: Path) -> None:
-    log, _ = log_of(recording)
-    write(log, 1)
-    (segment,) = (tmp_path / "r").glob("*.jsonl")
-    segment.write_bytes(segment.read_bytes().replace(b'"seq"', b'"mood":"blue","seq"'))
-    with pytest.raises(RecordingError, match="the unknown field 'mood': install a newer socketnb"):
-        Folder(tmp_path / "r").table()
+# Damage
 
 
 def test_a_part_with_a_bit_flipped_is_told_or_read_as_it_was(recording: Recorder, tmp_path: Path) -> None:

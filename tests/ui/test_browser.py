@@ -807,18 +807,18 @@ def test_the_buttons_under_a_cell_go_on_with_the_conversation_there(lab: Any) ->
     page.run(0)
     page.run(1)
     cell = page.output(1)
-    cell.locator(".snb-pill", has_text="Track order").click()
+    cell.locator(".snb-cell-button", has_text="Track order").click()
     cell.get_by_text("What is your order number?").wait_for()
-    cell.locator(".snb-pill").first.wait_for(state="detached")
+    cell.locator(".snb-cell-button").first.wait_for(state="detached")
     assert cell.locator(".snb-labels").first.is_visible(), "where nothing can be pressed the labels stand"
     page.run(2)
     cell = page.output(2)
-    cell.locator(".snb-pill").first.wait_for()
+    cell.locator(".snb-cell-button").first.wait_for()
     assert not cell.locator(".snb-labels").first.is_visible()
-    cell.locator(".snb-pill", has_text="Opening hours").click()
+    cell.locator(".snb-cell-button", has_text="Opening hours").click()
     cell.get_by_text("Saturday, 10 to 14").wait_for()
-    cell.locator(".snb-pill:enabled", has_text="Opening hours").wait_for()
-    assert violations(page.page, ".snb-pills") == []
+    cell.locator(".snb-cell-button:enabled", has_text="Opening hours").wait_for()
+    assert violations(page.page, ".snb-cell-buttons") == []
 
 
 def test_a_cell_grows_as_the_answer_comes_and_one_behind_fills_its_own_place(lab: Any) -> None:

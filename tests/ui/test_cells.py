@@ -1,4 +1,4 @@
-"""`%%chat` cells in a real IPython shell: what they send, keep, check and refuse."""
+"""`%%chat` cells in a real IPython shell: what they send, assign, check and reject."""
 
 import json
 import threading
@@ -17,18 +17,19 @@ from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 
 
-def said(hub: Hub) -> list[Any]:
+def sent_texts(hub: Hub) -> list[str]:
+    """Return what the user sent, over all sessions."""
     return list(hub.turns_df()["user_text"].fillna(""))
 
 
-def failed(cells: Cells, cell: str) -> str:
-    """Run a cell that is a mistake, and return its one line."""
+def error_of(cells: Cells, cell: str) -> str:
+    """Run a cell that fails with a UsageError, and return the message, which is one line."""
     result = cells.run(cell)
     assert isinstance(result.error_in_exec, UsageError), result.error_in_exec
-    said = str(result.error_in_exec)
-    assert "\n" not in said
+    message = str(result.error_in_exec)
+    assert "\n" not in message
     assert "Traceback" not in cells.text + cells.errors
-    return said
+    return message
 
 
 def test_each_line_of_a_cell_is_a_turn(cells: Cells, hub: Hub) -> None:
@@ -37,7 +38,7 @@ def test_each_line_of_a_cell_is_a_turn(cells: Cells, hub: Hub) -> None:
     assert len(cells.html) == 2
     assert "order number" in cells.html[0]
     assert "Tuesday before noon" in cells.html[1]
-    assert said(hub) == ["track", "4567"]
+    assert sent_texts(hub) == ["track", "4567"]
 
 
 def test_a_cell_ends_each_turn_with_its_latency_and_numbers_its_buttons(cells: Cells, bot: Session) -> None:
@@ -51,7 +52,7 @@ def test_lines_are_verbs_messages_and_literal_slashes(cells: Cells, hub: Hub, bo
     cells.run("%%chat bot --comments\n# a comment\n/launch\n/press Track\n/press 1")
     cells.run('%%chat bot\n//launch\none \\\ntwo\n"""\na\n\nb\n"""')
     assert list(hub.turns_df()["action"]) == ["launch", "press", "press", "text", "text", "text"]
-    assert said(hub)[1:] == ["Track", "Order", "/launch", "one two", "a\n\nb"]
+    assert sent_texts(hub)[1:] == ["Track", "Order", "/launch", "one two", "a\n\nb"]
 
 
 def test_verbs_have_their_fields(cells: Cells, hub: Hub) -> None:
@@ -63,7 +64,7 @@ def test_verbs_have_their_fields(cells: Cells, hub: Hub) -> None:
     assert "very good" in json.dumps(rated)
 
 
-def test_a_wait_shows_what_comes_meanwhile_and_its_reply_can_be_expected(cells: Cells, hub: Hub) -> None:
+def test_a_wait_shows_messages_that_arrive_and_they_can_be_expected(cells: Cells, hub: Hub) -> None:
     hub.connect("cognigy", name="desk", simulate=True)
     cells.run("%%chat\nTalk to a person")
     simulator = sim(hub)
@@ -76,7 +77,7 @@ def test_a_wait_shows_what_comes_meanwhile_and_its_reply_can_be_expected(cells: 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(body=st.text(alphabet="{}$%'\"\\#😀 a>.\n", min_size=1).filter(str.strip))
-def test_a_whole_body_arrives_byte_for_byte(cells: Cells, ears: list[str], body: str) -> None:
+def test_a_whole_body_is_sent_unchanged(cells: Cells, ears: list[str], body: str) -> None:
     ears.clear()
     cells.run(f"%%chat bot --whole -q\n{body}")
     assert ears == [body.removesuffix("\n")]
@@ -84,7 +85,7 @@ def test_a_whole_body_arrives_byte_for_byte(cells: Cells, ears: list[str], body:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(line=st.text(alphabet="{}$%'\"\\😀 a>.?!", min_size=1).filter(str.strip))
-def test_a_line_arrives_byte_for_byte(cells: Cells, ears: list[str], line: str) -> None:
+def test_a_line_is_sent_unchanged(cells: Cells, ears: list[str], line: str) -> None:
     if line.strip() == '"""' or (line.startswith("??") and not line.startswith("???")):
         return
     ears.clear()
@@ -92,17 +93,19 @@ def test_a_line_arrives_byte_for_byte(cells: Cells, ears: list[str], line: str) 
     assert ears == [line]
 
 
-def test_what_looks_like_a_prompt_is_said(cells: Cells, ears: list[str]) -> None:
+def test_text_that_looks_like_a_prompt_is_sent(cells: Cells, ears: list[str]) -> None:
     cells.run("%%chat bot -q\n>>> hello\n... wait\nIn [1]: x\n...")
     assert ears == [">>> hello", "... wait", "In [1]: x", "..."]
 
 
-def test_names_are_filled_in_from_the_notebook_when_asked_for(cells: Cells, ears: list[str]) -> None:
+def test_variables_of_the_notebook_are_inserted_with_vars(cells: Cells, ears: list[str]) -> None:
     cells.run("number = 4567")
     cells.run("%%chat bot -q\n{{number}}")
     cells.run("%%chat bot -q --vars\n{{number}} {{ number }} {number}")
     assert ears == ["{{number}}", "4567 4567 {number}"]
-    assert failed(cells, "%%chat bot --vars\nfirst\n{{nobody}}").startswith("line 3: the notebook has no 'nobody'")
+    assert error_of(cells, "%%chat bot --vars\nfirst\n{{nobody}}").startswith(
+        "line 3: the notebook has no variable 'nobody'"
+    )
     assert len(ears) == 2
 
 
@@ -115,35 +118,35 @@ def test_names_are_filled_in_from_the_notebook_when_asked_for(cells: Cells, ears
         ("--raw", "text/plain", "action.trace  text  {"),
     ],
 )
-def test_a_turn_is_shown_as_asked_for(cells: Cells, bot: Session, options: str, mime: str, part: str) -> None:
+def test_a_turn_is_shown_in_the_chosen_format(cells: Cells, bot: Session, options: str, mime: str, part: str) -> None:
     cells.run(f"%%chat bot {options}\nhi")
     assert part in cells.outputs[0].data[mime]
     assert ("text/html" in cells.outputs[0].data) is (options == "-f html")
 
 
-def test_json_tells_the_facts_of_a_turn(cells: Cells, bot: Session) -> None:
+def test_the_json_format_describes_a_turn(cells: Cells, bot: Session) -> None:
     cells.run("%%chat bot -f json\n/launch")
-    told = cells.outputs[0].data["application/json"]
-    assert (told["session"], told["turn"], told["status"]) == ("bot", 1, "completed")
-    assert told["choices"] == ["Order", "Track"]
-    assert told["first_ms"] > 0
-    assert json.loads(cells.text) == told
+    data = cells.outputs[0].data["application/json"]
+    assert (data["session"], data["turn"], data["status"]) == ("bot", 1, "completed")
+    assert data["choices"] == ["Order", "Track"]
+    assert data["first_ms"] > 0
+    assert json.loads(cells.text) == data
 
 
-def test_quiet_shows_nothing(cells: Cells, bot: Session) -> None:
+def test_a_quiet_cell_shows_nothing(cells: Cells, bot: Session) -> None:
     cells.run("%%chat bot -q\nhi")
     assert (cells.text, cells.html) == ("", [])
 
 
 @pytest.mark.parametrize("head", ["-o turns", "--output turns", "turns <<", "turns<<", "bot turns <<", "turns << bot"])
-def test_turns_are_kept_under_a_name(cells: Cells, bot: Session, head: str) -> None:
+def test_turns_are_assigned_to_a_variable(cells: Cells, bot: Session, head: str) -> None:
     cells.run(f"%%chat {head}\none\ntwo")
     turns = cells.shell.user_ns["turns"]
     assert [turn.text for turn in turns] == ["You said one", "You said two"]
     assert [turn.session for turn in turns] == ["bot", "bot"]
 
 
-def test_traces_are_kept_as_a_frame(cells: Cells, bot: Session, hub: Hub) -> None:
+def test_traces_are_assigned_as_a_frame(cells: Cells, bot: Session, hub: Hub) -> None:
     bot.say("before")
     cells.run("%%chat bot -q --df traces\none\ntwo")
     traces = cells.shell.user_ns["traces"]
@@ -164,28 +167,27 @@ def test_several_sessions_are_shown_side_by_side(cells: Cells, hub: Hub, flow: F
     assert cells.text.count("✓ You said hi") == 2
 
 
-def test_a_cell_stops_at_the_first_failed_turn_and_says_where(cells: Cells, bot: Session, hub: Hub) -> None:
+def test_a_cell_stops_at_the_first_failed_turn(cells: Cells, bot: Session, hub: Hub) -> None:
     sim(hub).fault("silent")
-    assert "was not done with turn 1 within 0.2 s" in failed(cells, "%%chat bot --timeout 0.2\nfirst\nsecond")
-    assert said(hub) == ["first"]
+    assert "was not done with turn 1 within 0.2 s" in error_of(cells, "%%chat bot --timeout 0.2\nfirst\nsecond")
+    assert sent_texts(hub) == ["first"]
     sim(hub).fault("silent")
     assert cells.run("%%chat bot --timeout 0.2 --continue-on-error\nfirst\nsecond").success
     assert "✗ bot: the bot was not done with turn 2" in cells.text
-    assert said(hub) == ["first", "first", "second"]
+    assert sent_texts(hub) == ["first", "first", "second"]
 
 
-def test_a_button_that_is_not_there_is_told_with_its_line(cells: Cells, bot: Session, hub: Hub) -> None:
-    line = failed(cells, "%%chat bot -o turns\n/launch\n/press Trak\nnever")
-    assert (
-        line
-        == "line 3: there is no button 'Trak'; did you mean 'Track'? there is: Order, Track; this line was not sent"
+def test_an_unknown_button_is_reported_with_its_line(cells: Cells, bot: Session, hub: Hub) -> None:
+    line = error_of(cells, "%%chat bot -o turns\n/launch\n/press Trak\nnever")
+    assert line == (
+        "line 3: unknown button 'Trak'; did you mean 'Track'? available: Order, Track (this line was not sent)"
     )
     assert len(cells.shell.user_ns["turns"]) == 1
     assert cells.run("%%chat bot --continue-on-error\n/press Trak\nhi").success
-    assert "✗ line 2: there is no button" in cells.text
+    assert "✗ line 2: unknown button" in cells.text
 
 
-def test_a_number_presses_the_button_of_that_place_unless_one_is_called_so(cells: Cells, hub: Hub) -> None:
+def test_a_number_presses_the_button_at_that_position_unless_it_is_a_label(cells: Cells, hub: Hub) -> None:
     flow = Flow("numbers")
 
     @flow.launch
@@ -201,7 +203,7 @@ def test_a_number_presses_the_button_of_that_place_unless_one_is_called_so(cells
     assert cells.text.count("✓") == 2
 
 
-def test_what_was_expected_and_did_not_come_is_an_error_that_shows_both(cells: Cells, bot: Session) -> None:
+def test_a_failed_expectation_is_an_error_that_shows_expected_and_actual_reply(cells: Cells, bot: Session) -> None:
     result = cells.run("%%chat bot -o turns\nhi\n?? You said hi\n?? /you SAID/i\n?? You said bye\nnever")
     error = result.error_in_exec
     assert isinstance(error, ExpectationFailed)
@@ -212,23 +214,21 @@ def test_what_was_expected_and_did_not_come_is_an_error_that_shows_both(cells: C
     assert "socketnb/" not in cells.text + cells.errors
 
 
-def test_expectations_of_the_cell_are_about_all_it_was_told(cells: Cells, bot: Session) -> None:
+def test_expect_options_check_the_replies_of_the_whole_cell(cells: Cells, bot: Session) -> None:
     assert cells.run("%%chat bot --expect 'said one' --expect /two$/\none\ntwo").success
     result = cells.run("%%chat bot --expect three\none\ntwo")
     assert str(result.error_in_exec) == "--expect: expected 'three', got: You said one You said two"
 
 
-def test_with_continue_on_error_what_was_expected_in_vain_is_raised_at_the_end(
-    cells: Cells, bot: Session, hub: Hub
-) -> None:
+def test_with_continue_on_error_a_failed_expectation_is_raised_at_the_end(cells: Cells, bot: Session, hub: Hub) -> None:
     result = cells.run("%%chat bot --continue-on-error\none\n?? nothing\ntwo\n?? said two")
     assert isinstance(result.error_in_exec, ExpectationFailed)
-    assert said(hub) == ["one", "two"]
+    assert sent_texts(hub) == ["one", "two"]
     assert "✗ nothing" in cells.text
     assert "✓ said two" in cells.text
 
 
-def test_a_cell_is_repeated_and_summed_up(cells: Cells, bot: Session) -> None:
+def test_repeated_runs_end_with_a_summary(cells: Cells, bot: Session) -> None:
     cells.run("%%chat bot --repeat 5 -o turns\none\n/launch")
     assert len(cells.shell.user_ns["turns"]) == 10
     assert len(cells.outputs) == 1
@@ -242,7 +242,7 @@ def test_a_cell_is_repeated_and_summed_up(cells: Cells, bot: Session) -> None:
     assert ["one", "bot", "3", "3", "3"] in [line.split()[:5] for line in cells.text.splitlines()]
 
 
-def test_without_a_name_the_session_that_was_used_last_is_meant(cells: Cells, hub: Hub, flow: Flow) -> None:
+def test_without_a_name_a_cell_uses_the_session_used_last(cells: Cells, hub: Hub, flow: Flow) -> None:
     for name in ("a", "b", "c"):
         hub.connect("voiceflow", name=name, simulate=True, flow=flow)
     for head in ("", " a", "", " --to b,c"):
@@ -252,44 +252,48 @@ def test_without_a_name_the_session_that_was_used_last_is_meant(cells: Cells, hu
     assert list(hub.turns_df()["session"]) == ["c", "a", "a", "b", "c", "b"]
 
 
-def test_settings_are_configured(cells: Cells, bot: Session, hub: Hub) -> None:
+def test_settings_of_cells_can_be_configured(cells: Cells, bot: Session, hub: Hub) -> None:
     cells.run("%config Chat.timeout = 0.2")
     cells.run("%config Chat.format = 'markdown'")
     cells.run("%config Chat.comments = True")
     sim(hub).fault("silent")
-    assert "within 0.2 s" in failed(cells, "%%chat\n# comment\nhi")
+    assert "within 0.2 s" in error_of(cells, "%%chat\n# comment\nhi")
     assert "text/markdown" in cells.outputs[0].data
 
 
 @pytest.mark.parametrize(
     ("cell", "line"),
     [
-        ("%%chat nobody\nhi", "there is no session 'nobody'; there is: bot"),
-        ("%%chat --to bot,nobody\nhi", "there is no session 'nobody'; there is: bot"),
-        ("%%chat bot --to bot\nhi", "name a session, or several with --to: one of them"),
-        ("%%chat\n\n", "the cell is empty: each of its lines is said"),
-        ("%%chat --timeout 0\nhi", "timeout is a number of seconds above 0, not 0.0"),
+        ("%%chat nobody\nhi", "unknown session 'nobody'; available: bot"),
+        ("%%chat --to bot,nobody\nhi", "unknown session 'nobody'; available: bot"),
+        ("%%chat bot --to bot\nhi", "give either the name of one session, or several names with --to"),
+        ("%%chat\n\n", "the cell is empty; each of its lines is sent as one message"),
+        ("%%chat --timeout 0\nhi", "timeout "),
         ("%%chat --timeout soon\nhi", "argument --timeout: invalid float value: 'soon'"),
-        ("%%chat --repeat 0\nhi", "--repeat is a number from 1 up, not 0"),
-        ("%%chat -o 1x\nhi", "'1x' is no name for what is kept: letters, digits and _, as in Python"),
-        ("%%chat -o class\nhi", "'class' is no name for what is kept: letters, digits and _, as in Python"),
-        ("%%chat << bot\nhi", "'<<' is no name for what is kept"),
-        ("%%chat -o T --df T\nhi", "the Turns and the traces cannot both be 'T': give them two names"),
-        ("%%chat --to ,\nhi", "--to takes names of sessions, as in --to a,b"),
-        ("%%chat --expect ''\nhi", "--expect takes what the reply must have"),
+        ("%%chat --repeat 0\nhi", "argument --repeat: must be a whole number from 1, got '0'"),
+        ("%%chat -o 1x\nhi", "argument -o/--output: must be a valid name of a Python variable, got '1x'"),
+        ("%%chat -o class\nhi", "argument -o/--output: must be a valid name of a Python variable, got 'class'"),
+        ("%%chat << bot\nhi", "argument -o/--output: must be a valid name of a Python variable, got '<<'"),
+        ("%%chat --df 1x\nhi", "argument --df: must be a valid name of a Python variable, got '1x'"),
+        ("%%chat -o T --df T\nhi", "--output and --df need two different names, got 'T' for both"),
+        ("%%chat --to ,\nhi", "argument --to: must be names separated by commas, such as a,b"),
+        ("%%chat --expect ''\nhi", "--expect needs the expected words"),
         ("%%chat --nonsense\nhi", "unrecognized arguments: --nonsense"),
-        ("%%chat 'bot\nhi", "a quote is opened and not closed"),
-        ("%%chat --expect /(/\nhi", "--expect: /(/ is no regular expression"),
-        ("%%chat\nhi\n/lunch", "line 3: there is no verb 'lunch'; did you mean 'launch'?"),
-        ("%%chat\nhi\n/event", "line 3: event needs name: /event name; nothing was sent"),
-        ("%%chat\nhi\n/wait x", "line 3: /wait takes seconds, as in /wait 2, not 'x'; nothing was sent"),
-        ('%%chat\n"""\nhi', 'line 2: """ begins a message that no later """ ends; nothing was sent'),
-        ("%%chat\n?? hi", "line 2: ?? checks the reply of a turn, and there is none before it; nothing was sent"),
+        ("%%chat 'bot\nhi", "a quotation mark is opened but not closed"),
+        ("%%chat --expect /(/\nhi", "--expect: /(/ is not a valid regular expression"),
+        ("%%chat\nhi\n/lunch", "line 3: unknown verb 'lunch'; did you mean 'launch'?"),
+        ("%%chat\nhi\n/event", "line 3: event needs name; usage: /event name (nothing was sent)"),
+        ("%%chat\nhi\n/wait x", "line 3: /wait needs a number of seconds, as in /wait 2, got 'x' (nothing was sent)"),
+        ('%%chat\n"""\nhi', 'line 2: no line with """ ends the message that begins here (nothing was sent)'),
+        (
+            "%%chat\n?? hi",
+            "line 2: ?? checks the reply to the step before it, and no step comes before it (nothing was sent)",
+        ),
     ],
 )
-def test_a_mistake_is_one_line_and_nothing_was_sent(cells: Cells, hub: Hub, bot: Session, cell: str, line: str) -> None:
-    assert failed(cells, cell).startswith(line)
-    assert said(hub) == []
+def test_a_mistake_is_one_line_and_nothing_is_sent(cells: Cells, hub: Hub, bot: Session, cell: str, line: str) -> None:
+    assert error_of(cells, cell).startswith(line)
+    assert sent_texts(hub) == []
 
 
 @pytest.mark.parametrize(
@@ -300,34 +304,36 @@ def test_a_mistake_is_one_line_and_nothing_was_sent(cells: Cells, hub: Hub, bot:
         ("%%chat --to a,b --continue-on-error\n/press Order\n?? size", "line 3, a: expected 'size', got: nothing"),
     ],
 )
-def test_one_that_was_not_asked_has_replied_nothing(cells: Cells, hub: Hub, flow: Flow, cell: str, error: str) -> None:
+def test_the_reply_of_a_session_without_a_turn_is_empty(
+    cells: Cells, hub: Hub, flow: Flow, cell: str, error: str
+) -> None:
     hub.connect("voiceflow", name="a", simulate=True, flow=flow).launch()
     hub.connect("voiceflow", name="b", simulate=True, flow=flow)
     assert str(cells.run(cell).error_in_exec) == error
-    assert list(hub.turns_df()["action"]) == ["launch"], "where one has no such button none is pressed"
+    assert list(hub.turns_df()["action"]) == ["launch"], "if one session lacks the button, it is pressed in no session"
 
 
-def test_a_turn_that_was_rejected_ends_the_cell(cells: Cells, bot: Session, hub: Hub) -> None:
+def test_a_rejected_turn_ends_the_cell(cells: Cells, bot: Session, hub: Hub) -> None:
     sim(hub).fault("reject")
-    assert failed(cells, "%%chat\nfirst\nsecond").startswith("bot: turn 1 was rejected")
-    assert said(hub) == ["first"]
+    assert error_of(cells, "%%chat\nfirst\nsecond").startswith("bot: turn 1 was rejected")
+    assert sent_texts(hub) == ["first"]
 
 
-def test_so_does_a_session_that_closes_meanwhile(cells: Cells, bot: Session, hub: Hub) -> None:
+def test_a_session_that_closes_ends_the_cell(cells: Cells, bot: Session, hub: Hub) -> None:
     for cell, line in {
         "%%chat bot\nhi\nnever": "bot: turn 1 was cancelled",
-        "%%chat bot\n/wait 30\nnever": "line 2: session 'bot' was closed meanwhile",
+        "%%chat bot\n/wait 30\nnever": "line 2: session 'bot' closed during the wait",
     }.items():
         if bot.state == "closed":
             bot = hub.connect("voiceflow", name="bot", simulate=True)
         sim(hub).fault("silent")
         timer = threading.Timer(0.3, bot.close)
         timer.start()
-        assert failed(cells, cell).startswith(line)
+        assert error_of(cells, cell).startswith(line)
         timer.join()
 
 
-def test_what_a_bot_says_does_nothing_in_any_form(cells: Cells, hub: Hub) -> None:
+def test_hostile_messages_are_harmless_in_every_format(cells: Cells, hub: Hub) -> None:
     flow = Flow("hostile")
 
     @flow.otherwise
@@ -352,12 +358,12 @@ def test_what_a_bot_says_does_nothing_in_any_form(cells: Cells, hub: Hub) -> Non
     cells.run("%%chat bot -f markdown --continue-on-error\n/press nothing")
     assert "✗ line 2" in cells.outputs[0].data["text/markdown"]
     assert "<script" not in cells.outputs[0].data["text/markdown"]
-    assert failed(cells, "%%chat bot\n/press nothing").count("/reset") == 1
+    assert error_of(cells, "%%chat bot\n/press nothing").count("/reset") == 1
     error = cells.run("%%chat bot -q\nhi\n?? never").error_in_exec
     assert "\x1b" not in cells.text + str(error)
 
 
-def test_a_long_turn_is_shown_by_its_end(cells: Cells, hub: Hub) -> None:
+def test_of_a_long_turn_only_the_end_is_shown(cells: Cells, hub: Hub) -> None:
     flow = Flow("long")
 
     @flow.otherwise
@@ -370,15 +376,15 @@ def test_a_long_turn_is_shown_by_its_end(cells: Cells, hub: Hub) -> None:
     assert len(cells.shell.user_ns["turns"][0].messages) == 1_000
     assert "word 999" in cells.text
     assert len(cells.html[0]) < 200_000
-    assert "earlier events, in the frames" in cells.html[0]
+    assert "earlier events are in the frames" in cells.html[0]
 
 
-def test_a_cell_after_empty_lines_arrives_byte_for_byte(cells: Cells, ears: list[str]) -> None:
+def test_a_cell_after_empty_lines_is_sent_unchanged(cells: Cells, ears: list[str]) -> None:
     cells.run("\n\n%%chat bot -q\n>>> hi\n... x")
     assert ears == [">>> hi", "... x"]
 
 
-def test_what_came_while_a_cell_waited_is_in_its_traces(cells: Cells, hub: Hub) -> None:
+def test_traces_that_arrive_during_a_wait_are_traces_of_the_cell(cells: Cells, hub: Hub) -> None:
     hub.connect("cognigy", name="desk", simulate=True)
     cells.run("%%chat -q\nTalk to a person")
     simulator = sim(hub)
@@ -392,14 +398,14 @@ def test_what_came_while_a_cell_waited_is_in_its_traces(cells: Cells, hub: Hub) 
 
 
 @pytest.mark.parametrize("typed", ["", "\n", "   \n", "%%chat\n", "1 +", "%%chat bot\nhi\n"])
-def test_whether_a_cell_is_complete_is_told_as_without_us(cells: Cells, typed: str) -> None:
-    mine = cells.shell.input_transformer_manager.check_complete(typed)
+def test_the_extension_does_not_change_whether_a_cell_is_complete(cells: Cells, typed: str) -> None:
+    with_extension = cells.shell.input_transformer_manager.check_complete(typed)
     cells.run("%unload_ext socketnb")
     if not typed.startswith("%%"):
-        assert mine == cells.shell.input_transformer_manager.check_complete(typed)
+        assert with_extension == cells.shell.input_transformer_manager.check_complete(typed)
 
 
-def test_where_one_of_several_sessions_closes_the_others_are_seen_to_their_end(
+def test_if_one_of_several_sessions_closes_the_turns_of_the_others_complete(
     cells: Cells, hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, b = (hub.connect("voiceflow", name=name, simulate=True, flow=flow) for name in "ab")
@@ -410,32 +416,32 @@ def test_where_one_of_several_sessions_closes_the_others_are_seen_to_their_end(
         return send(text)
 
     monkeypatch.setattr(b, "send", closing)
-    assert "session 'b' is closed" in failed(cells, "%%chat --to a,b -o turns\nhi")
+    assert "session 'b' is closed" in error_of(cells, "%%chat --to a,b -o turns\nhi")
     assert [turn.status for turn in cells.shell.user_ns["turns"]] == ["completed"]
     assert "You said hi" in cells.text
     assert a.running == []
 
 
-def test_a_wait_goes_on_while_one_session_is_open_if_errors_do_not_end_the_cell(
-    cells: Cells, hub: Hub, flow: Flow
-) -> None:
+def test_with_continue_on_error_a_wait_lasts_while_one_session_is_open(cells: Cells, hub: Hub, flow: Flow) -> None:
     _, b = (hub.connect("voiceflow", name=name, simulate=True, flow=flow) for name in "ab")
     timer = threading.Timer(0.1, b.close)
     timer.start()
     assert cells.run("%%chat --to a,b --continue-on-error\n/wait 0.5").success
     timer.join()
     assert "waited 0.5 s" in cells.text
-    assert "✗ line 2: session 'b' was closed meanwhile" in cells.text
+    assert "✗ line 2: session 'b' closed during the wait" in cells.text
 
 
-def test_a_file_that_is_not_there_is_told_with_its_line(cells: Cells) -> None:
+def test_a_missing_file_is_reported_with_its_line(cells: Cells) -> None:
     cells.run("%chat connect cognigy --simulate")
-    line = failed(cells, "%%chat\nhours\n/upload nofile.txt")
-    assert line == "line 3: upload needs the path of a file, and 'nofile.txt' is none; this line was not sent"
+    line = error_of(cells, "%%chat\nhours\n/upload nofile.txt")
+    assert line.startswith("line 3: upload ")
+    assert "'nofile.txt'" in line
+    assert line.endswith(" (this line was not sent)")
 
 
-@pytest.mark.parametrize(("head", "kept"), [("T<<bot", "T"), ("T <<bot", "T"), ("bot T <<", "T")])
-def test_however_it_is_spaced_turns_are_kept(cells: Cells, bot: Session, head: str, kept: str) -> None:
+@pytest.mark.parametrize(("head", "name"), [("T<<bot", "T"), ("T <<bot", "T"), ("bot T <<", "T")])
+def test_spaces_around_an_assignment_are_optional(cells: Cells, bot: Session, head: str, name: str) -> None:
     cells.run(f"%%chat {head} -q\nhi")
-    assert len(cells.shell.user_ns[kept]) == 1
+    assert len(cells.shell.user_ns[name]) == 1
     cells.run('%%chat bot -q --expect "said x<<y"\nx<<y')

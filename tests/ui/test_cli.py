@@ -66,9 +66,9 @@ def test_recordings_are_listed_exported_and_deleted(home: Path, tmp_path: Path) 
     assert "Tuesday before noon" in (tmp_path / "a.md").read_text()
     for words, said in {
         ("export", folder.name, "a.xyz"): "a.xyz ends with none of .parquet",
-        ("export", folder.name, "a.md", "--session", "nope"): "there is no session 'nope'; there is: demo",
+        ("export", folder.name, "a.md", "--session", "nope"): "unknown session 'nope'; available: demo",
         ("export", folder.name, str(tmp_path / "a.duckdb")): "has a table 'traces' already",
-        ("export", "nope", "a.md"): "there is no recording 'nope'",
+        ("export", "nope", "a.md"): "unknown recording 'nope'",
         ("recordings", "--prune", "soon"): "older_than is a duration",
         ("recordings", "--delete", "x", "--prune", "1d"): "one at a time",
     }.items():

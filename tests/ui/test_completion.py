@@ -1,4 +1,4 @@
-"""What Tab completes, through IPython's own completer."""
+"""Tab completion, through IPython's own completer."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from socketnb.flows.flow import Flow
 from socketnb.hub import Hub
 
 
-def completed(cells: Cells, cell: str) -> list[str]:
-    """Return what a cell may be once Tab is pressed at its end."""
+def completions(cells: Cells, cell: str) -> list[str]:
+    """Return what a cell can become when Tab is pressed at its end."""
     with provisionalcompleter():
         return [cell[: c.start] + c.text for c in cells.shell.Completer.completions(cell, len(cell))]
 
@@ -27,7 +27,7 @@ def sessions(hub: Hub, flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("typed", "becomes"),
+    ("typed", "completed"),
     [
         ("%chat co", ["%chat connect"]),
         ("%chat re", ["%chat reset", "%chat record", "%chat recordings"]),
@@ -41,6 +41,7 @@ def sessions(hub: Hub, flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("%chat panel shop sh", ["%chat panel shop shop-test"]),
         ("%chat help con", ["%chat help connect"]),
         ("%chat simulate cog", ["%chat simulate cognigy"]),
+        ("%chat df --turns sho", ["%chat df --turns shop", "%chat df --turns shop-test"]),
         ("%chat record o", ["%chat record on", "%chat record off"]),
         ("%%chat sho", ["%%chat shop", "%%chat shop-test"]),
         ("%%chat --to shop,", ["%%chat --to shop,shop-test"]),
@@ -63,19 +64,19 @@ def sessions(hub: Hub, flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("%%chat shop\n/event na", ["%%chat shop\n/event name="]),
     ],
 )
-def test_tab_completes(cells: Cells, sessions: list[Session], typed: str, becomes: list[str]) -> None:
+def test_tab_completes(cells: Cells, sessions: list[Session], typed: str, completed: list[str]) -> None:
     cells.shell.user_ns["mine"] = Flow("mine")
-    assert completed(cells, typed) == becomes
+    assert completions(cells, typed) == completed
 
 
-@pytest.mark.parametrize("typed", ["%%chat shop\npri", "%%chat\n//lau", "pri", "%chat dance x"])
-def test_elsewhere_tab_offers_nothing_of_ours(cells: Cells, sessions: list[Session], typed: str) -> None:
+@pytest.mark.parametrize("typed", ["%%chat shop\npri", "%%chat\n//lau", "pri", "%chat dance x", "%chat close shop sh"])
+def test_tab_offers_nothing_of_socketnb_elsewhere(cells: Cells, sessions: list[Session], typed: str) -> None:
     with provisionalcompleter():
-        found = list(cells.shell.Completer.completions(typed, len(typed)))
-    assert not [c for c in found if c.type == "socketnb"]
+        offered = list(cells.shell.Completer.completions(typed, len(typed)))
+    assert not [c for c in offered if c.type == "socketnb"]
 
 
-def test_tab_survives_a_profile_file_that_cannot_be_read(cells: Cells, sessions: list[Session], tmp_path: Path) -> None:
+def test_tab_works_with_an_unreadable_profile_file(cells: Cells, sessions: list[Session], tmp_path: Path) -> None:
     (tmp_path / "profiles.toml").write_text("nonsense")
-    assert completed(cells, "%chat close shop-") == ["%chat close shop-test"]
-    assert completed(cells, "%chat connect vo") == ["%chat connect voiceflow"]
+    assert completions(cells, "%chat close shop-") == ["%chat close shop-test"]
+    assert completions(cells, "%chat connect vo") == ["%chat connect voiceflow"]

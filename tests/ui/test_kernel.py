@@ -38,7 +38,7 @@ def test_a_turn_can_be_awaited_in_a_cell_and_a_coroutine_run(kernel: Kernel) -> 
 def test_a_mistake_is_one_line(kernel: Kernel) -> None:
     kernel.run("%load_ext socketnb")
     shown = kernel.run("%chat connect voicflow --simulate")
-    assert "UsageError: there is no platform 'voicflow'; did you mean 'voiceflow'?" in shown
+    assert "UsageError: unknown platform 'voicflow'; did you mean 'voiceflow'?" in shown
     assert "Traceback" not in shown
 
 

@@ -55,7 +55,7 @@ def test_what_goes_wrong_in_the_background_is_told_in_its_place(kernel: Kernel) 
     kernel.run("%%chat bot --bg -o turns\n/launch\n/press Nothing\nnever")
     second = kernel.messages(kernel.client.execute(ENDED))
     texts = [text for _, text in shown(kernel.spare + second)]
-    assert any("✗ line 3: there is no button 'Nothing'" in text for text in texts)
+    assert any("✗ line 3: unknown button 'Nothing'" in text for text in texts)
     assert kernel.run("print(len(turns))") == "1\n"
 
 
@@ -88,7 +88,7 @@ def test_a_credential_is_in_no_sentence_of_what_fails_in_the_background(kernel: 
         cell = kernel.messages(kernel.client.execute(f"%%chat bot --bg {options}\n/press {key}\n?? {key}"))
         after = kernel.messages(kernel.client.execute(ENDED))
         texts = "".join(text for _, text in shown(cell + kernel.spare + after))
-        assert "there is no button '***" in texts
+        assert "unknown button '***" in texts
         assert key not in texts
         kernel.spare.clear()
 

@@ -361,7 +361,7 @@ def test_several_sessions_share_a_panel_each_in_its_place(
 
 
 @pytest.mark.parametrize(
-    ("names", "sentence"), [((), "shows sessions"), (("bot", "bot"), "once"), (("no",), "no session")]
+    ("names", "sentence"), [((), "shows sessions"), (("bot", "bot"), "once"), (("no",), "unknown session")]
 )
 def test_panels_that_cannot_be_are_refused_in_words(
     hub: Hub, bot: Session, names: tuple[str, ...], sentence: str

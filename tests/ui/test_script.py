@@ -1,4 +1,4 @@
-"""What is typed in a cell, as steps: pure, without a session."""
+"""The parser of cells and terminal lines, without a session."""
 
 import json
 from pathlib import Path
@@ -27,21 +27,21 @@ VERBS = {
 }
 
 
-def test_each_line_that_is_not_empty_is_said() -> None:
-    assert script.steps("one\n\n  two \n \nthree\n") == [Say(1, "one"), Say(3, "  two "), Say(5, "three")]
+def test_each_line_that_is_not_empty_is_a_message() -> None:
+    assert script.parse_steps("one\n\n  two \n \nthree\n") == [Say(1, "one"), Say(3, "  two "), Say(5, "three")]
 
 
-def test_a_backslash_at_the_end_goes_on_in_the_next_line() -> None:
-    assert script.steps("one \\\ntwo\\\nthree\nfour") == [Say(1, "one twothree"), Say(4, "four")]
+def test_a_backslash_at_the_end_continues_the_message_in_the_next_line() -> None:
+    assert script.parse_steps("one \\\ntwo\\\nthree\nfour") == [Say(1, "one twothree"), Say(4, "four")]
 
 
-def test_a_backslash_at_the_end_of_the_cell_is_a_backslash() -> None:
-    assert script.steps("one\\\n") == [Say(1, "one\\")]
+def test_a_backslash_at_the_end_of_the_cell_is_sent() -> None:
+    assert script.parse_steps("one\\\n") == [Say(1, "one\\")]
 
 
-def test_lines_between_fences_are_one_message_as_they_stand() -> None:
+def test_lines_between_fences_are_one_unchanged_message() -> None:
     body = 'before\n"""\n/launch\n\n  ?? two \\\n# three\n"""\nafter'
-    assert script.steps(body, comments=True) == [
+    assert script.parse_steps(body, comments=True) == [
         Say(1, "before"),
         Say(2, "/launch\n\n  ?? two \\\n# three"),
         Say(8, "after"),
@@ -50,17 +50,17 @@ def test_lines_between_fences_are_one_message_as_they_stand() -> None:
 
 @given(st.text(alphabet="{}$%'\"`\\#/?!\n 😀a", min_size=1))
 def test_a_whole_body_is_one_message_unchanged(body: str) -> None:
-    assert script.steps(body, whole=True) == [Say(1, body.removesuffix("\n"))]
+    assert script.parse_steps(body, whole=True) == [Say(1, body.removesuffix("\n"))]
 
 
 @given(st.text(alphabet="{}$%'\"\\😀 a", min_size=1).filter(lambda line: line.strip() not in ("", '"""')))
-def test_a_line_is_said_unchanged(line: str) -> None:
-    assert script.steps(f"{line}\n") == [Say(1, line)]
+def test_a_line_is_one_unchanged_message(line: str) -> None:
+    assert script.parse_steps(f"{line}\n") == [Say(1, line)]
 
 
-def test_verbs_waits_expectations_and_literal_slashes_are_told_apart() -> None:
+def test_verbs_waits_expectations_and_literal_slashes_are_recognised() -> None:
     body = "/launch\n/press Track order\n/wait 0.5\n//launch\n???\n?? Saturday\n??Sunday\n?? /Mon.ay/"
-    assert script.steps(body) == [
+    assert script.parse_steps(body) == [
         Act(1, "", "launch"),
         Act(2, "Track order", "press"),
         Wait(3, "0.5"),
@@ -72,59 +72,65 @@ def test_verbs_waits_expectations_and_literal_slashes_are_told_apart() -> None:
     ]
 
 
-def test_a_line_may_end_as_on_windows() -> None:
-    assert script.steps("one \\\r\ntwo\r\n/launch\r\n") == [Say(1, "one two"), Act(3, "", "launch")]
+def test_lines_can_end_as_on_windows() -> None:
+    assert script.parse_steps("one \\\r\ntwo\r\n/launch\r\n") == [Say(1, "one two"), Act(3, "", "launch")]
 
 
-def test_a_regular_expression_that_takes_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "PATIENCE", 0.05)
-    with pytest.raises(ActionError, match="takes more than 0.05 s to look for"):
-        Expect(1, "/^(a|aa)+$/").met("a" * 80 + "b")
+def test_a_regular_expression_that_takes_too_long_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "REGEX_TIMEOUT_S", 0.05)
+    with pytest.raises(ActionError, match=r"took more than 0.05 s; use a simpler regular expression"):
+        Expect(1, "/^(a|aa)+$/").matches("a" * 80 + "b")
 
 
-def test_comments_are_left_out_only_when_asked_for() -> None:
-    assert script.steps("# hi\nyou") == [Say(1, "# hi"), Say(2, "you")]
-    assert script.steps("# hi\nyou", comments=True) == [Say(2, "you")]
+def test_comments_are_ignored_only_if_enabled() -> None:
+    assert script.parse_steps("# hi\nyou") == [Say(1, "# hi"), Say(2, "you")]
+    assert script.parse_steps("# hi\nyou", comments=True) == [Say(2, "you")]
 
 
-def test_names_are_filled_in_only_when_asked_for() -> None:
-    assert script.steps("{{n}}") == [Say(1, "{{n}}")]
-    filled = script.steps("{{n}} and {{ n }}, {n}\n/event {{n}}\n?? {{n}}", names={"n": 7})
+def test_placeholders_are_replaced_only_if_enabled() -> None:
+    assert script.parse_steps("{{n}}") == [Say(1, "{{n}}")]
+    filled = script.parse_steps("{{n}} and {{ n }}, {n}\n/event {{n}}\n?? {{n}}", variables={"n": 7})
     assert filled == [Say(1, "7 and 7, {n}"), Act(2, "7", "event"), Expect(3, "7")]
 
 
-def test_what_is_filled_in_is_never_read_as_a_verb_or_as_more_lines() -> None:
-    assert script.steps("{{x}}", names={"x": "/launch\n?? no"}) == [Say(1, "/launch\n?? no")]
+def test_the_value_of_a_variable_is_never_parsed() -> None:
+    assert script.parse_steps("{{x}}", variables={"x": "/launch\n?? no"}) == [Say(1, "/launch\n?? no")]
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
-        ('hi\n"""\nopen', 'line 2: """ begins a message that no later """ ends; nothing was sent'),
-        ("hi\n/ launch", "line 2: /verb does something, and // says a line that begins with /; nothing was sent"),
-        ("?? first", "line 1: ?? checks the reply of a turn, and there is none before it; nothing was sent"),
-        ("hi\n?? /(/", "line 2: /(/ is no regular expression"),
-        ("/wait", "line 1: /wait takes seconds, as in /wait 2, not ''"),
-        ("/wait nan", "line 1: /wait takes seconds, as in /wait 2, not 'nan'"),
-        ("/wait 1e9", "line 1: /wait takes seconds"),
-        ("hi {{key}}", "line 1: 'key' has a credential in it, which is not said; nothing was sent"),
-        ("hi {{config}}", "line 1: 'config' has a credential in it, which is not said; nothing was sent"),
-        ("hi {{key.reveal()}}", "line 1: {{key.reveal()}} is no name: give what it stands for one; nothing was sent"),
-        ("hi\n?? ", "line 2: ?? is followed by what is expected"),
-        ("hi\n?? /a{99999999999999999999}/", "line 2: /a{99999999999999999999}/ is no regular expression"),
-        ("hi\n{{nobody}}", "line 2: the notebook has no 'nobody' for {{nobody}}; nothing was sent"),
+        ('hi\n"""\nopen', 'line 2: no line with """ ends the message that begins here (nothing was sent)'),
+        (
+            "hi\n/ launch",
+            "line 2: a verb must follow /; to send a message that begins with /, type // (nothing was sent)",
+        ),
+        (
+            "?? first",
+            "line 1: ?? checks the reply to the step before it, and no step comes before it (nothing was sent)",
+        ),
+        ("hi\n?? /(/", "line 2: /(/ is not a valid regular expression (missing )"),
+        ("/wait", "line 1: /wait needs a number of seconds, as in /wait 2, got '' (nothing was sent)"),
+        ("/wait nan", "line 1: /wait needs a number of seconds, as in /wait 2, got 'nan'"),
+        ("/wait 1e9", "line 1: /wait needs a number of seconds"),
+        ("hi {{key}}", "line 1: variable 'key' contains a credential, which must not be sent (nothing was sent)"),
+        ("hi {{config}}", "line 1: variable 'config' contains a credential, which must not be sent"),
+        ("hi {{key.reveal()}}", "line 1: {{key.reveal()}} must contain only the name of a variable (nothing was sent)"),
+        ("hi\n?? ", 'line 2: ?? needs the expected words; to send ?? itself, put it between """'),
+        ("hi\n?? /a{99999999999999999999}/", "line 2: /a{99999999999999999999}/ is not a valid regular expression"),
+        ("hi\n{{nobody}}", "line 2: the notebook has no variable 'nobody' for {{nobody}} (nothing was sent)"),
     ],
 )
-def test_what_cannot_be_read_is_one_sentence_with_its_line(body: str, said: str) -> None:
-    names = {"key": Secret("hush-hush"), "config": {"key": "hush-hush"}}
+def test_an_invalid_line_is_one_sentence_with_its_number(body: str, message: str) -> None:
+    variables = {"key": Secret("hush-hush"), "config": {"key": "hush-hush"}}
     with pytest.raises(ActionError) as caught:
-        script.steps(body, names=names, secret=lambda said: "hush" in said)
-    assert str(caught.value).startswith(said)
+        script.parse_steps(body, variables=variables, has_credential=lambda text: "hush" in text)
+    assert str(caught.value).startswith(message)
     assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("pattern", "reply", "met"),
+    ("pattern", "reply", "matches"),
     [
         ("Saturday", "Monday to Saturday", True),
         ("saturday", "Monday to Saturday", False),
@@ -136,8 +142,8 @@ def test_what_cannot_be_read_is_one_sentence_with_its_line(body: str, said: str)
         ("a.c", "abc", False),
     ],
 )
-def test_a_reply_is_as_expected_or_not(pattern: str, reply: str, met: bool) -> None:  # noqa: FBT001
-    assert Expect(1, pattern).met(reply) is met
+def test_an_expectation_matches_a_reply_or_not(pattern: str, reply: str, matches: bool) -> None:  # noqa: FBT001
+    assert Expect(1, pattern).matches(reply) is matches
 
 
 @pytest.mark.parametrize(
@@ -169,37 +175,37 @@ def test_a_reply_is_as_expected_or_not(pattern: str, reply: str, met: bool) -> N
         ("typing", "", {}),
     ],
 )
-def test_a_verbs_fields_are_typed_in_order_or_by_name(verb: str, text: str, values: dict[str, Any]) -> None:
-    assert script.fields(verb, VERBS, text) == values
+def test_fields_are_typed_in_order_or_by_name(verb: str, text: str, values: dict[str, Any]) -> None:
+    assert script.parse_fields(verb, VERBS, text) == values
 
 
 @given(
     st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.booleans())),
     st.text(alphabet="{}= ab", min_size=1),
 )
-def test_any_json_is_read_whole_and_what_follows_it_is_the_next_field(data: dict[str, Any], text: str) -> None:
-    values = script.fields("data", VERBS, f"{json.dumps(data)} text={text}")
+def test_json_is_parsed_completely_and_the_next_field_follows_it(data: dict[str, Any], text: str) -> None:
+    values = script.parse_fields("data", VERBS, f"{json.dumps(data)} text={text}")
     assert values == {"data": data, **({"text": text.strip()} if text.strip() else {"text": ""})}
 
 
 @pytest.mark.parametrize(
-    ("verb", "text", "said"),
+    ("verb", "text", "message"),
     [
-        ("lunch", "", "there is no verb 'lunch'; did you mean 'launch'?"),
-        ("launch", "now", "launch takes nothing, and this is left over: 'now'"),
-        ("press", "", "press needs choice: /press choice"),
-        ("review", "five", "review: rating is a whole number from 0 up, not 'five'"),
-        ("review", "5 reviw=nice", "there is no field of 'review' 'reviw'; did you mean 'review'?"),
+        ("lunch", "", "unknown verb 'lunch'; did you mean 'launch'?"),
+        ("launch", "now", "launch takes no fields, got 'now'"),
+        ("press", "", "press needs choice; usage: /press choice"),
+        ("review", "five", "review: rating must be a whole number"),
+        ("review", "5 reviw=nice", "unknown review field 'reviw'; did you mean 'review'?"),
         ("review", "rating=5 rating=4", "review: rating is given twice"),
-        ("review", "review=nice", "review needs rating: /review rating [review]"),
-        ("data", "{'a': 1}", "data: data is JSON, and this is not: Expecting property name"),
-        ("data", "hello", "data: data is JSON, and this is not"),
-        ("data", '{"a": NaN}', "data: data is JSON, and this is not: NaN is no JSON"),
-        ("typing", "perhaps", "typing: on is True or False, not 'perhaps'"),
-        ("typing", "yes on=no", "typing: on is True or False, not 'yes on=no'"),
+        ("review", "review=nice", "review needs rating; usage: /review rating [review]"),
+        ("data", "{'a': 1}", "data: data must be JSON: Expecting property name"),
+        ("data", "hello", "data: data must be JSON"),
+        ("data", '{"a": NaN}', "data: data must be JSON: NaN is not valid JSON"),
+        ("typing", "perhaps", "typing: on must be True or False, got 'perhaps'"),
+        ("typing", "yes on=no", "typing: on must be True or False, got 'yes on=no'"),
     ],
 )
-def test_a_wrong_field_is_one_sentence(verb: str, text: str, said: str) -> None:
+def test_an_invalid_field_is_one_sentence(verb: str, text: str, message: str) -> None:
     with pytest.raises(ActionError) as caught:
-        script.fields(verb, VERBS, text)
-    assert str(caught.value).startswith(said)
+        script.parse_fields(verb, VERBS, text)
+    assert str(caught.value).startswith(message)

@@ -54,7 +54,7 @@ def test_a_pipe_is_a_script_that_can_fail() -> None:
 @pytest.mark.parametrize(
     ("said", "line"),
     [
-        ("hi\n/lunch", "line 2: there is no verb 'lunch'; did you mean 'launch'?"),
+        ("hi\n/lunch", "line 2: unknown verb 'lunch'; did you mean 'launch'?"),
         ("/press Nothing", "press: no message has offered a button yet"),
     ],
 )
@@ -78,7 +78,7 @@ def test_what_a_bot_says_cannot_steer_the_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("chat", "nobody"), "there is no platform 'nobody'"),
+        (("chat", "nobody"), "unknown platform 'nobody'"),
         (("chat", "voiceflow", "--simulate", "--timeout", "0"), "timeout is a number of seconds above 0"),
         (("chat", "voiceflow", "--simulate", "--set", "VF.DM.planted"), "--set takes KEY=VALUE"),
         (
@@ -87,7 +87,7 @@ def test_what_a_bot_says_cannot_steer_the_terminal(tmp_path: Path) -> None:
         ),
         (("chat", "voiceflow", "--simulate", "--flow", "bots:not_a_flow"), "flow is a Flow, such as Flow('pizza')"),
         (("simulate", "voiceflow", "--flow", "broken:mine"), "the module fails with ZeroDivisionError"),
-        (("simulate", "voiceflow", "--fault", "x"), "there is no fault 'x'"),
+        (("simulate", "voiceflow", "--fault", "x"), "unknown fault 'x'"),
         (("simulate", "voiceflow", "--token", "a b"), "token is a text of letters, digits"),
         (("check", "eusate"), "eusate needs api_key"),
     ],
@@ -281,4 +281,4 @@ def test_a_setting_that_is_called_as_something_of_ours_is_unknown_all_the_same(p
     for command in ("chat", "check"):
         done = piped("", command, "voiceflow", "--simulate", "--set", pair)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-        assert "there is no voiceflow setting" in done.stderr
+        assert "unknown voiceflow setting" in done.stderr

@@ -1,110 +1,116 @@
-"""A `%%chat` cell again and again: a progress bar while it runs, then how each step went and how long it took."""
+"""Repeated runs of a `%%chat` cell: a progress bar while they run, then a summary of each step."""
 
 from __future__ import annotations
 
 import html
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from IPython.display import ProgressBar
 
 from socketnb.errors import ExpectationFailed
-from socketnb.ui.cell import Cell
-from socketnb.ui.cell.output import OFTEN, Output
+from socketnb.ui.cell.live_output import UPDATE_INTERVAL_S, LiveOutput
+from socketnb.ui.cell.run import CellRun, TurnFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
 
-    from socketnb.conversation.session import Session
     from socketnb.conversation.turn import Turn
-    from socketnb.ui.cell.place import Part
-    from socketnb.ui.script import Expect, Step
+    from socketnb.ui.cell.view import StepResult
+    from socketnb.ui.script import Expect
 
 
-class Repeat:
-    """Runs a cell so many times.
+class RepeatedRun:
+    """Runs a cell several times.
 
     Args:
-        times: how often.
-        steps, sessions: as of `Cell`.
-        shown: show the progress and the summary.
-        **how: as of `Cell`.
+        times: Number of runs.
+        new_run: Creates one run. It is called once to check the cell before anything is sent.
+        show: Whether to show the progress and the summary.
+        mask: Replaces credentials in a text that is shown.
 
     Attributes:
-        turns, parts: of all runs, in order; as of `Cell`.
+        turns: The turns of all runs, in order.
+        results: The turns and the results of waits of all runs, in order.
 
     Raises:
-        ActionError: as `Cell`.
+        ActionError: As `CellRun`.
     """
 
-    def __init__(
-        self, times: int, steps: Sequence[Step], sessions: Sequence[Session], *, shown: bool, **how: Any
-    ) -> None:
+    def __init__(self, times: int, new_run: Callable[[], CellRun], *, show: bool, mask: Callable[[str], str]) -> None:
         self.turns: list[Turn] = []
-        self.parts: list[Part] = []
-        self._facts: list[tuple[Any, ...]] = []
-        self._times, self._shown, self._mask = times, shown, how.get("mask", str)
-        self._new: Callable[[], Cell] = lambda: Cell(steps, sessions, **how)
-        self._new()  # says now what is wrong
+        self.results: list[StepResult] = []
+        self._facts: list[TurnFacts] = []
+        self._times, self._new_run, self._show, self._mask = times, new_run, show, mask
+        new_run()
         self._bar = ProgressBar(times)
-        self._output = Output()
-        self._next = 0.0  # when the bar may move again
+        self._output = LiveOutput()
+        self._next_update = 0.0  # monotonic time
 
-    def lay_out(self) -> None:
-        """Show the progress bar, or have a place to tell what goes wrong."""
-        if self._shown:
-            self._progress(0)
+    def create_views(self) -> None:
+        """Show the progress bar, or an empty output that can show an error later."""
+        if self._show:
+            self._show_progress(0)
         else:
             self._output.show({"text/plain": ""})
 
-    def run(self, expected: Sequence[Expect] = ()) -> None:
-        """Run it, and show how it went, also if it is interrupted or fails; errors as of `Cell.run`."""
-        failed: ExpectationFailed | None = None
+    def run(self, expectations: Sequence[Expect] = ()) -> None:
+        """Run the cell several times, and show the summary even after an interrupt or error.
+
+        Raises:
+            SocketnbError: As `CellRun.run`.
+        """
+        failure: ExpectationFailed | None = None
         try:
-            for n in range(self._times):
-                self._progress(n)
-                cell = self._new()
+            for number in range(self._times):
+                self._show_progress(number)
+                cell = self._new_run()
                 try:
-                    cell.run(expected)
+                    cell.run(expectations)
                 except ExpectationFailed as error:
-                    failed = failed or error
-                    if not cell.keep_on:
+                    failure = failure or error
+                    if not cell.continue_on_error:
                         raise
                 finally:
                     self.turns += cell.turns
-                    self.parts += cell.parts
-                    self._facts += cell.facts()
+                    self.results += cell.results
+                    self._facts += cell.turn_facts()
         finally:
-            self._end()
-        if failed:
-            raise failed
+            if self._show:
+                self._show_summary()
+        if failure:
+            raise failure
 
-    def trouble(self, error: Exception) -> None:
-        """Tell below the summary what ended it."""
-        self._end(self._mask(f"✗ after {len(self._facts)} turns: {error}"), shown=True)
+    def show_error(self, error: Exception) -> None:
+        """Show the summary, and below it the error that ended the runs."""
+        self._show_summary(self._mask(f"✗ after {len(self._facts)} turns: {error}"))
 
-    def _progress(self, n: int) -> None:
-        if self._shown and self._output.live and time.monotonic() >= self._next:
-            self._next = time.monotonic() + OFTEN
-            self._bar._progress = n  # noqa: SLF001 (its setter would show it, and elsewhere)
+    def _show_progress(self, runs: int) -> None:
+        if self._show and self._output.is_live and time.monotonic() >= self._next_update:
+            self._next_update = time.monotonic() + UPDATE_INTERVAL_S
+            self._bar._progress = runs  # noqa: SLF001 (the setter would display the bar a second time)
             self._output.show({"text/plain": repr(self._bar), "text/html": self._bar._repr_html_()})
 
-    def _end(self, said: str = "", *, shown: bool = False) -> None:
-        """Show the summary; in a kernel it takes the place of the progress bar."""
-        if self._shown or shown:
-            frame = self.summary()
-            plain, table = (frame.to_string(), frame.to_html(notebook=True)) if len(frame) else ("", "")
-            words = f"<div>{html.escape(said)}</div>" if said else ""
-            self._output.show({"text/plain": "\n".join(filter(None, [plain, said])), "text/html": table + words})
+    def _show_summary(self, error: str = "") -> None:
+        """Show the summary. In a kernel it replaces the progress bar."""
+        frame = self.summary()
+        plain, table = (frame.to_string(), frame.to_html(notebook=True)) if len(frame) else ("", "")
+        error_html = f"<div>{html.escape(error)}</div>" if error else ""
+        self._output.show({"text/plain": "\n".join(filter(None, [plain, error])), "text/html": table + error_html})
 
     def summary(self) -> pd.DataFrame:
-        """Return a row a step and session: how often, how it ended, the times in milliseconds."""
+        """Return one row per step and session.
+
+        Returns:
+            A frame with the index `step` and the columns session, turns, completed, unexpected (numbers of turns),
+            p50_ms, p90_ms and max_ms (milliseconds until the turn was done).
+        """
         import pandas as pd
 
         columns = ["step", "session", "turns", "completed", "unexpected", "p50_ms", "p90_ms", "max_ms"]
-        frame = pd.DataFrame(self._facts, columns=["session", "line", "step", "completed", "unexpected", "ms"])
+        frame = pd.DataFrame(self._facts, columns=list(TurnFacts._fields))
         table = (
             frame.groupby(["line", "session"], sort=True)
             .agg(

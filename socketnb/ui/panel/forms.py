@@ -256,7 +256,7 @@ def field_values(verb: str, how: Verb, given: Mapping[str, Any]) -> dict[str, An
     types = {field.name: field.type for field in how.fields}
     for name, text in given.items():
         if name not in types:
-            raise ActionError(unknown(f"field of {verb!r}", name, types))
+            raise ActionError(unknown(f"{verb} field", name, types))
         kind = types[name]
         if not isinstance(text, str) or kind in (str, Path) or not text.strip():
             if text not in ("", None):

@@ -1,0 +1,129 @@
+"""The bot's buttons under a `%%chat` cell. What a click brings is shown in the cell's output above them.
+
+Custom messages between the page and the kernel:
+
+    page → kernel   {"type": "ready"}                                     the page asks for the buttons
+                    {"type": "press", "index": 0, "offer": 1}             a click on a button of an offer
+    kernel → page   {"type": "offer", "offer": 1, "labels": […], "pressed": 0}
+                    {"type": "problem", "text": sentence}
+
+`offer` counts the sets of buttons. `pressed` is the index of the pressed button, null if none is pressed yet, or -1 if
+the conversation continued elsewhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anywidget
+
+from socketnb.errors import SocketnbError
+from socketnb.render import cut
+from socketnb.ui.cell.live_output import UPDATE_INTERVAL_S, LiveOutput
+from socketnb.ui.comms import answer_at_once
+
+if TYPE_CHECKING:
+    from socketnb.conversation.session import Session
+    from socketnb.conversation.turn import Turn
+    from socketnb.model.trace import Trace
+    from socketnb.ui.cell.notebook_view import NotebookView
+
+FOLDER = Path(__file__).parent
+PRESSED_ELSEWHERE = -1
+MAX_BUTTONS = 40
+"""Buttons that are shown. The others can be pressed with /press."""
+MAX_LABEL_CHARS = 120
+
+
+class CellButtons(anywidget.AnyWidget):
+    """The buttons that a session offers, below the view of the step that offered them.
+
+    They are disabled when the conversation continues elsewhere, and removed when the session closes.
+    """
+
+    _esm = (FOLDER / "buttons.js").read_text(encoding="utf-8")
+    _css = (FOLDER / "buttons.css").read_text(encoding="utf-8")
+
+    def __init__(self, session: Session, view: NotebookView, turn: Turn) -> None:
+        super().__init__()
+        answer_at_once(self)
+        self._session, self._view = session, view
+        self._lock = threading.RLock()  # clicks arrive on the main thread or a subshell's, traces on the background's
+        self._offer = 0
+        self._turn, self._choices = turn.number, turn.choices
+        self._pressed: int | None = None
+        self._continued_elsewhere = False
+        self._output = LiveOutput()
+        self._stop_following = session.follow(self._on_traces)
+        self.on_msg(self._on_message)
+
+    def show(self) -> None:
+        """Show the buttons under the running cell."""
+        data, metadata = self._repr_mimebundle_() or ({}, {})
+        self._output.show({**data, "text/plain": ""}, metadata)
+
+    def close(self) -> None:
+        """Remove the buttons. A saved notebook keeps nothing of them."""
+        self._stop_following()
+        with self._lock:
+            if self.comm is None:
+                return
+            self._output.show({"text/plain": ""})
+            self.layout.close()
+            super().close()
+
+    def _on_message(self, _: object, message: object, __: object) -> None:
+        match message:
+            case {"type": "ready"}:
+                self._send_offer()
+            case {"type": "press", "index": int(index), "offer": int(offer)}:
+                self._press(index, offer)
+
+    def _on_traces(self, batch: list[Trace]) -> None:
+        """Notice that the session closed, or that the conversation continued elsewhere."""
+        if self._session.state == "closed":
+            self.close()
+            return
+        with self._lock:
+            if any(trace.kind == "action" and trace.direction == "out" and trace.turn > self._turn for trace in batch):
+                self._continued_elsewhere = True
+                if self._pressed is None:
+                    self._pressed = PRESSED_ELSEWHERE
+                    self._send_offer()
+
+    def _send_offer(self) -> None:
+        labels = [cut(choice.label, MAX_LABEL_CHARS) for choice in self._choices[:MAX_BUTTONS]]
+        with self._lock:
+            if self.comm is not None:
+                self.send({"type": "offer", "offer": self._offer, "labels": labels, "pressed": self._pressed})
+
+    def _press(self, index: int, offer: int) -> None:
+        """Press a button of the current offer, once, even if two pages press one."""
+        with self._lock:
+            if offer != self._offer or self._pressed is not None or not 0 <= index < len(self._choices):
+                return
+            self._pressed = index
+            turn = None
+            try:
+                turn = self._session.start("press", choice=self._choices[index])
+                self._turn = turn.number
+            except SocketnbError as error:
+                self._pressed = None
+                self.send({"type": "problem", "text": str(error)})
+            self._send_offer()
+        if turn:
+            threading.Thread(target=self._show_turn, args=(turn,), name="socketnb-cell", daemon=True).start()
+
+    def _show_turn(self, turn: Turn) -> None:
+        """Show a turn in the view until it ends, then offer its buttons."""
+        self._view.add([turn])
+        while not turn.over(UPDATE_INTERVAL_S):
+            self._view.refresh()
+        self._view.refresh(final=True)
+        with self._lock:
+            self._offer += 1
+            self._choices = turn.choices
+            self._pressed = PRESSED_ELSEWHERE if self._continued_elsewhere else None
+            self._send_offer()
