@@ -167,8 +167,15 @@ def ears(hub: Hub) -> list[str]:
     return heard
 
 
-@pytest.fixture
-def kernel() -> Iterator[kernels.Kernel]:
-    """A real kernel."""
+@pytest.fixture(scope="session")
+def shared_kernel() -> Iterator[kernels.Kernel]:
+    """A real kernel for all tests of a process: starting one takes seconds."""
     with kernels.kernel() as kernel:
         yield kernel
+
+
+@pytest.fixture
+def kernel(shared_kernel: kernels.Kernel) -> Iterator[kernels.Kernel]:
+    """A real kernel without open sessions."""
+    yield shared_kernel
+    shared_kernel.reset()

@@ -1,10 +1,15 @@
-"""Drives a real Jupyter kernel: its cells, and the messages that they bring."""
+"""Runs cells in a real Jupyter kernel, and reads the messages that they cause."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+MESSAGE_TIMEOUT_S = 60
 CONNECT = """%load_ext socketnb
 import socketnb as snb
 sim = snb.simulate("voiceflow", ping_interval=1, ping_timeout=1)
@@ -21,20 +26,30 @@ async def count(turn):
         await asyncio.sleep(0.5)
 bot = snb.connect("voiceflow", name="bot", simulate=True, flow=flow)"""
 
+RESET = """import socketnb.hub
+socketnb.hub.hub.close()
+%unload_ext socketnb
+%reset -f"""
+"""Closes everything that a test opened, and deletes its variables."""
+
 
 class Kernel:
-    """A kernel and what its cells print and show."""
+    """A kernel with its client.
 
-    def __init__(self, manager: Any, client: Any) -> None:
+    Attributes:
+        other_messages: Messages that belong to another cell than the one that was running when they arrived.
+    """
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
         self.manager, self.client = manager, client
-        self.spare: list[Any] = []  # messages that came while a cell ran which was not the one that they belong to
+        self.other_messages: list[Any] = []
 
     def run(self, cell: str) -> str:
         """Run a cell and return what it printed and showed, as text."""
         return self.finish(self.client.execute(cell, allow_stdin=False))
 
     def finish(self, request: str) -> str:
-        """Return what a cell printed and showed, once it is done."""
+        """Wait until a cell is done, and return what it printed and showed."""
         parts: list[str] = []
         for message in self.messages(request):
             content = message["content"]
@@ -44,30 +59,33 @@ class Kernel:
         return "".join(parts)
 
     def messages(self, request: str) -> list[Any]:
-        """Return the messages of a cell, once it is done."""
-        found: list[Any] = []
+        """Wait until a cell is done, and return its messages."""
+        messages: list[Any] = []
         while True:
-            message = self.client.get_iopub_msg(timeout=60)
+            message = self.client.get_iopub_msg(timeout=MESSAGE_TIMEOUT_S)
             if message["parent_header"].get("msg_id") != request:
-                self.spare.append(message)
+                self.other_messages.append(message)
                 continue
-            found.append(message)
+            messages.append(message)
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-                return found
+                return messages
+
+    def reset(self) -> None:
+        """Leave nothing of a test to the next one."""
+        self.run(RESET)
+        self.other_messages.clear()
 
 
 @contextmanager
 def kernel() -> Iterator[Kernel]:
-    """Start a kernel, and end it."""
-    from jupyter_client.manager import KernelManager
-
+    """Start a kernel with its own recordings, and stop it at the end."""
     with tempfile.TemporaryDirectory() as folder:
-        # Files, not ports: between choosing one and using it another takes it.
+        # Unix sockets instead of ports: another process can take a port between its choice and its use.
         manager = KernelManager(transport="ipc", ip=f"{folder}/k")
-        manager.start_kernel()
+        manager.start_kernel(env={**os.environ, "SOCKETNB_HOME": f"{folder}/home"})
         client = manager.client()
         client.start_channels()
-        client.wait_for_ready(timeout=60)
+        client.wait_for_ready(timeout=MESSAGE_TIMEOUT_S)
         try:
             yield Kernel(manager, client)
         finally:

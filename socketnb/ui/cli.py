@@ -11,12 +11,13 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SettingsError, SocketnbError, unknown
+from socketnb.frames.exports import EXPORTS, format_of, write
 from socketnb.settings import pairs
 
 if TYPE_CHECKING:
@@ -198,38 +199,27 @@ def recordings(delete: str | None, prune: str | None) -> None:
         print(frame.to_string(index=False, na_rep="") if len(frame) else "no recordings yet; make one: socketnb demo")
 
 
-@commands.command()
+@commands.command(
+    help="Write RECORDING, a name or a path, to FILE.\n\nThe suffix of FILE decides the format: "
+    f"{', '.join(suffix for export in EXPORTS.values() for suffix in export.suffixes)}."
+)
 @click.argument("recording")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--session", help="only the session of this name")
-def export(recording: str, file: Path, session: str | None) -> None:
-    """Write RECORDING, a name or a path, to FILE.
-
-    Its ending says how: .parquet, .jsonl, .duckdb or .csv; as a transcript .md, .html or .txt.
-    """
-    from socketnb import archive, render
+@click.option("--format", "format_name", type=click.Choice(EXPORTS), help="Format, if the suffix does not decide it.")
+@click.option("--session", metavar="NAME", help="Only this session.")
+def export(recording: str, file: Path, format_name: str | None, session: str | None) -> None:
+    """Write a recording to a file."""
+    from socketnb import archive
 
     source = archive.open_recording(recording)
-    write = {".parquet": "to_parquet", ".jsonl": "to_jsonl", ".duckdb": "to_duckdb"}.get(file.suffix)
-    form: Any = {".md": "markdown", ".html": "html", ".txt": "text"}.get(file.suffix)
-    if not (write or form or file.suffix == ".csv"):
-        raise click.UsageError(f"{file.name} ends with none of .parquet .jsonl .duckdb .csv .md .html .txt")
+    format_name = format_name or format_of(file)
     traces = source.traces_df()
     if session is not None:
         if session not in (names := traces["session"].unique()):
             raise SettingsError(unknown("session", session, names))
         traces = traces[traces["session"] == session]
-    try:
-        if write:
-            getattr(traces.chat, write)(file)
-        elif form:
-            said = traces.chat.transcript(form)
-            file.write_text(render.page(source.name, said) if form == "html" else said + "\n", encoding="utf-8")
-        else:
-            traces.to_csv(file, index=False)
-    except OSError as error:
-        raise click.FileError(str(file), error.strerror or str(error)) from None
-    print(f"{len(traces):,} traces of {source.name} are in {file}")
+    write(traces, file, format_name, title=source.name)
+    print(f"exported {len(traces):,} traces of {source.name} to {file}")
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -13,6 +13,7 @@ from IPython.core.magic_arguments import magic_arguments
 from socketnb import archive
 from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SessionError, SettingsError, unknown
+from socketnb.frames import exports
 from socketnb.settings import pairs
 from socketnb.ui import script
 from socketnb.ui.arguments import (
@@ -163,9 +164,20 @@ class Commands:
 
     @command
     @argument("name", nargs="?", completes=session_names, help=DEFAULT_SESSION)
+    @argument("--format", choices=tuple(exports.EXPORTS), help="format (default: the suffix of FILE decides, or text)")
+    @argument("--output", metavar="FILE", help="write to a file instead of printing")
     def transcript(self, args: argparse.Namespace) -> None:
-        """Print a conversation."""
-        print(self._session(args.name).transcript())  # noqa: T201
+        """Print a conversation, or write it to a file.
+
+        %chat transcript bot --output bot.html
+        """
+        session = self._session(args.name)
+        traces = session.traces_df()
+        if args.output is None:
+            print(exports.text(traces, args.format or "text"))  # noqa: T201
+        else:
+            exports.write(traces, args.output, args.format, title=session.name)
+            print(f"exported {session.name} to {args.output}")  # noqa: T201
 
     @command
     @argument("name", nargs="?", completes=session_names, help=DEFAULT_SESSION)

@@ -42,6 +42,7 @@ def sessions(hub: Hub, flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("%chat help con", ["%chat help connect"]),
         ("%chat simulate cog", ["%chat simulate cognigy"]),
         ("%chat df --turns sho", ["%chat df --turns shop", "%chat df --turns shop-test"]),
+        ("%chat transcript shop --format mark", ["%chat transcript shop --format markdown"]),
         ("%chat record o", ["%chat record on", "%chat record off"]),
         ("%%chat sho", ["%%chat shop", "%%chat shop-test"]),
         ("%%chat --to shop,", ["%%chat --to shop,shop-test"]),

@@ -6,7 +6,9 @@ import pytest
 from conftest import Cells
 from IPython.core.error import UsageError
 
+from socketnb.conversation.session import Session
 from socketnb.flows.flow import Flow
+from socketnb.frames.exports import EXPORTS
 from socketnb.hub import Hub
 from socketnb.ui.commands import COMMANDS
 from socketnb.ui.magic import Chat
@@ -49,7 +51,7 @@ def test_a_panel_comes_with_a_static_transcript(cells: Cells) -> None:
         ("%chat connect voiceflow", "needs project_id"),
         ("%chat connect voiceflow --simulate --set user_id", "--set takes KEY=VALUE"),
         ("%chat connect voiceflow --simulate --set user=x", "did you mean 'user_id'"),
-        ("%chat connect voiceflow --set project_id=x --url nowhere", "url is like https://host"),
+        ("%chat connect voiceflow --set project_id=x --url nowhere", "https://host"),
         ("%chat connect voiceflow --simulate --set VF.DM.planted", "--set takes KEY=VALUE"),
         ("%chat help dance", "unknown %chat command 'dance'"),
         ("%chat use", "the following arguments are required: name"),
@@ -57,7 +59,8 @@ def test_a_panel_comes_with_a_static_transcript(cells: Cells) -> None:
         ("%chat close bot --all", "give either the name of a session or --all"),
         ("%chat df nobody", "unknown session 'nobody'"),
         ("%chat simulate voicflow", "invalid choice: 'voicflow'"),
-        ("%chat simulate voiceflow --port 99999", "port is a number from 0"),
+        ("%chat transcript --format sheet", "invalid choice: 'sheet'"),
+        ("%chat simulate voiceflow --port 99999", "port "),
         ("%chat simulate voiceflow --flow nobody", "unknown Flow 'nobody'; available: none"),
         ("%chat connect voiceflow --flow nobody", "unknown Flow 'nobody'"),
         ("%chat connect --profile nobody", "unknown profile 'nobody'"),
@@ -68,7 +71,7 @@ def test_a_panel_comes_with_a_static_transcript(cells: Cells) -> None:
         ("%chat list --nonsense", "unrecognized arguments"),
         ("%chat panel", "no session is open"),
         ("%chat close bot", "no session is open"),
-        ("%%chat bot\nhi", "no session is open: snb.connect"),
+        ("%%chat bot\nhi", "no session is open"),
         ("%%chat --timeout soon\nhi", "invalid float value"),
     ],
 )
@@ -160,6 +163,8 @@ def test_commands_return_objects_and_frames(cells: Cells, hub: Hub) -> None:
     assert list(cells.run("%chat df --sessions").result["session"]) == ["bot", "desk"]
     cells.run("%chat transcript bot")
     assert "user:  hours\nbot:   We are here" in cells.text
+    cells.run("%chat transcript bot --format markdown")
+    assert "**bot:** We are here" in cells.text
     cells.run("%chat verbs bot")
     assert "/rate rating [comment]" in cells.text
     assert "/wait seconds" in cells.text
@@ -167,6 +172,17 @@ def test_commands_return_objects_and_frames(cells: Cells, hub: Hub) -> None:
     assert cells.run("%chat recordings").result.shape[0] == 1
     cells.run("%chat close --all")
     assert hub.sessions() == []
+
+
+@pytest.mark.parametrize("format_name", EXPORTS)
+def test_a_conversation_is_exported_in_every_format(
+    cells: Cells, bot: Session, tmp_path: Path, format_name: str
+) -> None:
+    bot.say("hi")
+    for file, options in {"plain": f" --format {format_name}", f"a{EXPORTS[format_name].suffixes[0]}": ""}.items():
+        cells.run(f"%chat transcript bot --output {tmp_path / file}{options}")
+        assert cells.text == f"exported bot to {tmp_path / file}\n"
+        assert (tmp_path / file).stat().st_size > 0
 
 
 def test_a_simulator_runs_a_flow_of_the_notebook(cells: Cells, hub: Hub, flow: Flow) -> None:
