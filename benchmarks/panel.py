@@ -1,7 +1,7 @@
-"""Time the kernel's work for messages in an open panel, compared with a core HTML widget: `make bench`.
+"""What messages in an open panel cost the kernel, beside a core HTML widget that holds them all: `make bench`.
 
-The messages come over a real socket. Only the work of the panel is timed. What it sends is converted to JSON, as a
-kernel does. The target stands beside the result. A missed target is no failure, because a busy machine distorts times.
+The messages come over a real socket; only what the panel does is timed, and what it sends is made JSON, as a kernel
+does. What is wanted stands beside what is measured; nothing here fails, for a clock on a busy machine proves little.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from socketnb.ui.panel import Panel
 from socketnb.ui.panel.pane import Pane
 
 FEW = 2_000
-WORDS = "Message {}: a few plain words, as long as a bot usually writes."
+WORDS = "Message {}: plain words, as bots say them, of the usual length."
 
 
 class Open(Panel):
-    """A panel that counts the bytes of each message that it sends."""
+    """A panel that notes the bytes of each message."""
 
     def __init__(self, *sessions: Session) -> None:
         self.sizes: list[int] = []
@@ -36,20 +36,20 @@ class Open(Panel):
         return Timed(session, partial(self._send_of, place))
 
     def send(self, content: Any, buffers: Any = None) -> None:
-        """Convert a message to JSON and send it."""
+        """Make a message what travels."""
         self.sizes.append(len(json.dumps(content)))
         super().send(content, buffers)
 
 
 class Timed(Pane):
-    """A pane that measures the CPU seconds of each burst."""
+    """A pane that notes the CPU seconds of each burst."""
 
     def __init__(self, *args: Any) -> None:
         self.seconds: list[float] = []
         super().__init__(*args)
 
     def tell(self, burst: Sequence[Trace]) -> None:
-        """Handle the traces and measure the time."""
+        """Do it, and note how long it took."""
         begun = time.thread_time()
         super().tell(burst)
         self.seconds.append(time.thread_time() - begun)
@@ -61,7 +61,7 @@ class Timed(Pane):
 
 
 def talkative() -> Flow:
-    """Return a bot that sends as many messages as the user asks for."""
+    """Return a bot that says as many messages as it is told."""
     flow = Flow("talkative")
 
     @flow.otherwise
@@ -73,10 +73,10 @@ def talkative() -> Flow:
 
 
 def measure(count: int) -> tuple[float, list[int], int]:
-    """Return the CPU seconds in the panel, the bytes of each message that it sent, and its number of steps."""
+    """Return the CPU seconds in the panel, the bytes of each message that it sent, and how often it worked."""
     hub = Hub()
     bot = hub.connect("voiceflow", simulate=True, flow=talkative(), record=False, turn_timeout=600)
-    bot.say("1")  # imports must not be measured
+    bot.say("1")  # what is loaded but once
     panel = Open(bot)
     (pane,) = panel._panes  # noqa: SLF001 (this is what is measured)
     pane.hear({"ask": "last", "seq": 0, "view": "a page"}, [])
@@ -87,7 +87,7 @@ def measure(count: int) -> tuple[float, list[int], int]:
 
 
 def peer(count: int) -> tuple[float, int]:
-    """Return the seconds and bytes of a widget that holds the whole conversation."""
+    """Return the same for a widget that holds the whole conversation."""
     log, sent = HTML(), 0
     begun = time.thread_time()
     for n in range(count):
@@ -97,12 +97,12 @@ def peer(count: int) -> tuple[float, int]:
 
 
 def main() -> None:
-    """Measure everything and print the table."""
+    """Measure, and print the table."""
     seconds, sizes, bursts = measure(FEW)
     slow, many = peer(FEW)
-    print(f"{FEW:,} bot messages in an open panel: {bursts:,} steps, {len(sizes):,} messages to the page")
-    print(f"  seconds  {seconds:6.3f}   HTML widget {slow:8.2f}   1/{slow / seconds:.0f}   target: below 0.1 s")
-    print(f"  MB       {sum(sizes) / 1e6:6.2f}   HTML widget {many / 1e6:8.1f}         target: below 1 MB")
+    print(f"{FEW:,} messages into an open panel, heard in {bursts:,} steps, told to pages in {len(sizes):,} messages")
+    print(f"  seconds  {seconds:6.3f}   an HTML widget {slow:8.2f}   1/{slow / seconds:.0f}   wanted: under 0.1 s")
+    print(f"  MB       {sum(sizes) / 1e6:6.2f}   an HTML widget {many / 1e6:8.1f}         wanted: under 1 MB")
 
 
 if __name__ == "__main__":
