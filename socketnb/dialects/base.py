@@ -8,7 +8,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Action, Setting, Verb
@@ -30,7 +30,7 @@ class _Machine(abc.ABC):  # noqa: B024 (the methods are in the two machines belo
         if abc.ABC not in cls.__bases__ and _Machine not in cls.__bases__:
             names = {name for base in cls.__mro__ for name in vars(base)}
             if missing := sorted(n for n in names if getattr(getattr(cls, n, None), "__isabstractmethod__", False)):
-                raise TypeError(f"{cls.__name__} lacks the methods {', '.join(missing)}")
+                raise TypeError(f"{cls.__name__} must define the methods {', '.join(missing)}")
 
 
 class ClientMachine(_Machine):
@@ -154,6 +154,20 @@ class ServerMachine(_Machine):
         raise SettingsError("on this platform there are no voice calls")
 
 
+class TimedRecord(NamedTuple):
+    """A record of something in the past, and when it happened, in nanoseconds since 1970."""
+
+    record: Record
+    at: int
+
+
+class Transcript(NamedTuple):
+    """A conversation that the platform saved: its id, and its records in order."""
+
+    id: str
+    records: list[TimedRecord]
+
+
 class ReadContent(Protocol):
     """Reads what a person sees of a recorded event."""
 
@@ -189,8 +203,8 @@ class Dialect:
         client: Makes the client machine of one conversation from its settings.
         server: Makes the server machine of one simulator from its settings, ids and options.
         content: Reads what a person sees of a recorded event.
-        simulated: Makes up the settings of a simulator, but for its URL.
-        settle: Checks settings that depend on each other, and returns them as they belong together.
+        simulated: Returns the settings of a simulator, without its URL.
+        settle: Checks settings that depend on each other, and returns them in their final form.
         prepare: Returns the action to send for an action of the user, given the buttons that the last turn offered.
         sound_encoding: Returns how streamed sound is encoded with these settings.
         secret_in_url: Tells whether a value of the setting `url` contains a credential.
@@ -199,6 +213,8 @@ class Dialect:
         resume_settings: Settings that are saved to resume a session.
         user_setting: The setting that names the user. A saved session of another user is not resumed.
         max_conversations: How many conversations one session may hold.
+        read_transcript: Reads a conversation that the platform saved as JSON; raises `SettingsError` if it is none.
+            None if the platform has no such format.
         faults: The faults of its simulator, each with its description.
         options: The options of its simulator, by name.
     """
@@ -220,6 +236,7 @@ class Dialect:
     resume_settings: tuple[str, ...] = ()
     user_setting: str = "user_id"
     max_conversations: int = 1
+    read_transcript: Callable[[Json], Transcript] | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Setting] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""Messages: what a person sees of recorded traces, with streamed pieces put together."""
+"""Messages: what a person sees of recorded traces, with the pieces of streams joined."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from socketnb.dialects import registry
 from socketnb.dialects.base import DEFAULT_ENCODING
@@ -18,8 +19,10 @@ from socketnb.model.content import (
     Choices,
     Content,
     Custom,
+    DatePicker,
     Delta,
     Media,
+    RatingRequest,
     Text,
     UserInput,
 )
@@ -33,16 +36,21 @@ OFFERS = frozenset({"choices", "card", "carousel", "list", "image", "audio", "vi
 
 def buttons(content: Content | None) -> tuple[Choice, ...]:
     """Return the buttons of a content that can be pressed, in order. Buttons that only open a page are left out."""
+    return tuple(option for option in _options(content) if option.request)
+
+
+def _options(content: Content | None) -> tuple[Choice, ...]:
     match content:
         case Choices(options) | Card(options=options) | Media(options=options):
-            found = options
+            return options
         case Custom(options=options) | AdaptiveCard(options=options):
-            found = options
-        case Cards(cards, options=below):
-            found = (*(option for card in cards for option in card.options), *below)
+            return options
+        case Cards(cards, options=options):
+            return (*(option for card in cards for option in card.options), *options)
+        case None | Text() | Delta() | UserInput() | DatePicker() | RatingRequest():
+            return ()
         case _:
-            found = ()
-    return tuple(option for option in found if option.request)
+            assert_never(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +86,12 @@ class Message:
 
 
 def message(trace: Trace) -> Message | None:
-    """Return what a person sees of one trace, or None. It is read from the recorded payload, without credentials."""
+    """Return the message of one trace, or None. It is read from the recorded payload, which has no credentials."""
     if trace.kind not in CONTENT_KINDS and trace.kind not in ("action", "delta"):
         return None
     content = registry.get(trace.platform).content(trace.event, parse(trace.payload))
     if isinstance(content, UserInput) and content.text and trace.text:
-        content = replace(content, text=trace.text)  # the label of the button, where the wire has only its payload
+        content = replace(content, text=trace.text)  # the label of a button whose payload alone was sent
     return None if content is None else Message(content, trace)
 
 
@@ -105,7 +113,7 @@ def _clean(value: Json) -> Json:
 
 
 class Streams:
-    """Puts the pieces of streamed messages together.
+    """Joins the pieces of streamed messages.
 
     Args:
         encoding: How streamed sound is encoded if its pieces do not say so.
@@ -125,7 +133,7 @@ class Streams:
         return self._joined(self._open.pop(delta.stream)) if delta.last else None
 
     def rest(self) -> list[Message]:
-        """Return the streamed messages that have no last piece yet, as far as they came."""
+        """Return the streamed messages that have no last piece yet, with the pieces that came."""
         return [joined for pieces in self._open.values() if (joined := self._joined(pieces))]
 
     def _joined(self, pieces: list[Message]) -> Message | None:
@@ -142,7 +150,7 @@ class Streams:
 
 
 def messages(traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING) -> list[Message]:
-    """Return what a person sees of traces, in the order in which the messages began."""
+    """Return the messages of traces, in the order in which they began."""
     streams = Streams(encoding)
-    found = [joined for shown in map(message, traces) if shown and (joined := streams.add(shown))]
-    return sorted(found + streams.rest(), key=lambda shown: shown.trace.seq)
+    complete = [joined for piece in map(message, traces) if piece and (joined := streams.add(piece))]
+    return sorted(complete + streams.rest(), key=lambda joined: joined.trace.seq)

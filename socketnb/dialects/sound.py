@@ -1,4 +1,4 @@
-"""Telephone sound as WAV: what bots stream is raw samples, and a notebook can only play a file."""
+"""Raw samples as WAV: bots stream raw samples, and a notebook can only play a file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import struct
 import wave
 
 RATES = {"audio/x-mulaw": 8_000, "audio/pcm": 24_000}
-"""Samples a second. μ-law is telephony's 8 kHz (ITU-T G.711); for PCM no vendor names a rate: speech models' usual."""
+"""Samples per second. μ-law has telephony's 8 kHz (ITU-T G.711). No vendor names a rate for PCM; 24 kHz is usual."""
 
 
 def wav(encoding: str, samples: bytes) -> bytes:
-    """Return raw mono samples as a 16-bit WAV file. PCM is little-endian 16-bit, as it comes."""
+    """Return raw mono samples as a 16-bit WAV file. PCM samples are little-endian 16-bit already."""
     linear = samples[: len(samples) // 2 * 2]
     if encoding == "audio/x-mulaw":
         linear = struct.pack(f"<{len(samples)}h", *(_LINEAR[byte] for byte in samples))
@@ -28,7 +28,7 @@ def wav(encoding: str, samples: bytes) -> bytes:
 
 @functools.cache
 def tone(encoding: str, seconds: float, hertz: float = 330.0) -> bytes:
-    """Return a soft tone as raw samples: what the simulator speaks with."""
+    """Return a soft tone as raw samples. Simulators send it as speech."""
     rate = RATES[encoding]
     count = int(rate * seconds)
     values = [

@@ -1,4 +1,4 @@
-"""JSON Web Tokens (RFC 7519): signed with HS256 for a simulator, read without a check by who was given one."""
+"""JSON Web Tokens (RFC 7519): signed with HS256 by a simulator, and read without checking the signature."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import base64
 import hashlib
 import hmac
 import json
-from typing import Any
+
+from socketnb.model.json import JsonObject
 
 
-def jwt(claims: dict[str, Any], key: bytes) -> str:
+def jwt(claims: JsonObject, key: bytes) -> str:
     """Return a signed token."""
 
     def part(data: bytes) -> bytes:
@@ -19,8 +20,8 @@ def jwt(claims: dict[str, Any], key: bytes) -> str:
     return (body + b"." + part(hmac.digest(key, body, hashlib.sha256))).decode()
 
 
-def claims_of(token: str) -> dict[str, Any]:
-    """Return what a token says, or nothing if it is none. The signature is for others to check."""
+def claims_of(token: str) -> JsonObject:
+    """Return the claims of a token, or an empty object if it is not a token. The signature is not checked."""
     body = token.split(".")[1] if token.count(".") == 2 else ""  # noqa: PLR2004 (header, claims, signature)
     try:
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))

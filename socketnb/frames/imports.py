@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from socketnb.dialects import voiceflow
-from socketnb.dialects.voiceflow.transcript import transcript
-from socketnb.errors import RecordingError
+from socketnb.dialects import registry
+from socketnb.errors import RecordingError, SettingsError
 from socketnb.frames import accessor  # noqa: F401 (registers df.chat)
 from socketnb.frames.table import frame_of
+from socketnb.model.json import Json
 from socketnb.model.secret import clean
 from socketnb.model.trace import NO_TIME
 from socketnb.recording.lines import read_lines
@@ -51,13 +51,20 @@ def from_voiceflow(saved: str | Path | dict[str, Any] | Sequence[Any]) -> pd.Dat
             saved = json.loads(_bytes(path))
         except (ValueError, RecursionError) as error:
             raise RecordingError(f"{path.name} is no JSON: {error}") from None
-    name, found = transcript(saved)
-    name = clean(name)
+    return _frame_of_transcript("voiceflow", saved)
+
+
+def _frame_of_transcript(platform: str, saved: Json) -> pd.DataFrame:
+    dialect = registry.get(platform)
+    if dialect.read_transcript is None:
+        raise SettingsError(f"{dialect.title} has no format for saved transcripts")
+    transcript = dialect.read_transcript(saved)
+    name = clean(transcript.id)
     recorder = Recorder(name)
-    log = recorder.log(voiceflow.DIALECT.name, name, voiceflow.DIALECT.secret_fields)
+    log = recorder.log(dialect.name, name, dialect.secret_fields)
     log.conversation = name
     begun = NO_TIME
-    for record, at in found:
+    for record, at in transcript.records:
         begun = at if record.kind == "action" else begun
         log.append(record, 1, at, (at - begun) / 1e6)
     recorder.close()

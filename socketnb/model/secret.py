@@ -1,4 +1,4 @@
-"""Credentials: a string that shows only its mask, and the mask itself."""
+"""Credentials: a string type that shows only a mask, and the mask itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def masked(value: str) -> str:
 
 
 class Secret(str):
-    """A credential. As a string, and so in JSON, logs and tracebacks, it is its mask; `reveal` returns the value.
+    """A credential. Converted to text, as in JSON, logs and tracebacks, it is a mask. `reveal` returns the value.
 
     Two secrets are equal if their values are equal.
 
@@ -49,7 +49,7 @@ class Secret(str):
 
     def __new__(cls, value: str) -> Self:  # noqa: D102 (see the class)
         if not isinstance(value, str):
-            raise TypeError(f"a Secret holds a string, not a {type(value).__name__}")
+            raise TypeError(f"Secret needs a string, got {type(value).__name__}")
         plain = value.reveal() if isinstance(value, Secret) else value
         self = super().__new__(cls, masked(plain))
         self._value = plain

@@ -8,6 +8,8 @@ import pytest
 
 from socketnb.dialects import registry
 from socketnb.dialects.base import ClientMachine, ServerMachine
+from socketnb.model.actions import Action
+from socketnb.model.content import Choice
 
 CLIENT = ("abandon", "act", "closed", "dial", "opened", "received", "timer")
 SERVER = ("closed", "done", "fault", "opened", "put", "received", "timer")
@@ -21,9 +23,9 @@ def methods(*names: str) -> dict[str, Any]:
 def test_a_machine_that_lacks_a_method_cannot_be_defined(machine: type, names: tuple[str, ...]) -> None:
     for missing in names:
         rest = methods(*(name for name in names if name != missing))
-        with pytest.raises(TypeError, match=f"^Toy lacks the methods {missing}$"):
+        with pytest.raises(TypeError, match=f"^Toy must define the methods {missing}$"):
             type("Toy", (machine,), rest)
-    with pytest.raises(TypeError, match=f"^Toy lacks the methods {', '.join(names)}$"):
+    with pytest.raises(TypeError, match=f"^Toy must define the methods {', '.join(names)}$"):
         type("Toy", (machine,), {})
 
 
@@ -31,7 +33,7 @@ def test_a_machine_that_lacks_a_method_cannot_be_defined(machine: type, names: t
 def test_a_machine_with_all_methods_can_be_defined_and_made(machine: type, names: tuple[str, ...]) -> None:
     toy = type("Toy", (machine,), methods(*names))
     assert toy().deadline is None
-    assert type("Smaller", (toy,), {})().deadline is None  # a subclass inherits the methods
+    assert type("Derived", (toy,), {})().deadline is None, "a subclass inherits the methods"
 
 
 def test_a_method_that_a_base_class_provides_need_not_be_defined() -> None:
@@ -45,3 +47,27 @@ def test_every_platform_defines_its_machines(platform: str) -> None:
     dialect = registry.get(platform)
     assert issubclass(dialect.client, ClientMachine)  # type: ignore[arg-type] # it is a class on all three
     assert issubclass(dialect.server, ServerMachine)  # type: ignore[arg-type]
+
+
+def test_the_ids_that_connect_generates_are_named_by_the_dialects() -> None:
+    generated = {
+        (platform, name): setting.generate
+        for platform in registry.PLATFORMS
+        for name, setting in registry.get(platform).settings.items()
+        if setting.generate
+    }
+    assert generated == {
+        ("cognigy", "user_id"): "user",
+        ("cognigy", "session_id"): "session",
+        ("eusate", "session_id"): "session",
+        ("voiceflow", "user_id"): "user",
+    }
+
+
+def test_a_dialect_without_hooks_leaves_actions_and_urls_as_they_are() -> None:
+    eusate = registry.get("eusate")
+    action = Action("text", {"text": "Yes"})
+    assert eusate.prepare(action, [Choice("Yes", {})], {}) is action
+    assert eusate.sound_encoding({}) == "audio/x-mulaw"
+    assert eusate.secret_in_url("https://host/" + "0a" * 32) is False
+    assert eusate.read_transcript is None

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from test_cognigy_outputs import READ
 
 from socketnb.dialects import cognigy
+from socketnb.dialects.cognigy.received import Ping, ReceivedLog
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Action
 from socketnb.model.content import AgentSays, Choice, End, Handover, Step, Text, UserInput
@@ -1057,3 +1058,68 @@ def test_a_lone_final_ping_ends_the_turn_only_if_something_else_came_for_it(typi
     effects = [*client.received(*PING, 1.0), *client.received("endpoint-ready", None, 1.0)]
     assert [e.turn for e in effects if isinstance(e, TurnDone)] == ([2] if typing else [])
     assert not [e for e in effects if isinstance(e, Emit)]
+
+
+# Remembered events
+
+
+def logged(turn: int) -> dict[str, Any]:
+    return output("A", traceId=f"t{turn}")
+
+
+@pytest.mark.parametrize(("forgotten", "before"), [(0, 0), (1, None)])
+def test_only_the_last_five_thousand_events_are_remembered(forgotten: int, before: int | None) -> None:
+    log = ReceivedLog()
+    for turn in range(5000 + forgotten):
+        assert log.repeated(logged(turn), turn, ping=None, quiet=False) is None
+    log.link_lost()
+    assert log.repeated(logged(0), 9999, ping=None, quiet=False) == before
+
+
+def test_every_remembered_event_is_recognised_over_the_next_link() -> None:
+    log = ReceivedLog()
+    for turn in range(3):
+        log.repeated(logged(turn), turn, ping=None, quiet=False)
+        log.repeated(REGULAR, turn, ping=Ping("finalPing"), quiet=False)
+    assert log.repeated(logged(0), 3, ping=None, quiet=False) is None, "nothing is sent again over the same link"
+    log.link_lost()
+    for turn in range(3):
+        assert log.repeated(logged(turn), 3, ping=None, quiet=False) == turn
+        assert log.repeated(REGULAR, 3, ping=Ping("finalPing"), quiet=False) == turn
+
+
+def test_a_repeated_output_between_events_without_a_trace_id_makes_an_unreceived_input_be_sent_again() -> None:
+    client = ready()
+    client.act(1, say("a"), 0.0)
+    client.received("output", output("A", traceId="t1"), 0.0)
+    client.received(*PING, 0.0)
+    client.act(2, say("b"), 0.0)
+    lose_link(client)
+    client.received("output", output("A", traceId="t1"), 1.0)
+    client.received("output", output("news", traceId="t2"), 1.0)  # new: it says nothing about the input
+    effects = client.received("endpoint-ready", None, 1.0)
+    assert [e.args[0]["text"] for e in effects if isinstance(e, Emit)] == ["b"]
+
+
+# Platform facts that other layers ask for
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        ("https://endpoint.cognigy.ai", False),
+        ("https://endpoint.cognigy.ai/bots/eu", False),
+        ("https://endpoint.cognigy.ai/" + "0a" * 16, True),
+        ("https://endpoint.cognigy.ai/" + "0A" * 32 + "/", True),
+        ("endpoint/" + "0a" * 32 + "?x=1", True),
+    ],
+)
+def test_a_url_with_a_token_is_a_secret(url: str, secret: Any) -> None:
+    assert cognigy.DIALECT.secret_in_url(url) is secret
+
+
+def test_the_ids_of_user_and_session_are_generated_and_a_rating_is_given_in_stars() -> None:
+    words = {name: setting.generate for name, setting in cognigy.DIALECT.settings.items() if setting.generate}
+    assert words == {"user_id": "user", "session_id": "session"}
+    rating, comment = cognigy.DIALECT.verbs["rate"].fields
+    assert (rating.stars, comment.long) == (True, True)

@@ -1,4 +1,4 @@
-"""Every format of the reference: what a flow shows → the wire → what a person sees, and a press → the wire."""
+"""Every format of the vendor's reference: steps of a flow, outputs, and actions, written and read back."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import pytest
 
 from socketnb.dialects.cognigy.actions import input_fields, user_input
 from socketnb.dialects.cognigy.outputs import parse_output, sender_of
+from socketnb.dialects.cognigy.parsed import words
 from socketnb.dialects.cognigy.shapes import FORMATS, shape
 from socketnb.dialects.messages import buttons
 from socketnb.model.actions import Action
@@ -59,7 +60,7 @@ FORM_OPTIONS = (
 )
 DATE = {"eventName": "Your visit", "locale": "de", "mode": "single", "minDate": "today"}
 
-# What a flow shows, the kind that it has, and its content after the way over the wire (None: the step itself).
+# Step of a flow, kind of its trace, and the content that is read back (None: the step itself).
 STEPS: dict[str, tuple[Step, str, Any]] = {
     "text": (Text("Hello"), "text", None),
     "an agent's text": (AgentSays("I am Ada"), "text", Text("I am Ada")),
@@ -87,13 +88,13 @@ STEPS: dict[str, tuple[Step, str, Any]] = {
 
 @pytest.mark.parametrize("channel", FORMATS.values())
 @pytest.mark.parametrize("name", STEPS)
-def test_what_a_flow_shows_is_what_a_person_sees(name: str, channel: str) -> None:
-    step, kind, wanted = STEPS[name]
+def test_a_step_is_read_back_as_the_same_content(name: str, channel: str) -> None:
+    step, kind, content = STEPS[name]
     message = shape(step, channel)
     assert message is not None
-    reading = parse_output(message)
-    assert (reading.kind, reading.content) == (kind, wanted or step)
-    assert reading.text is not None
+    output = parse_output(message)
+    assert (output.kind, output.content) == (kind, content or step)
+    assert output.text is not None
 
 
 def rich(channel: str, payload: Any) -> dict[str, Any]:
@@ -114,7 +115,7 @@ REPLY = {"content_type": "text", "title": "Yes"}
 FILE = {"runtimeFileId": "f1", "fileName": "a.pdf", "mimeType": "application/pdf", "size": 3, "url": "https://x.org/a"}
 PHOTO = {"fileName": "b.png", "mimeType": "image/png", "url": "https://x.org/b"}
 
-# What an endpoint sends, the kind and the words that it has, and its content.
+# Message of an endpoint, kind and text of its trace, and its content.
 READ: dict[str, tuple[dict[str, Any], str, str | None, Any]] = {
     "a list of texts": ({"text": ["one", "two"]}, "text", "one\ntwo", Text("one\ntwo")),
     "a text in a channel": (rich("_webchat", {"message": {"text": "Hi"}}), "text", "Hi", Text("Hi")),
@@ -203,7 +204,7 @@ READ: dict[str, tuple[dict[str, Any], str, str | None, Any]] = {
     ),
     "a preview": (rich("_defaultPreview", {"message": {"text": "Hi"}}), "text", "Hi", Text("Hi")),
     "a text beside a template": (
-        {"text": "not to be shown", "data": template("list", elements=[{"title": "A"}])["data"]},
+        {"text": "not shown", "data": template("list", elements=[{"title": "A"}])["data"]},
         "list",
         "A",
         Cards((Card("A"),), "list"),
@@ -277,14 +278,14 @@ READ: dict[str, tuple[dict[str, Any], str, str | None, Any]] = {
         ),
     ),
     "rating": (plugin("request-rating", data={}), "custom", "rating request", RatingRequest()),
-    "a plugin of one's own": (plugin("seats", data=[1]), "custom", "seats", Custom("seats", [1])),
+    "an unknown plugin": (plugin("seats", data=[1]), "custom", "seats", Custom("seats", [1])),
     "queue": (
         rich("_webchat3", {"type": "queueUpdate", "payload": {"position": 2, "estimatedWaitTime": 180_000}}),
         "queue",
         "position 2 in the queue, about 3 min",
         None,
     ),
-    "queue in its own words": (
+    "queue with an alternative text": (
         rich("_webchat3", {"type": "queueUpdate", "payload": {"alternativeText": "Soon"}}),
         "queue",
         "Soon",
@@ -311,7 +312,7 @@ READ: dict[str, tuple[dict[str, Any], str, str | None, Any]] = {
         "",
         Delta("m", last=True),
     ),
-    "an agent's with the id of a stream": (
+    "a message of an agent with the id of a stream": (
         {"text": "Hi", "source": "agent", "data": {"_cognigy": {"_messageId": "m"}}},
         "text",
         "Hi",
@@ -321,7 +322,7 @@ READ: dict[str, tuple[dict[str, Any], str, str | None, Any]] = {
 
 
 @pytest.mark.parametrize("name", READ)
-def test_what_an_endpoint_sends_is_read(name: str) -> None:
+def test_a_message_of_an_endpoint_is_read(name: str) -> None:
     message, kind, text, content = READ[name]
     assert parse_output(message) == (kind, text, content)
 
@@ -334,7 +335,7 @@ def test_what_an_endpoint_sends_is_read(name: str) -> None:
         (Handover(), "handler", "the agent has left"),
     ],
 )
-def test_what_happens_around_a_handover_is_no_message(step: Step, kind: str, text: str) -> None:
+def test_an_event_of_a_handover_is_not_a_message(step: Step, kind: str, text: str) -> None:
     message = shape(step, "_default")
     assert message is not None
     assert parse_output(message) == (kind, text, None)
@@ -344,13 +345,13 @@ def test_what_happens_around_a_handover_is_no_message(step: Step, kind: str, tex
     ("source", "sender"),
     [(None, "bot"), ("bot", "bot"), ("agent", "agent"), ("user", "user"), ("engagement", "bot"), ([], "bot")],
 )
-def test_who_says_it(source: Any, sender: str) -> None:
+def test_the_source_of_a_message_is_its_sender(source: Any, sender: str) -> None:
     assert sender_of({"text": "hi", "source": source}) == sender
 
 
 CARD = {**FORM, "actions": [*FORM["actions"], {"type": "Action.Submit", "title": "Cancel", "data": {"form": "none"}}]}  # type: ignore[misc]
 
-# What the user does, the input that Webchat sends for it, and what is read back from it.
+# Action, the input that Webchat sends for it, and what is read back from the input.
 ACTIONS: dict[str, tuple[Action, dict[str, Any], UserInput]] = {
     "text": (Action("text", {"text": "hi"}), {"resetFlow": False, "text": "hi"}, UserInput("text", "hi")),
     "press": (
@@ -421,12 +422,12 @@ ACTIONS: dict[str, tuple[Action, dict[str, Any], UserInput]] = {
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_what_the_user_does_is_what_webchat_sends_and_is_read_back(name: str) -> None:
-    action, wanted, back = ACTIONS[name]
+def test_an_action_is_sent_as_webchat_sends_it_and_read_back(name: str) -> None:
+    action, expected, user = ACTIONS[name]
     inputs = input_fields(action, CARD)
-    assert inputs == wanted
-    assert list(inputs) == list(wanted), "in the order of the keys"
-    assert user_input(inputs) == back
+    assert inputs == expected
+    assert list(inputs) == list(expected), "the order of the keys"
+    assert user_input(inputs) == user
 
 
 def test_another_button_of_a_card_sends_its_own_data() -> None:
@@ -435,13 +436,68 @@ def test_another_button_of_a_card_sends_its_own_data() -> None:
 
 
 def test_the_submit_button_of_a_card_can_be_pressed() -> None:
-    reading = parse_output(rich("_webchat", {"adaptiveCard": FORM}))
-    (submit,) = buttons(reading.content)
+    output = parse_output(rich("_webchat", {"adaptiveCard": FORM}))
+    (submit,) = buttons(output.content)
     assert input_fields(Action("press", {"choice": submit}), {})["data"]["request"] == {"value": FORM_SENT}
 
 
-def test_a_card_deeper_than_anybody_can_read_is_data() -> None:
+def test_a_card_that_is_nested_too_deeply_is_custom_data() -> None:
     deep: dict[str, Any] = {"type": "TextBlock", "text": "bottom"}
     for _ in range(5000):
         deep = {"type": "Container", "items": [deep]}
     assert parse_output(rich("_webchat", {"adaptiveCard": {"body": [deep]}})).kind == "custom"
+
+
+def test_a_waiting_time_that_is_too_large_to_compute_is_custom_data() -> None:
+    payload = {"position": 1, "estimatedWaitTime": 10**400}
+    assert parse_output(rich("_webchat3", {"type": "queueUpdate", "payload": payload})).kind == "custom"
+
+
+# Settings of the plugin `date-picker`, and what is read from them.
+PICKERS: list[tuple[dict[str, Any], DatePicker]] = [
+    ({}, DatePicker()),
+    ({"minDate": "today", "maxDate": "tomorrow"}, DatePicker(earliest="today", latest="tomorrow")),
+    ({"defaultDate": "2026-12-24T18:30:00.000Z"}, DatePicker(value="2026-12-24")),
+    (
+        {"enableTime": "true", "minDate": "2026-12-24T18:30", "defaultDate": "2026-12-25"},
+        DatePicker(unit="datetime", earliest="2026-12-24T18:30", value="2026-12-25T00:00", pattern="Y-m-d H:i"),
+    ),
+    ({"noCalendar": True, "enableTime": True, "minDate": "today"}, DatePicker(unit="time", pattern="H:i")),
+    ({"noCalendar": True, "maxDate": "2026-12-24"}, DatePicker(unit="time", pattern="H:i")),
+    ({"minDate": "soon", "enableTime": False}, DatePicker()),
+    ({"locale": "us"}, DatePicker(pattern="m/d/Y")),
+    ({"locale": "gb", "mode": "range"}, DatePicker(mode="range", pattern="d/m/Y")),
+    ({"locale": "au", "mode": "multiple"}, DatePicker(mode="multiple", pattern="d/m/Y")),
+    ({"locale": "de", "enableTime": True}, DatePicker(unit="datetime", pattern="d.m.Y H:i")),
+    ({"locale": "de", "enableTime": True, "dateFormat": "D, d M y"}, DatePicker(unit="datetime", pattern="D, d M y")),
+    ({"mode": ["range"], "locale": {}, "dateFormat": 1}, DatePicker()),
+    ({"openPickerButtonText": "Pick", "submitButtonText": "Book"}, DatePicker("Pick", submit="Book")),
+    ({"openPickerButtonText": "Pick", "eventName": "Visit"}, DatePicker("Visit")),
+]
+
+
+@pytest.mark.parametrize(("data", "picker"), PICKERS)
+def test_a_date_picker_is_read_from_the_settings_of_the_plugin(data: dict[str, Any], picker: DatePicker) -> None:
+    output = parse_output(plugin("date-picker", data=data))
+    assert (output.kind, output.content) == ("date_picker", picker)
+    assert output.text == (picker.label or "date picker")
+
+
+def test_the_text_beside_a_date_picker_is_its_text() -> None:
+    output = parse_output(
+        {"text": "When?", "data": {"_plugin": {"type": "date-picker", "data": {"eventName": "Visit"}}}}
+    )
+    assert (output.text, output.content) == ("When?", DatePicker("Visit", text="When?"))
+
+
+CONTENTS: list[tuple[Any, str]] = [
+    (Card("Bottle", "cold", options=(Choice("Buy"),)), "Bottle\ncold\n[Buy]"),
+    (RatingRequest("Well?"), "Well?"),
+    (Custom("seats", text="Seats", options=(Choice("A"), Choice("B"))), "Seats\n[A] [B]"),
+    (UserInput("text", "hi"), "hi"),
+]
+
+
+@pytest.mark.parametrize(("content", "text"), CONTENTS)
+def test_the_words_of_a_content_are_its_texts_and_its_buttons(content: Any, text: str) -> None:
+    assert words(content) == text

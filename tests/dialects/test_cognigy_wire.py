@@ -1,4 +1,4 @@
-"""Cognigy over real sockets: the session with the simulator, lost links, files, HTTP, agents."""
+"""Cognigy over real sockets: sessions with the simulator, lost links, files, HTTP, agents."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ FAST = {"interval": 0.02}
 
 @pytest.fixture
 def flow(flow: Flow) -> Flow:
-    """The common test flow, with what only Cognigy has."""
+    """The common test flow, with the steps that only Cognigy has."""
 
     @flow.on("agent please")
     def agent_please(turn: FlowTurn) -> None:
@@ -46,7 +46,9 @@ def bot(hub: Hub, flow: Flow) -> Session:
 @pytest.mark.parametrize("transport", ["websocket", "polling", "auto"])
 @pytest.mark.parametrize("inner", [True, False])
 @pytest.mark.parametrize("prefix", ["", "/bots/eu"])
-def test_a_conversation(hub: Hub, flow: Flow, transport: str, inner: Any, prefix: str) -> None:
+def test_a_conversation_works_with_every_transport_handshake_and_prefix(
+    hub: Hub, flow: Flow, transport: str, inner: Any, prefix: str
+) -> None:
     simulator = hub.simulate("cognigy", flow, prefix=prefix)
     bot = hub.connect("cognigy", **simulator.settings, transport=transport, inner_handshake=inner)
     assert bot.launch().text == "Hello!"
@@ -59,7 +61,7 @@ def test_a_conversation(hub: Hub, flow: Flow, transport: str, inner: Any, prefix
     assert bot.say("strange").status == "completed"
 
 
-def test_the_whole_endpoint_url_will_do_and_its_token_is_nowhere_to_be_read(
+def test_the_token_of_a_whole_endpoint_url_is_never_shown(
     hub: Hub, flow: Flow, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     simulator = hub.simulate("cognigy", flow)
@@ -68,12 +70,12 @@ def test_the_whole_endpoint_url_will_do_and_its_token_is_nowhere_to_be_read(
     bot.say("hi")
     frame = bot.traces_df()
     assert set(frame["conversation"].dropna()) == {bot._settings["session_id"]}
-    shown = frame.to_csv() + repr(bot) + str(bot._repr_mimebundle_()) + caplog.text
-    assert token not in shown + "".join(path.read_text() for path in home.rglob("*.jsonl"))
-    assert bot._settings["user_id"] in frame["text"][1], "what was made up is shown"
+    visible = frame.to_csv() + repr(bot) + str(bot._repr_mimebundle_()) + caplog.text
+    assert token not in visible + "".join(path.read_text() for path in home.rglob("*.jsonl"))
+    assert bot._settings["user_id"] in frame["text"][1], "a generated id is shown"
 
 
-def test_a_url_that_is_none_is_not_repeated(hub: Hub) -> None:
+def test_the_error_for_a_wrong_url_does_not_repeat_it(hub: Hub) -> None:
     with pytest.raises(SettingsError) as raised:
         hub.connect("cognigy", url="endpoint.cognigy.ai/0e77b9a19f33")
     assert "0e77" not in str(raised.value)
@@ -83,29 +85,29 @@ def test_a_url_that_is_none_is_not_repeated(hub: Hub) -> None:
     ("refusal", "transport"),
     [("connect", "websocket"), ("connect", "polling"), ("output", "websocket"), ("exception", "websocket")],
 )
-def test_a_wrong_token_is_one_sentence(hub: Hub, flow: Flow, refusal: str, transport: str) -> None:
+def test_a_wrong_token_is_refused_with_the_fix(hub: Hub, flow: Flow, refusal: str, transport: str) -> None:
     simulator = hub.simulate("cognigy", flow, refusal=refusal)
     with pytest.raises(Refused, match="unknown URL token: check the Endpoint URL") as raised:
         hub.connect("cognigy", url=simulator.url, token="abc123-planted", transport=transport)
     assert "planted" not in str(raised.value)
 
 
-def test_a_proxy_that_refuses_does_not_show_the_address_with_its_token(hub: Hub, flow: Flow) -> None:
+def test_the_refusal_of_a_proxy_does_not_show_the_token(hub: Hub, flow: Flow) -> None:
     simulator = hub.simulate("cognigy", flow)
     with pytest.raises(ConnectError, match="HTTP 404|no Socket.IO server") as raised:
         hub.connect("cognigy", url=f"{simulator.url}/elsewhere", token="planted")
     assert "planted" not in str(raised.value)
 
 
-def test_an_endpoint_that_is_never_ready_can_be_used(hub: Hub, flow: Flow) -> None:
+def test_an_endpoint_without_endpoint_ready_can_be_used(hub: Hub, flow: Flow) -> None:
     simulator = hub.simulate("cognigy", flow)
     simulator.fault("unready")
     bot = hub.connect("cognigy", **simulator.settings, timeout=0.3)
     assert bot.say("hi").text == "You said hi"
-    assert "no endpoint-ready has come" in bot.traces_df()["text"][2]
+    assert "no endpoint-ready came" in bot.traces_df()["text"][2]
 
 
-def test_what_is_shown_of_buttons_below_a_text(bot: Session) -> None:
+def test_buttons_are_shown_below_their_text(bot: Session) -> None:
     turn = bot.say("which")
     assert turn.text == "Well?"
     assert [choice.label for choice in turn.choices] == ["Yes", "No"]
@@ -114,7 +116,7 @@ def test_what_is_shown_of_buttons_below_a_text(bot: Session) -> None:
     assert bot.press("no").text == "You said No"
 
 
-def test_a_stream_is_one_message_and_kept_in_pieces(bot: Session) -> None:
+def test_a_stream_is_shown_as_one_message_and_recorded_in_pieces(bot: Session) -> None:
     turn = bot.say("story")
     assert turn.text == "Once upon a time."
     assert list(bot.messages_df()["text"]) == ["story", "Once upon a time."]
@@ -122,7 +124,7 @@ def test_a_stream_is_one_message_and_kept_in_pieces(bot: Session) -> None:
     assert list(bot.turns_df()["reply_text"]) == ["Once upon a time."]
 
 
-def test_an_agent_takes_over_and_gives_back(hub: Hub, bot: Session, eventually: Eventually) -> None:
+def test_an_agent_takes_over_and_leaves(hub: Hub, bot: Session, eventually: Eventually) -> None:
     bot.say("agent please")
     assert bot.say("hello?").text == "", "the agent has not answered yet"
     sim(hub).agent_says("I am Ada")
@@ -138,50 +140,50 @@ def test_an_agent_takes_over_and_gives_back(hub: Hub, bot: Session, eventually: 
     assert bot.act("reset", text="hi").text == "You said hi"
 
 
-def test_inject_and_notify_reach_the_user_unasked(hub: Hub, bot: Session, eventually: Eventually) -> None:
+def test_inject_and_notify_send_unsolicited_messages(hub: Hub, bot: Session, eventually: Eventually) -> None:
     bot.say("hi")
     sim(hub).notify("news", {"key": 1})
     sim(hub).inject("as if")
     eventually(lambda: "You said as if" in list(bot.messages_df()["text"]))
     assert list(bot.messages_df()["text"]) == ["hi", "You said hi", "news", "You said as if"]
-    assert list(bot.turns_df()["reply_text"]) == ["You said hi"], "they are nobody's reply"
+    assert list(bot.turns_df()["reply_text"]) == ["You said hi"], "unsolicited messages are no replies"
 
 
-def test_speaking_up_needs_somebody_to_speak_to(hub: Hub, flow: Flow) -> None:
+def test_a_message_of_the_server_needs_a_connected_user(hub: Hub, flow: Flow) -> None:
     simulator = hub.simulate("cognigy", flow)
-    with pytest.raises(SettingsError, match="nobody has connected"):
+    with pytest.raises(SettingsError, match="no client has connected"):
         simulator.notify("hello?")
     hub.connect("cognigy", **simulator.settings)
-    with pytest.raises(SettingsError, match="nobody is 'bob' here"):
+    with pytest.raises(SettingsError, match="no user or session 'bob' has connected"):
         simulator.agent_says("hello?", to="bob")
     with pytest.raises(SettingsError, match="only the flow"):
         hub.simulate("voiceflow", flow).inject("hello?")
 
 
 def post(url: str, body: Any) -> int:
-    asked = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(asked, timeout=5) as got:
-            return int(got.status)
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return int(response.status)
     except urllib.error.HTTPError as error:
         with error:
             return error.code
 
 
-def test_the_http_endpoints(hub: Hub, flow: Flow, eventually: Eventually) -> None:
+def test_inject_and_notify_work_over_http(hub: Hub, flow: Flow, eventually: Eventually) -> None:
     simulator = hub.simulate("cognigy", flow, prefix="bots")
     bot = hub.connect("cognigy", **simulator.settings)
-    who = {"userId": bot._settings["user_id"], "sessionId": bot._settings["session_id"]}
+    ids = {"userId": bot._settings["user_id"], "sessionId": bot._settings["session_id"]}
     token = simulator.revealed()["token"]
-    assert post(f"{simulator.url}/notify/{token}", {**who, "text": "news"}) == 200
-    assert post(f"{simulator.url}/v2.0/endpoint/inject", {**who, "URLToken": token, "text": "as if"}) == 200
-    assert post(f"{simulator.url}/notify/other", {**who, "text": "news"}) == 401
+    assert post(f"{simulator.url}/notify/{token}", {**ids, "text": "news"}) == 200
+    assert post(f"{simulator.url}/v2.0/endpoint/inject", {**ids, "URLToken": token, "text": "as if"}) == 200
+    assert post(f"{simulator.url}/notify/other", {**ids, "text": "news"}) == 401
     eventually(lambda: list(bot.messages_df()["text"]) == ["news", "You said as if"])
 
 
-def test_a_file_arrives_and_is_shown(hub: Hub, flow: Flow, tmp_path: Path) -> None:
+def test_an_uploaded_file_reaches_the_flow_and_the_transcript(hub: Hub, flow: Flow, tmp_path: Path) -> None:
     @flow.on("look (map é.txt)")
-    def got(turn: FlowTurn) -> None:
+    def look(turn: FlowTurn) -> None:
         (meta,) = turn.data["attachments"]
         with urllib.request.urlopen(meta["url"], timeout=5) as file:
             turn.say(f"{turn.verb} {meta['mimeType']} {file.read().decode()} {file.headers['Content-Disposition']}")
@@ -201,7 +203,7 @@ def test_a_file_arrives_and_is_shown(hub: Hub, flow: Flow, tmp_path: Path) -> No
     assert bot.say("hi").text == "You said hi"
 
 
-def test_the_other_verbs(bot: Session) -> None:
+def test_every_other_verb_completes_its_turn(bot: Session) -> None:
     assert bot.act("data", data={"a": 1}).traces[0].text == "data"
     assert bot.act("data", data={"a": 1}, text="hi").text == "You said hi"
     assert bot.act("date", date="24.12.").text == "You said 24.12."
@@ -212,7 +214,7 @@ def test_the_other_verbs(bot: Session) -> None:
     assert bot.reset().text == "Hello!"
 
 
-def test_errors_of_the_endpoint_break_nothing(hub: Hub, bot: Session, eventually: Eventually) -> None:
+def test_a_session_survives_errors_of_the_endpoint(hub: Hub, bot: Session, eventually: Eventually) -> None:
     sim(hub).fault("error")
     sim(hub).fault("exception")
     eventually(lambda: int(bot.traces_df()["error"].notna().sum()) == 2)
@@ -221,7 +223,7 @@ def test_errors_of_the_endpoint_break_nothing(hub: Hub, bot: Session, eventually
     assert bot.say("hi").text == "You said hi"
 
 
-def test_an_error_without_an_end_fails_its_turn_soon(hub: Hub, flow: Flow) -> None:
+def test_an_error_without_a_final_ping_fails_its_turn_soon(hub: Hub, flow: Flow) -> None:
     @flow.on("quota")
     def quota(turn: FlowTurn) -> None:
         turn.raw("output", {"type": "error", "data": {"error": {"message": "limit reached"}}})
@@ -232,7 +234,7 @@ def test_an_error_without_an_end_fails_its_turn_soon(hub: Hub, flow: Flow) -> No
         bot.say("quota")
 
 
-def test_a_conversation_is_gone_on_with_in_a_later_kernel(hub: Hub, flow: Flow) -> None:
+def test_a_conversation_is_resumed_in_a_later_kernel(hub: Hub, flow: Flow) -> None:
     simulator = hub.simulate("cognigy", flow)
     hub.connect("cognigy", name="shop", resume=True, **simulator.settings).say("Order")
     hub.session("shop").close()
@@ -244,22 +246,22 @@ def test_a_conversation_is_gone_on_with_in_a_later_kernel(hub: Hub, flow: Flow) 
         later.close()
 
 
-def test_an_idle_conversation_says_so_and_the_next_message_starts_another(
+def test_the_message_after_the_idle_time_starts_a_new_conversation(
     hub: Hub, flow: Flow, eventually: Eventually
 ) -> None:
     bot = hub.connect("cognigy", simulate=True, flow=flow, expires_in=0.05)
     bot.say("Order")
     eventually(lambda: bot.state == "ended")
-    assert bot.say("L").text == "You said L", "the question belongs to the conversation before"
+    assert bot.say("L").text == "You said L", "the question belongs to the earlier conversation"
     assert bot.traces_df()["conversation"].nunique() == 2
     assert "idle for 0.05 s" in bot.transcript()
 
 
-STEPS = ["heard", "typingOn", "one", "two", "three", "and more", "typingOff", "completed"]
+STEPS = ["received", "typingOn", "one", "two", "three", "and more", "typingOff", "completed"]
 
 
 @pytest.mark.timeout(100)
-def test_a_link_that_is_cut_fifty_times_at_any_point_loses_and_doubles_no_output(
+def test_fifty_lost_links_at_any_step_neither_lose_nor_repeat_an_output(
     hub: Hub, flow: Flow, eventually: Eventually
 ) -> None:
     @flow.otherwise
@@ -274,34 +276,34 @@ def test_a_link_that_is_cut_fifty_times_at_any_point_loses_and_doubles_no_output
     cuts: list[str] = []
     input_ = simulator._machine._input
 
-    def hear(*args: Any) -> Any:
-        cut("heard")
+    def receive(*args: Any) -> Any:
+        cut("received")
         return input_(*args)
 
     def cut(*steps: str | None) -> None:
-        """Cut the link at a step: what the endpoint sends next, and what is acknowledged next, is lost."""
+        """Cut the link at a step: the next event and the next acknowledgement are lost."""
         if cuts and cuts[0] in steps:
             cuts.pop()
             simulator._loop.submit(simulator._cut())
 
-    simulator._machine._input = hear
+    simulator._machine._input = receive
     bot.listen(lambda trace: cut(trace.text, (trace.text or " ").split(" ")[0]) if trace.turn else None)
     for n in range(50):
         cuts[:] = [STEPS[n % len(STEPS)]]
         bot.say(f"n{n}", timeout=10)
         assert not cuts, "the link was never cut"
         eventually(lambda n=n: bot.state == "ready" and bot._driver._number == n + 2)  # type: ignore[misc]
-    said = list(bot.messages_df()["text"])
-    wanted = [
+    texts = list(bot.messages_df()["text"])
+    expected = [
         line
         for n in range(50)
         for line in (f"n{n}", f"one n{n}", f"two n{n}", f"three n{n} and more", f"n{n}\n[Yes] [No]")
     ]
-    assert said == wanted
+    assert texts == expected
     assert bot.traces_df()["link"].max() == 51
 
 
-def test_every_kind_of_content_of_the_demo_is_named(hub: Hub) -> None:
+def test_the_demo_shows_every_kind_of_content(hub: Hub) -> None:
     bot = hub.connect("cognigy", simulate=True)
     bot.say("Show me around")
     kinds = set(bot.messages_df()["kind"])
@@ -321,28 +323,30 @@ def test_every_kind_of_content_of_the_demo_is_named(hub: Hub) -> None:
     }
 
 
-def test_a_duplicated_event_is_shown_once_after_a_lost_link(hub: Hub, bot: Session, eventually: Eventually) -> None:
+def test_an_event_that_is_sent_again_after_a_lost_link_is_shown_once(
+    hub: Hub, bot: Session, eventually: Eventually
+) -> None:
     sim(hub).fault("duplicate")
     bot.say("hi")
     sim(hub).fault("drop")
-    eventually(lambda: "again, after the lost link" in set(bot.traces_df()["text"].dropna()))
+    eventually(lambda: "sent again after the lost link" in set(bot.traces_df()["text"].dropna()))
     assert list(bot.messages_df()["text"]) == ["hi", "You said hi"]
 
 
-def test_a_card_is_a_gallery_of_one(hub: Hub, flow: Flow) -> None:
+def test_a_card_is_sent_as_a_gallery_of_one(hub: Hub, flow: Flow) -> None:
     @flow.on("goods")
     def goods(turn: FlowTurn) -> None:
         turn.card("Bottle", "cold", choices=["Buy"])
         turn.carousel(card("A"), card("B"))
 
-    for how in ("default", "webchat", "facebook", "preview"):
-        with hub.simulate("cognigy", flow, format=how) as simulator:
+    for name in ("default", "webchat", "facebook", "preview"):
+        with hub.simulate("cognigy", flow, format=name) as simulator:
             bot = hub.connect("cognigy", **simulator.settings)
             assert bot.say("goods").messages[0].choices[0].label == "Buy"
             bot.close()
 
 
-def test_a_session_that_cannot_connect_in_time_says_so(hub: Hub, flow: Flow) -> None:
+def test_a_connection_that_takes_too_long_is_a_timeout(hub: Hub, flow: Flow) -> None:
     simulator = hub.simulate("cognigy", flow)
     machine: Any = simulator._machine
     gate = threading.Event()
@@ -359,7 +363,7 @@ def test_a_session_that_cannot_connect_in_time_says_so(hub: Hub, flow: Flow) -> 
         gate.set()
 
 
-def test_closing_sends_nothing_that_waits(hub: Hub, flow: Flow) -> None:
+def test_closing_sends_no_waiting_turn(hub: Hub, flow: Flow) -> None:
     ran: list[str] = []
     go = threading.Event()
 
@@ -380,7 +384,7 @@ def test_closing_sends_nothing_that_waits(hub: Hub, flow: Flow) -> None:
     assert ran == ["a"]
 
 
-def test_conversations_expire_as_often_as_they_like(hub: Hub, flow: Flow, eventually: Eventually) -> None:
+def test_a_session_can_expire_again_and_again(hub: Hub, flow: Flow, eventually: Eventually) -> None:
     bot = hub.connect("cognigy", simulate=True, flow=flow, expires_in=0.05, reconnection=False)
     for _ in range(3):
         eventually(lambda: bot.state == "ended")
@@ -388,10 +392,10 @@ def test_conversations_expire_as_often_as_they_like(hub: Hub, flow: Flow, eventu
         assert [turn.wait(5).text for turn in turns] == ["You said a", "You said b"]
 
 
-def test_an_answer_that_comes_in_pieces_is_read_whole(hub: Hub, flow: Flow, tmp_path: Path) -> None:
+def test_a_chunked_http_answer_is_read_completely(hub: Hub, flow: Flow, tmp_path: Path) -> None:
     from aiohttp import web
 
-    async def in_pieces(request: web.Request) -> web.StreamResponse:
+    async def chunked(request: web.Request) -> web.StreamResponse:
         if request.method == "GET":
             answer = web.StreamResponse()
             await answer.prepare(request)
@@ -402,7 +406,7 @@ def test_an_answer_that_comes_in_pieces_is_read_whole(hub: Hub, flow: Flow, tmp_
 
     async def serve() -> tuple[web.AppRunner, str]:
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", in_pieces)
+        app.router.add_route("*", "/{path:.*}", chunked)
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -418,7 +422,7 @@ def test_an_answer_that_comes_in_pieces_is_read_whole(hub: Hub, flow: Flow, tmp_
 
 
 @pytest.mark.parametrize("name", [b"\xff.txt", b"two\nlines.txt", b'quo"te.txt'])
-def test_a_file_of_any_name_is_sent_or_refused_at_once(hub: Hub, flow: Flow, tmp_path: Path, name: bytes) -> None:
+def test_a_file_with_any_name_is_sent_or_refused_at_once(hub: Hub, flow: Flow, tmp_path: Path, name: bytes) -> None:
     import os
 
     path = tmp_path / os.fsdecode(name)
@@ -427,7 +431,7 @@ def test_a_file_of_any_name_is_sent_or_refused_at_once(hub: Hub, flow: Flow, tmp
     try:
         assert bot.act("upload", file=path).status == "completed"
     except TurnFailed as error:
-        assert "did not take the file" in str(error)  # noqa: PT017 (either will do)
+        assert "did not take the file" in str(error)  # noqa: PT017 (either result is right)
     assert bot.say("hi").text == "You said hi"
 
 
@@ -436,22 +440,20 @@ def test_a_file_of_any_name_is_sent_or_refused_at_once(hub: Hub, flow: Flow, tmp
     [
         ({"Content-Type": "application/json; charset=foo"}, b"{}"),
         ({"Content-Type": "application/json"}, b"[" * 100_000),
-        ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, b"no gzip"),
-        ({"Content-Type": "multipart/form-data; boundary=x"}, b"no form"),
+        ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, b"not gzip"),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"not a form"),
     ],
 )
-def test_a_body_that_cannot_be_read_is_a_bad_request(
-    hub: Hub, flow: Flow, headers: dict[str, str], body: bytes
-) -> None:
+def test_an_unreadable_http_body_is_a_bad_request(hub: Hub, flow: Flow, headers: dict[str, str], body: bytes) -> None:
     simulator = hub.simulate("cognigy", flow)
-    asked = urllib.request.Request(f"{simulator.url}/inject/x", body, headers)
+    request = urllib.request.Request(f"{simulator.url}/inject/x", body, headers)
     with pytest.raises(urllib.error.HTTPError) as raised:
-        urllib.request.urlopen(asked, timeout=5)
+        urllib.request.urlopen(request, timeout=5)
     with raised.value:
         assert raised.value.code in (400, 401)
 
 
-def test_buttons_of_every_kind_can_be_read(hub: Hub, flow: Flow) -> None:
+def test_buttons_of_every_type_are_shown(hub: Hub, flow: Flow) -> None:
     buttons = [
         {"title": "Alpha", "type": "postback", "payload": ""},
         {"title": 5, "type": "postback", "payload": 7},

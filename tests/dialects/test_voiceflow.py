@@ -1,4 +1,4 @@
-"""Voiceflow's dialect: its two machines as a pair, and each against a transcript of the vendor's page."""
+"""Voiceflow's client and server machine: as a pair, and each one against a transcript of the vendor's page."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socketnb.dialects import voiceflow
-from socketnb.dialects.voiceflow import traces
+from socketnb.dialects.voiceflow.traces import parse_trace
 from socketnb.model.actions import Action
 from socketnb.model.content import Choice, Choices, Custom, End, Media, Step, Text, UserInput
 from socketnb.model.effects import Credential, Emit, Ended, EndFlow, Failed, Ready, Reconnect, Record, RunFlow, TurnDone
@@ -57,9 +57,9 @@ class Pair:
         self.server.opened(f"link{self.links}", {}, 0.0)
         self.to_client(self.client.opened(0.0))
 
-    def disconnect(self) -> None:
+    def disconnect(self, *, goodbye: bool = False) -> None:
         self.to_client(self.client.closed(0.0))
-        self.server.closed(f"link{self.links}", 1.7e9)
+        self.server.closed(f"link{self.links}", 1.7e9, goodbye=goodbye)
 
     def act(self, turn: int, action: Action) -> None:
         self.to_client(self.client.act(turn, action, 0.0))
@@ -88,7 +88,7 @@ class Pair:
         return [record.kind for record in self.of(Record)]
 
 
-def test_a_first_link_creates_a_session_and_announces_its_key_as_a_credential() -> None:
+def test_the_first_link_creates_a_session_and_its_key_is_a_credential() -> None:
     pair = Pair()
     pair.connect()
     assert pair.events == ["client.start", "session.create"]
@@ -98,7 +98,7 @@ def test_a_first_link_creates_a_session_and_announces_its_key_as_a_credential() 
     assert pair.client.deadline is None
 
 
-def test_a_film_that_is_no_link_is_told_by_its_words() -> None:
+def test_a_video_without_a_url_is_sent_as_its_text() -> None:
     pair = Pair(
         lambda _: [Media("video", "data:video/webm;base64,AAAA", "Sunrise"), Media("file", "https://x.org/a", "A")]
     )
@@ -129,23 +129,23 @@ def test_a_turn_is_accepted_answered_and_completed() -> None:
     assert [r.final for r in pair.of(Record)][-1] is True
 
 
-def test_a_button_is_pressed_with_its_request_verbatim() -> None:
-    heard: list[UserInput] = []
+def test_a_press_sends_the_request_of_the_button_unchanged() -> None:
+    inputs: list[UserInput] = []
 
     def answer(user_input: UserInput) -> list[Step]:
-        heard.append(user_input)
+        inputs.append(user_input)
         return [Choices((Choice("Order"), Choice("Track")))]
 
     pair = Pair(answer)
     pair.connect()
     pair.act(1, LAUNCH)
-    offer = next(r for r in pair.of(Record) if r.kind == "choices")
-    shown = voiceflow.DIALECT.content(offer.event, offer.payload)
-    assert isinstance(shown, Choices)
-    pair.act(2, Action("press", {"choice": shown.options[1]}))
-    assert heard == [UserInput("launch"), UserInput("press", "Track")]
+    choices = next(r for r in pair.of(Record) if r.kind == "choices")
+    content = voiceflow.DIALECT.content(choices.event, choices.payload)
+    assert isinstance(content, Choices)
+    pair.act(2, Action("press", {"choice": content.options[1]}))
+    assert inputs == [UserInput("launch"), UserInput("press", "Track")]
     sent = next(e for e in reversed(pair.of(Emit)) if e.event == "action.send")
-    assert sent.args[0]["action"] == shown.options[1].request
+    assert sent.args[0]["action"] == content.options[1].request
 
 
 def test_a_second_action_waits_until_the_first_is_completed() -> None:
@@ -159,14 +159,14 @@ def test_a_second_action_waits_until_the_first_is_completed() -> None:
     assert pair.events.count("action.send") == 2
 
 
-def test_what_is_said_before_the_session_is_ready_waits_and_goes_out_in_order() -> None:
+def test_actions_before_the_session_is_ready_are_sent_later_in_order() -> None:
     pair = Pair()
     pair.act(1, say("one"))
     pair.act(2, say("two"))
     assert not pair.events
     pair.connect()
-    said = [r.text for r in pair.of(Record) if r.kind == "text"]
-    assert said == ["You said one", "You said two"]
+    texts = [r.text for r in pair.of(Record) if r.kind == "text"]
+    assert texts == ["You said one", "You said two"]
 
 
 def test_a_rejected_action_ends_its_turn_with_the_reason() -> None:
@@ -189,7 +189,7 @@ def test_a_stored_session_is_resumed_on_the_next_link() -> None:
     assert pair.of(TurnDone)[0].status == "completed"
 
 
-def test_an_expired_session_is_replaced_and_the_turn_under_way_fails() -> None:
+def test_an_expired_session_is_replaced_and_its_running_turn_fails() -> None:
     pair = Pair()
     pair.connect()
     pair.server.fault("silent")
@@ -197,17 +197,17 @@ def test_an_expired_session_is_replaced_and_the_turn_under_way_fails() -> None:
     pair.disconnect()
     pair.server.fault("expire")
     pair.connect()
-    assert any("stored session is gone" in (r.text or "") for r in pair.of(Record))
+    assert any("stored session no longer exists" in (r.text or "") for r in pair.of(Record))
     assert [(d.turn, d.status) for d in pair.of(TurnDone)] == [(1, "failed")]
     assert len(pair.of(Credential)) == 2
 
 
 @pytest.mark.parametrize("lost", ["action", "answer"])
-def test_an_action_that_no_status_came_for_is_sent_again_and_done_once(lost: str) -> None:
-    heard: list[str] = []
+def test_an_action_without_a_status_is_sent_again_and_run_once(lost: str) -> None:
+    inputs: list[str] = []
 
     def answer(user_input: UserInput) -> list[Step]:
-        heard.append(user_input.text)
+        inputs.append(user_input.text)
         return [Text(f"You said {user_input.text}")]
 
     pair = Pair(answer)
@@ -222,14 +222,14 @@ def test_an_action_that_no_status_came_for_is_sent_again_and_done_once(lost: str
     pair.deaf = False
     pair.connect()
     pair.act(3, say("three"))
-    assert heard == ["one", "two", "three"]
+    assert inputs == ["one", "two", "three"]
     assert [(d.turn, d.status) for d in pair.of(TurnDone)] == [(n, "completed") for n in (1, 2, 3)]
-    said = [(r.turn, r.text) for r in pair.of(Record) if r.kind == "text"]
-    assert said == [(1, "You said one"), (2, "You said two"), (3, "You said three")]
-    assert pair.kinds().count("action") == 3, "what the user said is recorded once"
+    texts = [(r.turn, r.text) for r in pair.of(Record) if r.kind == "text"]
+    assert texts == [(1, "You said one"), (2, "You said two"), (3, "You said three")]
+    assert pair.kinds().count("action") == 3, "an action is recorded once"
 
 
-def test_a_server_that_names_actions_itself_is_not_sent_one_twice() -> None:
+def test_an_action_is_not_sent_again_to_a_server_with_its_own_message_ids() -> None:
     client = voiceflow.DIALECT.client(SETTINGS, ids())
     client.dial(0.0)
     client.opened(0.0)
@@ -242,14 +242,14 @@ def test_a_server_that_names_actions_itself_is_not_sent_one_twice() -> None:
     assert isinstance(record, Record)
     assert isinstance(done, TurnDone)
     assert (record.final, done.status) == (True, "failed")
-    assert "say it again" in str(done.reason)
+    assert "send it again" in str(done.reason)
     client.dial(0.0)
     client.opened(0.0)
     effects = client.received("client.started", {"newSessionRequired": False}, 0.0)
     assert not [e for e in effects if isinstance(e, Emit)]
 
 
-def test_a_status_that_comes_twice_ends_nothing_else() -> None:
+def test_a_repeated_status_does_not_end_another_turn() -> None:
     pair = Pair()
     pair.connect()
     pair.act(1, say("one"))
@@ -260,7 +260,7 @@ def test_a_status_that_comes_twice_ends_nothing_else() -> None:
     assert [d.turn for d in pair.of(TurnDone)] == [1]
 
 
-def test_an_action_that_never_gets_a_status_does_not_spoil_the_next() -> None:
+def test_an_abandoned_action_without_a_status_does_not_affect_the_next_one() -> None:
     pair = Pair()
     pair.connect()
     pair.server.fault("mute")
@@ -272,7 +272,7 @@ def test_an_action_that_never_gets_a_status_does_not_spoil_the_next() -> None:
     assert [r.turn for r in pair.of(Record) if r.kind == "text"] == [2]
 
 
-def test_an_action_can_be_sent_at_once_beside_the_one_under_way() -> None:
+def test_an_action_can_be_sent_at_once_while_another_runs() -> None:
     pair = Pair()
     pair.connect()
     pair.deaf = True
@@ -288,12 +288,12 @@ def test_an_action_can_be_sent_at_once_beside_the_one_under_way() -> None:
     assert [d.turn for d in pair.of(TurnDone)] == [2, 1]
 
 
-@pytest.mark.parametrize("when", ["idle", "running"])
-def test_a_restarting_server_is_left_and_its_action_replayed(when: str) -> None:
+@pytest.mark.parametrize("running", [False, True])
+def test_the_client_reconnects_to_a_restarting_server_and_repeats_its_action(running: Any) -> None:
     pair = Pair()
     pair.connect()
     pair.act(1, say("one"))
-    if when == "running":
+    if running:
         pair.answer = lambda user_input: []
         pair.server.fault("silent")
         pair.act(2, say("two"))
@@ -306,7 +306,7 @@ def test_a_restarting_server_is_left_and_its_action_replayed(when: str) -> None:
     assert [r.text for r in pair.of(Record) if r.kind == "text"] == ["You said one"]
 
 
-def test_a_client_that_replays_what_a_restarting_server_asked_is_answered_once() -> None:
+def test_an_action_that_is_sent_again_after_a_restart_runs_once() -> None:
     server = voiceflow.DIALECT.server(SETTINGS, ids(), {"idle_timeout": 0})
     start = {"userID": "a", "projectID": "project-1", "authorization": "VF.DM.planted-key"}
     server.received("one", "client.start", start, 0.0)
@@ -330,14 +330,14 @@ def test_an_idle_session_is_ended_by_the_server() -> None:
     server.received("link", "session.create", {}, 1000.0)
     assert server.deadline == 1060.0
     assert server.timer(1059.0) == []
-    ended, dropped = server.timer(1060.0)
-    assert isinstance(dropped, EndFlow)
+    ended, end_flow = server.timer(1060.0)
+    assert isinstance(end_flow, EndFlow)
     assert isinstance(ended, Emit)
     assert ended.args == ({"reason": "inactivity_timeout"},)
     assert server.deadline is None
 
 
-def test_the_user_who_says_nothing_is_reported_if_asked_for() -> None:
+def test_silence_of_the_user_is_reported_with_the_setting_no_reply() -> None:
     client = voiceflow.DIALECT.client({**SETTINGS, "no_reply": True}, ids())
     client.dial(0.0)
     client.opened(0.0)
@@ -377,15 +377,15 @@ def test_each_verb_sends_the_request_of_the_reference(action: Action, request_: 
     pair.act(1, action)
     sent = next(e for e in pair.of(Emit) if e.event == "action.send").args[0]
     assert sent["action"] == request_
-    shown = voiceflow.DIALECT.content("action.send", sent)
-    assert isinstance(shown, UserInput)
-    assert shown.verb == action.verb
+    content = voiceflow.DIALECT.content("action.send", sent)
+    assert isinstance(content, UserInput)
+    assert content.verb == action.verb
 
 
-def test_the_web_widgets_names_are_understood_too() -> None:
+def test_the_server_understands_the_web_widget() -> None:
     server = voiceflow.DIALECT.server(SETTINGS, ids(), {"idle_timeout": 0})
     start = {"userID": "a", "projectID": "project-1", "authorization": "VF.DM.planted-key"}
-    said: list[Emit] = []
+    sent: list[Emit] = []
 
     def take(effects: Sequence[Any]) -> None:
         for effect in effects:
@@ -394,13 +394,13 @@ def test_the_web_widgets_names_are_understood_too() -> None:
                 take(server.put(effect.conversation, End(), 1.0))
                 take(server.done(effect.conversation, None, 1.0))
             elif isinstance(effect, Emit):
-                said.append(effect)
+                sent.append(effect)
 
     take(server.received("link", "start", start, 0.0))
     take(server.received("link", "session-key-update", None, 0.0))
     take(server.received("link", "keep-alive", None, 0.0))
     take(server.received("link", "action", {"action": {"type": "launch"}, "config": {}}, 0.0))
-    assert [e.event for e in said] == [
+    assert [e.event for e in sent] == [
         "start",
         "session-key-update",
         "action",
@@ -409,19 +409,19 @@ def test_the_web_widgets_names_are_understood_too() -> None:
         "action",
         "session-ended",
     ]
-    assert said[0].args[0]["newSessionRequired"] is True
-    assert said[2].args == ({"status": "accepted"},)
-    assert set(said[3].args[0]) == {"trace"}
+    assert sent[0].args[0]["newSessionRequired"] is True
+    assert sent[2].args == ({"status": "accepted"},)
+    assert set(sent[3].args[0]) == {"trace"}
 
 
-def test_the_older_name_of_a_handshakes_answer_is_understood() -> None:
+def test_the_older_name_of_client_started_is_understood() -> None:
     client = voiceflow.DIALECT.client(SETTINGS, ids())
     client.dial(0.0)
     client.opened(0.0)
     assert any(isinstance(e, Ready) for e in client.received("client.created", {"newSessionRequired": False}, 0.0))
 
 
-def test_what_the_bot_says_while_the_link_is_down_comes_on_the_next() -> None:
+def test_messages_during_a_lost_link_come_over_the_next_one() -> None:
     pair = Pair()
     pair.connect()
     pair.answer = lambda user_input: []
@@ -434,7 +434,7 @@ def test_what_the_bot_says_while_the_link_is_down_comes_on_the_next() -> None:
     assert [r.text for r in pair.of(Record) if r.kind == "text"] == ["late"]
 
 
-def test_a_bot_can_end_the_conversation_and_the_next_action_starts_another() -> None:
+def test_the_next_action_after_the_end_of_a_session_starts_a_new_one() -> None:
     pair = Pair(lambda user_input: [Text("Bye."), End()])
     pair.connect()
     pair.act(1, say("bye"))
@@ -447,7 +447,7 @@ def test_a_bot_can_end_the_conversation_and_the_next_action_starts_another() -> 
     assert len({r.conversation for r in pair.of(Ready)}) == 2
 
 
-def test_the_end_of_a_session_may_come_before_the_status_of_its_turn() -> None:
+def test_the_status_of_a_turn_may_come_after_the_end_of_the_session() -> None:
     pair = Pair()
     pair.connect()
     pair.deaf = True
@@ -460,7 +460,7 @@ def test_the_end_of_a_session_may_come_before_the_status_of_its_turn() -> None:
     assert pair.of(TurnDone)[0].status == "completed"
 
 
-def test_a_turn_whose_status_never_comes_ends_soon_after_the_session() -> None:
+def test_a_turn_without_a_status_ends_soon_after_its_session() -> None:
     pair = Pair()
     pair.connect()
     pair.deaf = True
@@ -472,7 +472,7 @@ def test_a_turn_whose_status_never_comes_ends_soon_after_the_session() -> None:
     assert pair.of(TurnDone)[0].reason == "the session ended"
 
 
-def test_an_action_sent_while_the_end_was_on_its_way_starts_the_next_session() -> None:
+def test_an_action_that_crosses_the_end_of_the_session_starts_the_next_one() -> None:
     pair = Pair()
     pair.connect()
     pair.deaf = True
@@ -486,22 +486,22 @@ def test_an_action_sent_while_the_end_was_on_its_way_starts_the_next_session() -
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "advice"),
     [({"project_id": "other"}, "check project_id"), ({"api_key": Secret("wrong")}, "check api_key")],
 )
-def test_wrong_credentials_are_refused_for_good(wrong: dict[str, Any], said: str) -> None:
+def test_wrong_credentials_are_refused_with_advice(wrong: dict[str, Any], advice: str) -> None:
     pair = Pair()
     pair.client = voiceflow.DIALECT.client({**SETTINGS, **wrong}, ids())
     pair.connect()
     (failed,) = pair.of(Failed)
     assert failed.how == "refused"
-    assert said in failed.reason
+    assert advice in failed.reason
 
 
 @pytest.mark.parametrize(
     ("state", "step"), [(0, "Socket.IO connection"), (1, "client.started"), (2, "session.created")]
 )
-def test_a_step_of_the_handshake_that_does_not_come_is_named(state: int, step: str) -> None:
+def test_a_timeout_names_the_missing_step_of_the_handshake(state: int, step: str) -> None:
     client = voiceflow.DIALECT.client(SETTINGS, ids())
     client.dial(5.0)
     if state:
@@ -514,7 +514,7 @@ def test_a_step_of_the_handshake_that_does_not_come_is_named(state: int, step: s
     assert f"no {step} came within 10 s" in failed.reason
 
 
-def test_an_error_outside_the_handshake_is_recorded_and_the_session_goes_on() -> None:
+def test_an_error_after_the_handshake_is_recorded_and_the_session_stays_usable() -> None:
     pair = Pair()
     pair.connect()
     (record,) = pair.client.received("error", {"code": "quota", "error": "too many tokens"}, 0.0)
@@ -524,17 +524,17 @@ def test_an_error_outside_the_handshake_is_recorded_and_the_session_goes_on() ->
     assert pair.of(TurnDone)[0].status == "completed"
 
 
-def test_an_unknown_trace_and_an_unknown_event_are_kept_as_they_came() -> None:
+def test_unknown_traces_and_events_are_recorded_unchanged() -> None:
     client = voiceflow.DIALECT.client(SETTINGS, ids())
     payload = {"trace": {"type": "fireworks", "payload": {"colour": "red"}}, "messageID": "m"}
-    for event, kept in (("action.trace", payload), ("weather.report", [1, 2])):
-        (record,) = client.received(event, kept, 0.0)
+    for event, sent in (("action.trace", payload), ("weather.report", [1, 2])):
+        (record,) = client.received(event, sent, 0.0)
         assert isinstance(record, Record)
-        assert (record.kind, record.payload) == ("custom", kept)
+        assert (record.kind, record.payload) == ("custom", sent)
     assert voiceflow.DIALECT.content("action.trace", payload) == Custom("fireworks", {"colour": "red"})
 
 
-def test_a_turn_that_was_abandoned_makes_way_and_its_late_traces_stay_its_own() -> None:
+def test_an_abandoned_turn_frees_the_queue_and_keeps_its_late_traces() -> None:
     pair = Pair()
     pair.connect()
     pair.deaf = True
@@ -551,7 +551,7 @@ def test_a_turn_that_was_abandoned_makes_way_and_its_late_traces_stay_its_own() 
 
 
 @pytest.mark.parametrize("time", [1720552033, 1720552033000, 1720552033.0])
-def test_a_time_in_seconds_and_one_in_milliseconds_are_the_same_moment(time: float) -> None:
+def test_a_time_may_be_in_seconds_or_milliseconds(time: float) -> None:
     client = voiceflow.DIALECT.client(SETTINGS, ids())
     (record,) = client.received("action.trace", {"trace": {"type": "end", "time": time}}, 0.0)
     assert isinstance(record, Record)
@@ -560,8 +560,7 @@ def test_a_time_in_seconds_and_one_in_milliseconds_are_the_same_moment(time: flo
 
 def test_a_text_without_a_message_is_read_from_its_slate() -> None:
     slate = {"id": "s", "content": [{"children": [{"text": "Hello "}, {"children": [{"text": "you"}]}]}, {}]}
-    reading = traces.read({"type": "text", "payload": {"slate": slate}})
-    assert reading.content == Text("Hello you")
+    assert parse_trace({"type": "text", "payload": {"slate": slate}}).content == Text("Hello you")
 
 
 JSON = st.recursive(
@@ -582,7 +581,7 @@ EVENTS = st.sampled_from(["client.started", "session.created", "action.trace", "
 
 
 @given(st.lists(st.tuples(EVENTS, st.fixed_dictionaries({}, optional=FIELDS) | JSON), max_size=8))
-def test_no_event_breaks_the_client(events: list[tuple[str, Any]]) -> None:
+def test_the_client_survives_any_event(events: list[tuple[str, Any]]) -> None:
     client = voiceflow.DIALECT.client(SETTINGS, ids())
     client.dial(0.0)
     client.opened(0.0)
@@ -593,22 +592,22 @@ def test_no_event_breaks_the_client(events: list[tuple[str, Any]]) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["client.start", "session.create", "action.send", "x"]), JSON), max_size=8))
-def test_no_event_breaks_the_server(events: list[tuple[str, Any]]) -> None:
+def test_the_server_survives_any_event(events: list[tuple[str, Any]]) -> None:
     server = voiceflow.DIALECT.server(SETTINGS, ids(), {"idle_timeout": 0})
     server.received("link", "client.start", {"userID": "a", "projectID": "project-1"}, 0.0)
     for event, payload in events:
         server.received("link", event, payload, 0.0)
 
 
-# ── The vendor's page ────────────────────────────────────────────────────────────────────────────────────────
+# The vendor's page
 
 
-def lines() -> list[dict[str, Any]]:
+def transcript_lines() -> list[dict[str, Any]]:
     return [json.loads(line) for line in TRANSCRIPT.read_text().splitlines()]
 
 
 def matches(wanted: Any, got: Any, names: dict[str, Any]) -> bool:
-    """Compare with a transcript: `<name>` stands for a value that the other side makes up."""
+    """Compare with a transcript, in which `<name>` stands for a value that the other side generates."""
     if isinstance(wanted, str) and wanted.startswith("<"):
         return names.setdefault(wanted, got) == got or wanted in ("<slate>", "<time>")
     if isinstance(wanted, dict) and isinstance(got, dict):
@@ -618,13 +617,15 @@ def matches(wanted: Any, got: Any, names: dict[str, Any]) -> bool:
     return bool(wanted == got)
 
 
-def test_the_client_speaks_as_the_page_says() -> None:
+def test_the_client_follows_the_vendor_s_transcript() -> None:
     client = voiceflow.DIALECT.client(SETTINGS, ids())
     client.dial(0.0)
-    actions = iter([LAUNCH, Action("press", {"choice": Choice("Track", lines()[9]["payload"]["action"])}), say("4567")])
+    actions = iter(
+        [LAUNCH, Action("press", {"choice": Choice("Track", transcript_lines()[9]["payload"]["action"])}), say("4567")]
+    )
     out = [e for e in client.opened(0.0) if isinstance(e, Emit)]
     turn = count(1)
-    for line in lines():
+    for line in transcript_lines():
         if line["from"] == "server":
             out += [e for e in client.received(line["event"], line["payload"], 0.0) if isinstance(e, Emit)]
         else:
@@ -633,12 +634,12 @@ def test_the_client_speaks_as_the_page_says() -> None:
             sent = out.pop(0)
             payload = {name: value for name, value in sent.args[0].items() if name != "messageID"}
             assert (sent.event, payload) == (line["event"], line["payload"]), (
-                "the page names a messageID, not its field"
+                "the page mentions the messageID, but not the name of its field"
             )
     assert not out
 
 
-def test_the_server_answers_as_the_page_says() -> None:
+def test_the_server_follows_the_vendor_s_transcript() -> None:
     server = voiceflow.DIALECT.server(SETTINGS, ids(), {"idle_timeout": 0})
     answers = {
         "launch": [Text("What may I do?"), Choices((Choice("Track"),))],
@@ -657,10 +658,10 @@ def test_the_server_answers_as_the_page_says() -> None:
             elif isinstance(effect, Emit):
                 out.append(effect)
 
-    for line in lines():
+    for line in transcript_lines():
         if line["from"] == "client":
-            said = json.loads(json.dumps(line["payload"]).replace("<path>", str(names.get("<path>"))))
-            take(server.received("link", line["event"], said, 1.7e9))
+            payload = json.loads(json.dumps(line["payload"]).replace("<path>", str(names.get("<path>"))))
+            take(server.received("link", line["event"], payload, 1.7e9))
         else:
             sent = out.pop(0)
             assert sent.event == line["event"]
@@ -668,8 +669,8 @@ def test_the_server_answers_as_the_page_says() -> None:
     assert not out
 
 
-def quiet(**settings: Any) -> Any:
-    """Return a client that is ready and tells by itself when the user says nothing."""
+def reporting_silence(**settings: Any) -> Any:
+    """Return a ready client that reports when the user says nothing."""
     client = voiceflow.DIALECT.client({**SETTINGS, "no_reply": True, **settings}, ids())
     client.dial(0.0)
     client.opened(0.0)
@@ -680,8 +681,8 @@ def quiet(**settings: Any) -> Any:
 SILENCE = {"trace": {"type": "no-reply", "payload": {"timeout": 7}}}
 
 
-def test_the_users_silence_is_not_told_while_another_turn_goes_on() -> None:
-    client = quiet()
+def test_silence_is_not_reported_while_another_turn_runs() -> None:
+    client = reporting_silence()
     sent = [e.args[0]["messageID"] for e in client.act(1, say("one"), 0.0) if isinstance(e, Emit)]
     two = Action("text", {"text": "two"}, at_once=True)
     sent += [e.args[0]["messageID"] for e in client.act(2, two, 0.0) if isinstance(e, Emit)]
@@ -693,8 +694,8 @@ def test_the_users_silence_is_not_told_while_another_turn_goes_on() -> None:
 
 
 @pytest.mark.parametrize("end", ["link", "session"])
-def test_a_no_reply_under_way_ends_its_turn_no_second_time(end: str) -> None:
-    client = quiet()
+def test_a_running_no_reply_does_not_end_its_turn_again(end: str) -> None:
+    client = reporting_silence()
     client.act(1, say("one"), 0.0)
     client.received("action.trace", SILENCE, 0.0)
     client.received("action.status", {"status": "completed"}, 0.0)
@@ -704,3 +705,125 @@ def test_a_no_reply_under_way_ends_its_turn_no_second_time(end: str) -> None:
     else:
         effects = [*client.received("session.ended", {"reason": "x"}, 8.0), *client.timer(10.0)]
     assert not [e for e in effects if isinstance(e, TurnDone) or (isinstance(e, Record) and e.final)]
+
+
+# Repeated events
+
+
+START = {"userID": "a", "projectID": "project-1", "authorization": "VF.DM.planted-key"}
+
+
+@pytest.mark.parametrize(("goodbye", "repeated"), [(False, ["one", "two"]), (True, ["two"])])
+def test_a_goodbye_confirms_the_completed_turns(goodbye: Any, repeated: list[str]) -> None:
+    server = voiceflow.DIALECT.server(SETTINGS, ids(), {"idle_timeout": 0})
+    server.received("a", "client.start", START, 0.0)
+    (created,) = server.received("a", "session.create", {}, 0.0)
+    assert isinstance(created, Emit)
+    (conversation,) = server._sessions  # type: ignore[attr-defined] # the pair's own server
+    for text in ("one", "two"):
+        server.received("a", "action.send", {"action": {"type": "text", "payload": text}, "messageID": text}, 0.0)
+        server.put(conversation, Text(f"re {text}"), 0.0)
+        if text == "one":
+            server.done(conversation, None, 0.0)
+    server.closed("a", 0.0, goodbye=goodbye)
+    started, *again = server.received("b", "client.start", {**START, **created.args[0]}, 0.0)
+    assert isinstance(started, Emit)
+    payloads = [effect.args[0] for effect in again if isinstance(effect, Emit)]
+    events = {"one": ["accepted", "trace", "completed"], "two": ["accepted", "trace"]}
+    expected = [(text, event) for text in repeated for event in events[text]]
+    assert [(payload["messageID"], payload.get("status", "trace")) for payload in payloads] == expected
+
+
+@pytest.mark.parametrize("goodbye", [False, True])
+def test_repeated_events_of_a_completed_turn_are_recorded_as_statuses(goodbye: Any) -> None:
+    pair = Pair()
+    pair.connect()
+    pair.act(1, say("one"))
+    pair.disconnect(goodbye=goodbye)
+    seen = len(pair.of(Record))
+    pair.connect()
+    later = pair.of(Record)[seen:]
+    assert [r.text for r in pair.of(Record) if r.kind == "text"] == ["You said one"], "shown once"
+    assert [d.turn for d in pair.of(TurnDone)] == [1], "ended once"
+    again = [r.text for r in later if r.direction == "in" and r.kind == "status"]
+    assert again == ([] if goodbye else ["accepted", "received again: You said one", "completed"])
+
+
+def test_an_event_after_the_repeated_ones_is_new() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.act(1, say("one"))
+    trace = next(r.payload for r in pair.of(Record) if r.kind == "text")
+    pair.disconnect()
+    pair.connect()
+    pair.to_client(pair.client.received("action.trace", trace, 0.0))
+    assert [r.text for r in pair.of(Record) if r.kind == "text"] == ["You said one"] * 2
+
+
+@pytest.mark.parametrize(("turns", "kind"), [(8, "status"), (9, "text")])
+def test_repetitions_are_recognised_for_the_last_eight_turns(turns: int, kind: str) -> None:
+    pair = Pair()
+    pair.connect()
+    for turn in range(1, turns + 1):
+        pair.act(turn, say(f"n{turn}"))
+    first = [r.payload for r in pair.of(Record) if r.turn == 1 and r.direction == "in"]
+    pair.disconnect(goodbye=True)  # the server sends nothing again by itself
+    pair.connect()
+    for payload in first:
+        event = "action.trace" if "trace" in payload else "action.status"
+        pair.to_client(pair.client.received(event, payload, 0.0))
+    assert next(r for r in reversed(pair.of(Record)) if r.event == "action.trace").kind == kind
+
+
+@pytest.mark.parametrize(("turns", "turn"), [(1000, 1), (1001, 1001)])
+def test_the_turns_of_the_last_thousand_message_ids_are_remembered(turns: int, turn: int) -> None:
+    client = reporting_silence()
+    sent: list[str] = []
+    for number in range(1, turns + 1):
+        sent += [e.args[0]["messageID"] for e in client.act(number, say("hi"), 0.0) if isinstance(e, Emit)]
+        client.received("action.status", {"status": "completed", "messageID": sent[-1]}, 0.0)
+    trace = {"trace": {"type": "text", "payload": {"message": "late"}}, "messageID": sent[0]}
+    (record,) = client.received("action.trace", trace, 0.0)
+    assert (len(sent), record.turn) == (turns, turn)
+
+
+# Platform facts that other layers ask for
+
+
+@pytest.mark.parametrize(
+    ("text", "press_typed", "pressed"),
+    [
+        ("track", True, "Track"),
+        (" TRACK ", True, "Track"),
+        ("track it", True, None),
+        ("track", False, None),
+    ],
+)
+def test_a_typed_label_presses_its_button_with_the_setting_press_typed(
+    text: str, press_typed: Any, pressed: str | None
+) -> None:
+    offered = [Choice("Order", {"type": "a"}), Choice("Track", {"type": "b"}), Choice("track", {"type": "c"})]
+    action = Action("text", {"text": text}, at_once=True, conversation="c")
+    prepared = voiceflow.DIALECT.prepare(action, offered, {**SETTINGS, "press_typed": press_typed})
+    if pressed:
+        assert prepared == Action("press", {"choice": offered[1]}, at_once=True, conversation="c")
+    else:
+        assert prepared is action
+
+
+def test_only_a_text_can_press_a_button() -> None:
+    settings = {**SETTINGS, "press_typed": True}
+    assert voiceflow.DIALECT.prepare(LAUNCH, [Choice("launch", {"type": "a"})], settings) is LAUNCH
+
+
+def test_streamed_sound_is_encoded_as_the_setting_says() -> None:
+    settings = {**SETTINGS, "audio_encoding": "audio/pcm"}
+    assert voiceflow.DIALECT.sound_encoding(settings) == "audio/pcm"
+    assert voiceflow.DIALECT.settings["user_id"].generate == "user"
+
+
+def test_the_end_of_the_flow_is_not_the_end_of_the_session() -> None:
+    pair = Pair(lambda _: [End()])
+    pair.connect()
+    pair.act(1, say("bye"))
+    assert [kind for kind in pair.kinds() if "ended" in kind] == ["flow_ended", "ended"]

@@ -114,7 +114,7 @@ def test_a_kept_session_that_the_platform_forgot_is_told_and_replaced(hub: Hub, 
     hub.connect("voiceflow", name="shop", resume=True, **simulator.settings).close()
     simulator.fault("expire")
     again = hub.connect("voiceflow", name="shop", resume=True, **simulator.settings)
-    assert "the stored session is gone; a new one begins" in set(again.traces_df()["text"].dropna())
+    assert "the stored session no longer exists, so a new one begins" in set(again.traces_df()["text"].dropna())
     assert again.launch().text == "Hello!"
 
 

@@ -387,7 +387,7 @@ def test_a_turn_whose_answer_was_swallowed_long_before_the_link_was_lost_is_comp
     simulator._eio4._sio.emit = swallow
     turn = bot.send("hi")
     (session,) = simulator._machine._sessions.values()
-    eventually(lambda: session.done[-1].request["payload"] == "hi")
+    eventually(lambda: session.completed[-1].request["payload"] == "hi")
     session.used -= 60
     simulator._eio4._sio.emit = send
     simulator.fault("drop")

@@ -393,7 +393,7 @@ def test_a_saved_transcript_of_voiceflow_becomes_traces(saved: Any, tmp_path: Pa
 
 @pytest.mark.parametrize("wrong", [{}, {"logs": 7}, [1], {"transcript": {"logs": ["x"]}}, {"transcript": 3}])
 def test_what_is_no_transcript_is_told_so(wrong: Any, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="a saved Voiceflow transcript is"):
+    with pytest.raises(SettingsError, match="not a saved Voiceflow transcript"):
         snb.from_voiceflow(wrong)
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(RecordingError, match="a.json is no JSON"):

@@ -1,4 +1,4 @@
-"""The vocabulary: secrets that keep to themselves."""
+"""Secrets: credentials that show only a mask."""
 
 import copy
 import logging
@@ -14,30 +14,30 @@ from socketnb.model.trace import COLUMNS, Trace
 KEY = "VF.DM.planted-key"
 
 
-def test_a_secret_shows_itself_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_is_never_shown(caplog: pytest.LogCaptureFixture) -> None:
     secret = Secret(KEY)
     logging.getLogger("any").warning("%s %r", secret, secret)
     try:
         raise ValueError(secret)
     except ValueError:
-        told = traceback.format_exc()
-    shown = [str(secret), repr(secret), f"{secret:>40}", pprint.pformat({"key": secret}), caplog.text, told]
-    assert [text for text in shown if "planted" in text] == []
+        error = traceback.format_exc()
+    texts = [str(secret), repr(secret), f"{secret:>40}", pprint.pformat({"key": secret}), caplog.text, error]
+    assert [text for text in texts if "planted" in text] == []
     assert b"planted" not in pickle.dumps(secret)
 
 
-def test_a_secret_gives_itself_to_who_asks() -> None:
+def test_reveal_returns_the_value_of_a_secret() -> None:
     assert Secret(KEY).reveal() == Secret(Secret(KEY)).reveal() == KEY
     assert Secret(KEY).__getstate__() is None
-    with pytest.raises(TypeError, match="a Secret holds a string, not a NoneType"):
+    with pytest.raises(TypeError, match="Secret needs a string, got NoneType"):
         Secret(None)  # type: ignore[arg-type]
 
 
-def test_two_secrets_are_equal_if_their_values_are() -> None:
+def test_secrets_are_equal_if_their_values_are_equal() -> None:
     assert Secret(KEY) == Secret(KEY) != Secret("other")
     assert len({Secret(KEY), Secret(KEY)}) == 1
     assert copy.deepcopy([Secret(KEY)]) == [Secret(KEY)]
-    assert pickle.loads(pickle.dumps(Secret(KEY))) == masked(KEY), "what leaves the process is the mask"
+    assert pickle.loads(pickle.dumps(Secret(KEY))) == masked(KEY), "only the mask is pickled"
 
 
 def test_a_fingerprint_is_stable_and_short() -> None:
@@ -45,5 +45,5 @@ def test_a_fingerprint_is_stable_and_short() -> None:
     assert len(fingerprint("\ud800")) == 10
 
 
-def test_a_trace_has_the_fields_of_the_schema_in_its_order() -> None:
+def test_a_trace_has_the_columns_of_the_schema_in_order() -> None:
     assert list(COLUMNS) == list(Trace._fields)

@@ -33,7 +33,7 @@ def test_a_client_after_voiceflows_page_talks_to_the_simulator(hub: Hub) -> None
     assert seen["errors"] == []
     assert seen["statuses"] == ["accepted", "completed"] * 4 + ["rejected"] + ["accepted", "completed"]
     assert sum(trace["type"] == "show_map" for trace in seen["traces"]) == 1, "nothing comes twice after a goodbye"
-    assert seen["rejected"]["reason"] == "the payload of a text action is a string"
+    assert seen["rejected"]["reason"] == "the payload of a text action must be a string"
     assert seen["ended"] == {"reason": "end_of_diagram"}
     assert (
         "Tuesday"

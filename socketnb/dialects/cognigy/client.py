@@ -198,7 +198,7 @@ class Client(ClientMachine):
         for due in self._deadlines.expired(now):
             match due:
                 case Due.CONNECT:
-                    text = f"no Socket.IO connection within {self._settings['timeout']:g} s"
+                    text = f"no Socket.IO connection came within {self._settings['timeout']:g} s"
                     effects.append(Failed(text, "timeout"))
                 case Due.READY:
                     text = "no endpoint-ready came, continuing without it (Cognigy.AI before 4.79 sends none)"

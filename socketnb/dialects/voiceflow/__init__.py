@@ -1,10 +1,12 @@
-"""Voiceflow's socket runtime: the documented dialect of the vendor's page "Interact (socket)", client and server.
+"""Voiceflow's socket runtime: the documented protocol of the vendor's page "Interact (socket)", client and server.
 
-`traces.py` reads what the bot shows, `actions.py` what the user does; `client.py` and `server.py` are the machines.
+`traces.py` reads what the bot sends, `actions.py` writes and reads what the user does, and `transcript.py` reads saved
+transcripts. `client.py` and `server.py` are the machines; `received.py` recognises events that a server sends again.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -12,52 +14,70 @@ from socketnb.dialects.base import Dialect
 from socketnb.dialects.voiceflow.actions import VERBS, user_input
 from socketnb.dialects.voiceflow.client import Client
 from socketnb.dialects.voiceflow.server import FAULTS, OPTIONS, Server
-from socketnb.dialects.voiceflow.traces import read
-from socketnb.model.actions import Setting
-from socketnb.model.content import Content
+from socketnb.dialects.voiceflow.traces import parse_trace
+from socketnb.dialects.voiceflow.transcript import read_transcript
+from socketnb.model.actions import Action, Setting
 from socketnb.model.json import as_dict, as_text
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping, Sequence
+
+    from socketnb.dialects.base import NewId
+    from socketnb.model.content import Choice, Content
+    from socketnb.model.json import Json
 
 TRANSPORTS = ("websocket", "polling")  # the page's order; python-socketio has no webtransport, the page's third
 
 SETTINGS: dict[str, Setting] = {
-    "url": Setting("where the runtime is", default="https://general-runtime.voiceflow.com"),
-    "project_id": Setting("the project, as its settings page shows it", required=True),
+    "url": Setting("the URL of the runtime", default="https://general-runtime.voiceflow.com"),
+    "project_id": Setting("the id of the project, from its settings page", required=True),
     "api_key": Setting("the project's API key, VF.DM.…; public projects need none", secret=True),
-    "user_id": Setting("who is talking; made up when absent"),
-    "environment_id": Setting("the environment's alias; absent: the project's traffic split"),
-    "session_key": Setting("a stored session to go on with", secret=True),
-    "completion_events": Setting("stream what language models say, piece by piece", type=bool, default=False),
+    "user_id": Setting("the id of the user; generated if not given", generate="user"),
+    "environment_id": Setting("the environment's alias; if not given, the project's traffic split decides"),
+    "session_key": Setting("the key of a stored session to resume", secret=True),
+    "completion_events": Setting("stream the text of language models in pieces", type=bool, default=False),
     "audio_events": Setting("stream speech", type=bool, default=False),
-    "audio_encoding": Setting("how speech is encoded", default="audio/x-mulaw", among=("audio/x-mulaw", "audio/pcm")),
+    "audio_encoding": Setting("the encoding of speech", default="audio/x-mulaw", among=("audio/x-mulaw", "audio/pcm")),
     "user_timezone": Setting("the user's time zone, an IANA name such as Europe/Berlin", type=ZoneInfo),
-    "press_typed": Setting("a text that is a button's label presses the button", type=bool, default=False),
-    "no_reply": Setting("tell the bot by itself when the user says nothing", type=bool, default=False),
-    "transports": Setting("how to connect, in order", type=tuple, default=TRANSPORTS, among=TRANSPORTS),
-    "try_all": Setting("try the next transport when one fails", type=bool, default=True),
-    "timeout": Setting("seconds until connecting gives up", type=float, default=10.0),
-    "reconnection": Setting("try a lost link again", type=bool, default=True),
-    "reconnection_attempts": Setting("how often a lost link is tried again", type=int, default=5),
-    "reconnection_delay": Setting("seconds before the first attempt; doubles", type=float, default=1.0),
-    "reconnection_delay_max": Setting("seconds before an attempt at most", type=float, default=5.0),
+    "press_typed": Setting("press the button whose label is sent as a text", type=bool, default=False),
+    "no_reply": Setting("report to the bot when the user says nothing", type=bool, default=False),
+    "transports": Setting("the transports, in order", type=tuple, default=TRANSPORTS, among=TRANSPORTS),
+    "try_all": Setting("try the next transport if one fails", type=bool, default=True),
+    "timeout": Setting("seconds until an attempt to connect fails", type=float, default=10.0),
+    "reconnection": Setting("reconnect after a lost link", type=bool, default=True),
+    "reconnection_attempts": Setting("the number of attempts to reconnect", type=int, default=5),
+    "reconnection_delay": Setting("seconds before the first attempt; doubles with each one", type=float, default=1.0),
+    "reconnection_delay_max": Setting("the most seconds before an attempt", type=float, default=5.0),
 }
 
 
-def content(event: str, payload: Any) -> Content | None:
+def content(event: str, payload: Json) -> Content | None:
     """Return what a person sees of a recorded event, or None."""
     if event == "action.send":
         return user_input(as_dict(as_dict(payload).get("action")))
     trace = as_dict(as_dict(payload).get("trace"))
     if event == "action.trace" and as_text(trace.get("type")):
-        return read(trace, as_text(payload.get("messageID"))).content
+        return parse_trace(trace, as_text(payload.get("messageID"))).content
     return None
 
 
-def simulated(ids: Callable[[], str]) -> dict[str, Any]:
-    """Return made-up settings for a simulator, as `connect` takes them, but for its address."""
+def prepare(action: Action, offered: Sequence[Choice], settings: Mapping[str, Any]) -> Action:
+    """Return the action to send. With the setting `press_typed`, the text of a button's label presses the button."""
+    if action.verb != "text" or not settings["press_typed"]:
+        return action
+    text = action.fields["text"].strip().casefold()
+    choice = next((option for option in offered if option.label.strip().casefold() == text), None)
+    return replace(action, verb="press", fields={"choice": choice}) if choice else action
+
+
+def sound_encoding(settings: Mapping[str, Any]) -> str:
+    """Return how streamed sound is encoded if its pieces do not say so."""
+    return str(settings["audio_encoding"])
+
+
+def simulated(ids: NewId) -> dict[str, Any]:
+    """Return the settings of a simulator, as `connect` takes them, without its URL."""
     return {"project_id": f"project-{ids()}", "api_key": Secret(f"VF.DM.{ids()}")}
 
 
@@ -70,9 +90,12 @@ DIALECT = Dialect(
     server=Server,
     content=content,
     simulated=simulated,
+    prepare=prepare,
+    sound_encoding=sound_encoding,
     secret_fields=frozenset({"sessionKey", "authorization"}),
     resume_scope=("url", "project_id", "environment_id"),
     resume_settings=("user_id", "session_key"),
+    read_transcript=read_transcript,
     faults=FAULTS,
     options=OPTIONS,
 )

@@ -1,26 +1,24 @@
-"""Actions: what a user does as the `action` of `action.send`, and such a request read back.
+"""Actions of the user as the `action` of `action.send`, and such requests read back.
 
-Request types as the vendor's interaction API lists them. A button's request is sent as it is.
+The request types are those of the vendor's interaction API. A button's request is sent unchanged.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from socketnb.model.actions import Action, Field, Verb
 from socketnb.model.content import Choice, UserInput
-from socketnb.model.json import as_dict, as_text
+from socketnb.model.json import JsonObject, as_dict, as_text
 
 VERBS: dict[str, Verb] = {
-    "text": Verb("say something", (Field("text", str),)),
+    "text": Verb("send a text", (Field("text", str),)),
     "press": Verb("press a button", (Field("choice", Choice),)),
     "launch": Verb("start the conversation from the beginning"),
     "intent": Verb(
-        "say what an intent stands for, without its words",
+        "send an intent without an utterance",
         (Field("name", str), Field("entities", dict, required=False)),
     ),
     "event": Verb("trigger an event of the project by its name", (Field("name", str),)),
-    "no_reply": Verb("let the bot know that the user says nothing"),
+    "no_reply": Verb("tell the bot that the user says nothing"),
     "custom": Verb(
         "answer a custom action with a request of any type, such as `done`",
         (Field("type", str), Field("payload", object, required=False)),
@@ -29,8 +27,8 @@ VERBS: dict[str, Verb] = {
 }
 
 
-def request_of(action: Action) -> dict[str, Any]:
-    """Return the request for what the user does."""
+def request_of(action: Action) -> JsonObject:
+    """Return the request of an action."""
     fields = action.fields
     match action.verb:
         case "text":
@@ -52,16 +50,16 @@ def request_of(action: Action) -> dict[str, Any]:
             return {"type": verb.replace("_", "-")}
 
 
-def user_input(request: dict[str, Any]) -> UserInput:
-    """Return what the user did, read back from a request."""
+def user_input(request: JsonObject) -> UserInput:
+    """Read back what the user did from a request."""
     kind, payload = as_text(request.get("type")), request.get("payload")
-    about = as_dict(payload)
+    fields = as_dict(payload)
     if kind == "text":
         return UserInput("text", as_text(payload))
-    if kind in ("event", "intent") and not about.get("label"):
-        return UserInput(kind, as_text(about.get("query")) or as_text(as_dict(about.get(kind)).get("name")))
-    if label := as_text(about.get("label")):
+    if kind in ("event", "intent") and not fields.get("label"):
+        return UserInput(kind, as_text(fields.get("query")) or as_text(as_dict(fields.get(kind)).get("name")))
+    if label := as_text(fields.get("label")):
         return UserInput("press", label)
     if kind in ("launch", "end", "no-reply"):
         return UserInput(kind.replace("-", "_"))
-    return UserInput("press" if kind.startswith("path-") else "custom", "" if kind.startswith("path-") else kind)
+    return UserInput("press") if kind.startswith("path-") else UserInput("custom", kind)

@@ -1,4 +1,4 @@
-"""Reading: what a trace of `action.trace` says. One reader a type, in `READERS`; an unknown type is a custom action.
+"""Reads the traces of `action.trace`. `READERS` has one reader per type; an unknown type is a custom action.
 
 Sources: the vendor's trace types page, its older DM API for `card` and `choices`, its runtime for `completion-*`,
 `knowledgeBase`, `goto` and `entity-filling`. Nothing here raises: what cannot be read is left out.
@@ -10,21 +10,20 @@ import base64
 import binascii
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from socketnb.model.content import Card, Cards, Choice, Choices, Content, Custom, Delta, Media, Text
-from socketnb.model.json import as_dict, as_list, as_text
+from socketnb.model.json import Json, JsonObject, as_dict, as_list, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MAX_SECONDS = 9e9
+"""The year 2255 in seconds since 1970. Larger numbers are milliseconds; as nanoseconds both fit into 64 bits."""
 
-LATEST = 9e9
-"""Seconds since 1970, in 2255: larger numbers are milliseconds, and nanoseconds still fit into 64 bits."""
 
-
-class Reading(NamedTuple):
-    """What a trace says: its kind, its words, its content, and where in the project it came from."""
+class ParsedTrace(NamedTuple):
+    """A trace as it is recorded: its kind and text, the content that a person sees, its node and its intent."""
 
     kind: str
     text: str | None = None
@@ -33,44 +32,44 @@ class Reading(NamedTuple):
     intent: str | None = None
 
 
-def read(trace: dict[str, Any], message_id: str = "") -> Reading:
-    """Read one trace; a streamed piece belongs to the stream of its messageID.
+def parse_trace(trace: JsonObject, message_id: str = "") -> ParsedTrace:
+    """Read one trace. A piece of a stream belongs to the stream of its messageID.
 
-    A type that is not known is content of kind `custom`: custom actions bring their own.
+    An unknown type is a custom action: content of kind `custom`.
     """
     kind, payload = str(trace["type"]), as_dict(trace.get("payload"))
     reader = READERS.get(kind)
     try:
-        reading = reader(payload) if reader else _custom(kind, trace)
-    except RecursionError:  # a rich text nested deeper than anybody can read
-        reading = _custom(kind, trace)
-    if isinstance(piece := reading.content, Delta) and message_id:
-        reading = reading._replace(content=replace(piece, stream=f"{piece.stream} {message_id}"))
-    return reading if reading.node else reading._replace(node=_node(payload.get("ref")))
+        parsed = reader(payload) if reader else _custom(kind, trace)
+    except RecursionError:  # a rich text that is nested too deeply
+        parsed = _custom(kind, trace)
+    if isinstance(piece := parsed.content, Delta) and message_id:
+        parsed = parsed._replace(content=replace(piece, stream=f"{piece.stream} {message_id}"))
+    return parsed if parsed.node else parsed._replace(node=_node(payload.get("ref")))
 
 
-def time_of(trace: dict[str, Any]) -> int | None:
-    """Return a trace's `time` in nanoseconds: the vendor's samples have it in seconds and in milliseconds."""
+def time_of(trace: JsonObject) -> int | None:
+    """Return the `time` of a trace in nanoseconds. In the vendor's samples it is in seconds or in milliseconds."""
     time = trace.get("time")
-    if isinstance(time, bool) or not isinstance(time, int | float) or not 0 < time < LATEST * 1000:
+    if isinstance(time, bool) or not isinstance(time, int | float) or not 0 < time < MAX_SECONDS * 1000:
         return None
-    return int(time * (10**9 if time < LATEST else 10**6))
+    return int(time * (10**9 if time < MAX_SECONDS else 10**6))
 
 
-def slate(rich: Any) -> str:
-    """Join the words of a rich text: a tree of nodes with `children`, whose leaves have `text`, a line a node."""
+def slate(rich_text: Json) -> str:
+    """Return the text of a rich text: a tree of nodes with `children`, whose leaves have `text`; one line per node."""
 
-    def words(node: Any) -> str:
-        node = as_dict(node)
+    def words(value: Json) -> str:
+        node = as_dict(value)
         return as_text(node.get("text")) + "".join(map(words, as_list(node.get("children"))))
 
-    return "\n".join(map(words, as_list(as_dict(rich).get("content")))).strip()
+    return "\n".join(map(words, as_list(as_dict(rich_text).get("content")))).strip()
 
 
-def buttons(offered: Any) -> tuple[Choice, ...]:
-    """Read buttons: `{name, request}`; one without a request, or that only opens a page, cannot be pressed."""
+def buttons(value: Json) -> tuple[Choice, ...]:
+    """Read buttons: `{name, request}`. One without a request is left out."""
     options = []
-    for button in map(as_dict, as_list(offered)):
+    for button in map(as_dict, as_list(value)):
         request, name = as_dict(button.get("request")), as_text(button.get("name"))
         label = name or as_text(as_dict(request.get("payload")).get("label"))
         if label and request.get("type"):
@@ -78,56 +77,56 @@ def buttons(offered: Any) -> tuple[Choice, ...]:
     return tuple(options)
 
 
-def _opens(request: dict[str, Any]) -> str | None:
-    """Return the page that a request opens, if that is what it does (action `open_url`)."""
+def _opens(request: JsonObject) -> str | None:
+    """Return the page that a request opens (action `open_url`), or None."""
     for action in map(as_dict, as_list(as_dict(request.get("payload")).get("actions"))):
         if action.get("type") == "open_url":
             return as_text(as_dict(action.get("payload")).get("url")) or None
     return None
 
 
-def _node(ref: Any) -> str | None:
-    """Return where in the project a trace came from: newer payloads have a `ref` of several kinds."""
-    ref = as_dict(ref)
+def _node(value: Json) -> str | None:
+    """Return the node of a trace. Newer payloads name it in a `ref` of several kinds."""
+    ref = as_dict(value)
     names = ("name", "nodeID", "id", "agentID", "functionID", "promptID")
-    return next((ref[name] for name in names if isinstance(ref.get(name), str) and ref[name]), None)
+    return next((text for name in names if (text := as_text(ref.get(name)))), None)
 
 
 def _labels(options: tuple[Choice, ...]) -> str:
     return " ".join(f"[{option.label}]" for option in options)
 
 
-def _text(payload: dict[str, Any]) -> Reading:
+def _text(payload: JsonObject) -> ParsedTrace:
     message = payload.get("message")
     words = message if isinstance(message, str) else slate(payload.get("slate"))
-    return Reading("text", words, Text(words))
+    return ParsedTrace("text", words, Text(words))
 
 
 AUDIO_TAG = re.compile(r"""<audio\s+src=["']([^"']+)["']\s*/?>""")
 
 
-def _speak(payload: dict[str, Any]) -> Reading:
+def _speak(payload: JsonObject) -> ParsedTrace:
     message, source = as_text(payload.get("message")), as_text(payload.get("src"))
     if tag := AUDIO_TAG.search(message):
         source = source or tag[1]
     words = AUDIO_TAG.sub("", message).strip()
-    return Reading("speak", words, Media("audio", source, words) if source else Text(words))
+    return ParsedTrace("speak", words, Media("audio", source, words) if source else Text(words))
 
 
-def _visual(payload: dict[str, Any]) -> Reading:
+def _visual(payload: JsonObject) -> ParsedTrace:
     image = as_text(payload.get("image"))
-    return Reading("visual", None, Media("image", image) if image else Custom("visual", payload))
+    return ParsedTrace("visual", None, Media("image", image) if image else Custom("visual", payload))
 
 
-def _choice(payload: dict[str, Any]) -> Reading:
+def _choice(payload: JsonObject) -> ParsedTrace:
     options = buttons(payload.get("buttons")) or _legacy_choices(payload.get("choices"))
-    return Reading("choices", _labels(options), Choices(options))
+    return ParsedTrace("choices", _labels(options), Choices(options))
 
 
-def _legacy_choices(offered: Any) -> tuple[Choice, ...]:
-    """Read the older `{name, intent?}`: pressing sends the intent, or the name as a text."""
+def _legacy_choices(value: Json) -> tuple[Choice, ...]:
+    """Read the older form `{name, intent?}`: pressing one sends the intent, or the name as a text."""
     options = []
-    for choice in map(as_dict, as_list(offered)):
+    for choice in map(as_dict, as_list(value)):
         name, intent = as_text(choice.get("name")), choice.get("intent")
         intent = as_text(as_dict(intent).get("name")) or as_text(intent)
         if name and intent:
@@ -138,9 +137,10 @@ def _legacy_choices(offered: Any) -> tuple[Choice, ...]:
     return tuple(options)
 
 
-def _card_of(card: dict[str, Any]) -> Card:
-    described = card.get("description")
-    text = as_text(described) or as_text(as_dict(described).get("text")) or slate(as_dict(described).get("slate"))
+def _card_of(card: JsonObject) -> Card:
+    description = card.get("description")
+    fields = as_dict(description)
+    text = as_text(description) or as_text(fields.get("text")) or slate(fields.get("slate"))
     image = as_text(card.get("imageUrl")) or None
     return Card(as_text(card.get("title")), text, image, buttons(card.get("buttons")))
 
@@ -149,40 +149,40 @@ def _words(card: Card) -> str:
     return "\n".join(part for part in (card.title, card.text, _labels(card.options)) if part)
 
 
-def _card_v2(payload: dict[str, Any]) -> Reading:
+def _card_v2(payload: JsonObject) -> ParsedTrace:
     card = _card_of(payload)
-    return Reading("card", _words(card), card)
+    return ParsedTrace("card", _words(card), card)
 
 
-def _card(payload: dict[str, Any]) -> Reading:
-    pictures = as_dict(payload.get("image"))
-    image = as_text(pictures.get("largeImageUrl")) or as_text(pictures.get("smallImageUrl")) or None
+def _card(payload: JsonObject) -> ParsedTrace:
+    images = as_dict(payload.get("image"))
+    image = as_text(images.get("largeImageUrl")) or as_text(images.get("smallImageUrl")) or None
     card = Card(as_text(payload.get("title")), as_text(payload.get("text")), image, buttons(payload.get("buttons")))
-    return Reading("card", _words(card), card)
+    return ParsedTrace("card", _words(card), card)
 
 
-def _carousel(payload: dict[str, Any]) -> Reading:
+def _carousel(payload: JsonObject) -> ParsedTrace:
     cards = tuple(_card_of(card) for card in map(as_dict, as_list(payload.get("cards"))))
     if as_text(payload.get("layout")).casefold() == "list":
-        return Reading("list", "\n".join(map(_words, cards)), Cards(cards, "list"))
-    return Reading("carousel", "\n".join(map(_words, cards)), Cards(cards, "carousel"))
+        return ParsedTrace("list", "\n".join(map(_words, cards)), Cards(cards, "list"))
+    return ParsedTrace("carousel", "\n".join(map(_words, cards)), Cards(cards, "carousel"))
 
 
-def _completion(payload: dict[str, Any]) -> Reading:
+def _completion(payload: JsonObject) -> ParsedTrace:
     state, piece = payload.get("state"), as_text(payload.get("content"))
-    return Reading("delta", piece, Delta("completion", piece, first=state == "start", last=state == "end"))
+    return ParsedTrace("delta", piece, Delta("completion", piece, first=state == "start", last=state == "end"))
 
 
-def _older_completion(first: bool = False, last: bool = False) -> Callable[[dict[str, Any]], Reading]:  # noqa: FBT001, FBT002
-    def reader(payload: dict[str, Any]) -> Reading:
+def _older_completion(first: bool = False, last: bool = False) -> Callable[[JsonObject], ParsedTrace]:  # noqa: FBT001, FBT002
+    def reader(payload: JsonObject) -> ParsedTrace:
         piece = as_text(payload.get("completion"))
-        return Reading("delta", piece, Delta("completion", piece, first=first, last=last))
+        return ParsedTrace("delta", piece, Delta("completion", piece, first=first, last=last))
 
     return reader
 
 
-def _audio(payload: dict[str, Any]) -> Reading:
-    """Read a chunk of sound. The vendor does not publish the chunk's field name: the likely ones are tried."""
+def _audio(payload: JsonObject) -> ParsedTrace:
+    """Read a chunk of sound. The vendor does not publish the name of its field, so the likely ones are tried."""
     state = payload.get("state")
     names = ("content", "audio", "chunk", "data")
     chunk = next((payload[name] for name in names if isinstance(payload.get(name), str)), "")
@@ -192,91 +192,92 @@ def _audio(payload: dict[str, Any]) -> Reading:
         sound = b""
     encoding = as_text(payload.get("encoding")) or None
     delta = Delta("audio", sound=sound, encoding=encoding, first=state == "start", last=state == "end")
-    return Reading("delta", None, delta)
+    return ParsedTrace("delta", None, delta)
 
 
-def _no_reply(payload: dict[str, Any]) -> Reading:
-    return Reading("no_reply", f"the bot goes on by itself after {payload.get('timeout')} s")
+def _no_reply(payload: JsonObject) -> ParsedTrace:
+    return ParsedTrace("no_reply", f"the bot continues after {payload.get('timeout')} s without a reply")
 
 
 MATCHED = re.compile(r"matched intent \*\*(.+?)\*\*")
 
 
-def _debug(payload: dict[str, Any]) -> Reading:
+def _debug(payload: JsonObject) -> ParsedTrace:
     message = as_text(payload.get("message"))
     intent = MATCHED.search(message)
-    return Reading("debug", message, intent=intent[1] if intent else None)
+    return ParsedTrace("debug", message, intent=intent[1] if intent else None)
 
 
-def _log(payload: dict[str, Any]) -> Reading:
-    about = as_dict(payload.get("message"))
-    said = " ".join(part for part in (as_text(payload.get("kind")), as_text(payload.get("level"))) if part)
-    return Reading("log", said, node=as_text(about.get("stepID")) or as_text(about.get("nodeID")) or None)
+def _log(payload: JsonObject) -> ParsedTrace:
+    message = as_dict(payload.get("message"))
+    text = " ".join(part for part in (as_text(payload.get("kind")), as_text(payload.get("level"))) if part)
+    return ParsedTrace("log", text, node=as_text(message.get("stepID")) or as_text(message.get("nodeID")) or None)
 
 
-def _block(payload: dict[str, Any]) -> Reading:
-    return Reading("block", node=as_text(payload.get("blockID")) or None)
+def _block(payload: JsonObject) -> ParsedTrace:
+    return ParsedTrace("block", node=as_text(payload.get("blockID")) or None)
 
 
-def _flow(payload: dict[str, Any]) -> Reading:
+def _flow(payload: JsonObject) -> ParsedTrace:
     name, diagram = as_text(payload.get("name")), as_text(payload.get("diagramID"))
-    return Reading("flow", name or diagram, node=name or diagram or None)
+    return ParsedTrace("flow", name or diagram, node=name or diagram or None)
 
 
-def _path(payload: dict[str, Any]) -> Reading:
+def _path(payload: JsonObject) -> ParsedTrace:
     path = as_text(payload.get("path"))
-    return Reading("path", path, node=path or None)
+    return ParsedTrace("path", path, node=path or None)
 
 
-def _goto(payload: dict[str, Any]) -> Reading:
+def _goto(payload: JsonObject) -> ParsedTrace:
     request = as_dict(payload.get("request"))
-    return Reading("path", f"goes on with {as_text(request.get('type'))}", intent=_intent(request))
+    return ParsedTrace("path", f"continues with {as_text(request.get('type'))}", intent=_intent(request))
 
 
-def _intent(request: Any) -> str | None:
-    """Return the intent's name, of an intent request or a bare name."""
+def _intent(request: Json) -> str | None:
+    """Return the name of the intent in an intent request, or a bare name itself."""
     payload = as_dict(as_dict(request).get("payload"))
     name = as_dict(payload.get("intent")).get("name") or as_dict(request).get("name") or request
     return name if isinstance(name, str) and name else None
 
 
-def _entity_filling(payload: dict[str, Any]) -> Reading:
+def _entity_filling(payload: JsonObject) -> ParsedTrace:
     entity = as_text(payload.get("entityToFill"))
-    return Reading("debug", f"asks for {entity}", intent=_intent(payload.get("intent")))
+    return ParsedTrace("debug", f"asks for {entity}", intent=_intent(payload.get("intent")))
 
 
-def _stream(payload: dict[str, Any]) -> Reading:
-    """Read an audio player's step: LOOP and PLAY start a sound, PAUSE and END only stop one."""
+def _stream(payload: JsonObject) -> ParsedTrace:
+    """Read a step of the audio player: LOOP and PLAY start a sound, PAUSE and END stop it."""
     action, title = as_text(payload.get("action")), as_text(payload.get("title"))
     if action in ("PAUSE", "END") or not as_text(payload.get("src")):
-        return Reading("status", action or "stream")
-    return Reading("audio", title, Media("audio", as_text(payload.get("src")), title))
+        return ParsedTrace("status", action or "stream")
+    return ParsedTrace("audio", title, Media("audio", as_text(payload.get("src")), title))
 
 
-def _knowledge(payload: dict[str, Any]) -> Reading:
-    """Read either shape: the runtime's (`chunks`, `query`) or the FAQ's (`faqQuestion`, `faqAnswer`)."""
+def _knowledge(payload: JsonObject) -> ParsedTrace:
+    """Read an answer in the runtime's shape (`chunks`, `query`) or the FAQ's (`faqQuestion`, `faqAnswer`)."""
     output = as_text(as_dict(payload.get("query")).get("output"))
     answer = as_text(payload.get("faqAnswer")) or as_text(payload.get("message"))
-    return Reading("knowledge", output or answer or None)
+    return ParsedTrace("knowledge", output or answer or None)
 
 
-def _channel_action(payload: dict[str, Any]) -> Reading:
+def _channel_action(payload: JsonObject) -> ParsedTrace:
     name = as_text(payload.get("name")) or "channel-action"
-    return Reading("custom", name, Custom(name, payload.get("payload")))
+    return ParsedTrace("custom", name, Custom(name, payload.get("payload")))
 
 
-def _custom(name: str, trace: dict[str, Any]) -> Reading:
-    """Read a custom action: any name, any payload; each of its paths may be taken by its event's type."""
-    ways = [
-        (as_text(as_dict(path.get("event")).get("type")), path) for path in map(as_dict, as_list(trace.get("paths")))
-    ]
-    paths = tuple(Choice(as_text(path.get("label")) or kind, {"type": kind}) for kind, path in ways if kind)
-    default = trace.get("defaultPath")
-    default = default if isinstance(default, int) and 0 <= default < len(ways) else None
-    return Reading("custom", name, Custom(name, trace.get("payload"), paths, default))
+def _custom(name: str, trace: JsonObject) -> ParsedTrace:
+    """Read a custom action: any name and payload. A path is taken by sending the type of its event."""
+    options: list[Choice] = []
+    default = None
+    for number, path in enumerate(map(as_dict, as_list(trace.get("paths")))):
+        if event := as_text(as_dict(path.get("event")).get("type")):
+            if number == trace.get("defaultPath"):
+                default = len(options)
+            options.append(Choice(as_text(path.get("label")) or event, {"type": event}))
+    return ParsedTrace("custom", name, Custom(name, trace.get("payload"), tuple(options), default))
 
 
-READERS: dict[str, Callable[[dict[str, Any]], Reading]] = {
+READERS: dict[str, Callable[[JsonObject], ParsedTrace]] = {
     "text": _text,
     "speak": _speak,
     "visual": _visual,
@@ -290,7 +291,7 @@ READERS: dict[str, Callable[[dict[str, Any]], Reading]] = {
     "completion-end": _older_completion(last=True),
     "audio": _audio,
     "no-reply": _no_reply,
-    "end": lambda _: Reading("ended", "the bot ended the conversation"),
+    "end": lambda _: ParsedTrace("flow_ended", "the bot ended the conversation"),
     "debug": _debug,
     "log": _log,
     "block": _block,
@@ -302,3 +303,4 @@ READERS: dict[str, Callable[[dict[str, Any]], Reading]] = {
     "channel-action": _channel_action,
     "knowledgeBase": _knowledge,
 }
+"""Type of a trace → what reads its payload."""

@@ -1,0 +1,135 @@
+"""Writes a flow's steps as the traces that Voiceflow sends for them. `traces.py` is the other direction."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, assert_never
+
+from socketnb.dialects.sound import tone
+from socketnb.model.content import (
+    AgentSays,
+    Card,
+    Cards,
+    Choice,
+    Choices,
+    Custom,
+    Delta,
+    End,
+    Handover,
+    Media,
+    Node,
+    Queue,
+    Raw,
+    Step,
+    Text,
+    Typing,
+)
+from socketnb.model.json import JsonObject, as_text
+
+if TYPE_CHECKING:
+    from socketnb.dialects.base import NewId
+
+
+class Shaper:
+    """Writes the steps of one session.
+
+    Args:
+        ids: Returns a new unique string at each call.
+        config: The `config` of the client's `client.start`. It says whether the client wants streams in pieces and
+            speech.
+
+    Attributes:
+        config: As above; it changes with each link.
+    """
+
+    def __init__(self, ids: NewId, config: JsonObject) -> None:
+        self.config = config
+        self._ids = ids
+        self._streamed = ""  # the text so far of a stream, for a client that did not ask for pieces
+
+    def traces(self, step: Step) -> list[JsonObject]:
+        """Return the traces of a step, without their time."""
+        match step:
+            case Delta():
+                return self._stream(step)
+            case Text(text):
+                return [self._text(text), *self._sound(text)]
+            case Choices(options, text):
+                texts = self.traces(Text(text)) if text else []
+                return [*texts, {"type": "choice", "payload": {"buttons": self._buttons(options)}}]
+            case Card():
+                return [{"type": "cardV2", "payload": self._card(step)}]
+            case Cards(cards, layout):
+                items = [{"id": self._ids(), **self._card(card)} for card in cards]
+                return [{"type": "carousel", "payload": {"layout": layout.capitalize(), "cards": items}}]
+            case Media("image", url):
+                return [{"type": "visual", "payload": {"visualType": "image", "image": url, "device": None}}]
+            case Media("audio", url, ""):
+                return [{"type": "stream", "payload": {"src": url, "token": self._ids(), "action": "PLAY"}}]
+            case Media("audio", url, text):
+                return [{"type": "speak", "payload": {"type": "audio", "message": text, "src": url}}]
+            case Media(_, url, text):  # no trace type for videos or files: bots send a link
+                return [self._text(text if str(url).startswith("data:") else f"[{text or url}]({url})")]
+            case Node(name):
+                return [{"type": "block", "payload": {"blockID": name}}]
+            case Typing() | Queue():  # this platform has no event for them
+                return []
+            case Handover(agent):
+                return [{"type": "handover", "payload": {"agent": agent}}]
+            case AgentSays(text):
+                return self.traces(Text(text))
+            case Custom(name, payload, paths):
+                events = [{"label": path.label, "event": {"type": path.label}} for path in paths]
+                return [{"type": name, "payload": payload, **({"paths": events, "defaultPath": 0} if events else {})}]
+            case End():
+                return [{"type": "end", "payload": None}]
+            case Raw():  # sent without a shape
+                return []
+            case _:
+                assert_never(step)
+
+    def rest(self) -> list[JsonObject]:
+        """Return the traces of a stream without a last piece, and forget it."""
+        text, self._streamed = self._streamed, ""
+        return [self._text(text)] if text else []
+
+    def _text(self, text: str) -> JsonObject:
+        slate = {"id": self._ids(), "content": [{"children": [{"text": text}]}]}
+        return {"type": "text", "payload": {"slate": slate, "message": text, "delay": 0}}
+
+    def _buttons(self, options: tuple[Choice, ...]) -> list[JsonObject]:
+        return [{"name": o.label, "request": o.request or self._path(o)} for o in options]
+
+    def _path(self, option: Choice) -> JsonObject:
+        payload: JsonObject = {"label": option.label}
+        if option.url:
+            payload["actions"] = [{"type": "open_url", "payload": {"url": option.url}}]
+        return {"type": f"path-{self._ids()}", "payload": payload}
+
+    def _card(self, card: Card) -> JsonObject:
+        description = {"text": card.text, "slate": [{"children": [{"text": card.text}]}]}
+        buttons = self._buttons(card.options)
+        return {"title": card.title, "description": description, "imageUrl": card.image, "buttons": buttons}
+
+    def _stream(self, piece: Delta) -> list[JsonObject]:
+        """Return a piece as it is, or, if the client did not ask for pieces, the whole text after the last one."""
+        if self.config.get("completionEvents") is not True:
+            self._streamed = piece.text if piece.first else self._streamed + piece.text
+            if not piece.last:
+                return []
+            text, self._streamed = self._streamed, ""
+            return [self._text(text), *self._sound(text)]
+        state = "start" if piece.first else "end" if piece.last else "content"
+        return [{"type": "completion", "payload": {"state": state, **({"content": piece.text} if piece.text else {})}}]
+
+    def _sound(self, text: str) -> list[JsonObject]:
+        """Return a tone as long as the spoken text, in three chunks, if the client asked for speech."""
+        encoding = as_text(self.config.get("audioEncoding"))
+        if self.config.get("audioEvents") is not True or not encoding:
+            return []
+        samples = tone(encoding, min(2.0, 0.2 * len(text.split())))
+        third = len(samples) // 6 * 2 + 2
+        chunks = [samples[at : at + third] for at in range(0, len(samples), third)]
+        pieces = [{"state": "content", "content": base64.b64encode(chunk).decode()} for chunk in chunks]
+        states = [{"state": "start", "messageID": self._ids()}, *pieces, {"state": "end"}]
+        return [{"type": "audio", "payload": state} for state in states]
