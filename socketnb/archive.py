@@ -1,38 +1,52 @@
-"""Recordings that lie on disk: found, opened, deleted."""
+"""Recordings on disk: list, open and delete them."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from socketnb.errors import RecordingError, SettingsError, unknown
 from socketnb.frames import query
+from socketnb.frames.columns import (
+    MESSAGE_COLUMNS,
+    RECORDING_COLUMNS,
+    SESSION_COLUMNS,
+    TRACE_COLUMNS,
+    TURN_COLUMNS,
+    document_columns,
+)
 from socketnb.recording.folder import Folder
 from socketnb.settings import home, path_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RECORDINGS = {
-    "recording": "string",
-    "when": "datetime64[ns, UTC]",
-    "platforms": "string",
-    "sessions": "int32",
-    "rows": "int64",
-    "bytes": "int64",
-    "state": "string",
-}
+DURATION = re.compile(r"\s*\d+(\.\d+)?\s*[a-zA-Z]")
+"""The beginning of a duration: a number and a unit."""
+MAX_NAME_CHARS = 200
+"""Characters of an unknown name that an error message shows."""
 
 
 class Recording:
-    """A recording on disk. It is read anew whenever a frame is asked for, also while somebody writes it.
+    """A recording on disk. It is read again for every frame, also while a kernel writes it.
 
     Attributes:
-        path: its folder, or its one file.
-        name: what `recordings()` calls it.
+        path: Its folder, or its one file.
+        name: Its name in `recordings()`.
+
+    Example:
+        >>> import tempfile
+        >>> import socketnb as snb
+        >>> folder = tempfile.mkdtemp()
+        >>> with snb.connect("voiceflow", simulate=True, record=folder) as bot:
+        ...     _ = bot.say("hello")
+        ...     recording = snb.open_recording(folder)
+        ...     len(recording) == len(recording.traces_df())
+        True
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,43 +56,147 @@ class Recording:
 
     @property
     def torn(self) -> int:
-        """How many lines are not whole, since their writer was killed in the middle of them: nobody was shown those."""
+        """The number of incomplete lines, whose writer was killed while it wrote them. Nobody saw these traces.
+
+        Raises:
+            RecordingError: A file is damaged or is of a newer version.
+        """
         self._folder.table()
         return self._folder.torn
 
     @property
     def live(self) -> bool:
-        """Whether a kernel records into it now."""
+        """Whether a kernel is recording into it."""
         return self._folder.live()
 
     def __len__(self) -> int:
         return self._folder.rows()
 
-    def traces_df(self, **options: Any) -> pd.DataFrame:
-        """Return one row per trace, as `socketnb.traces_df` does, with the same options.
+    @document_columns(TRACE_COLUMNS)
+    def traces_df(
+        self,
+        *,
+        session: str | None = None,
+        platform: str | None = None,
+        recording: str | None = None,
+        since: Mapping[str, int] | pd.DataFrame | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return one row per trace in the order observed, as `socketnb.traces_df` does.
+
+        Args:
+            session: The name of a session. By default all sessions are included.
+            platform: The name of a platform. By default all platforms are included.
+            recording: The id of a recording, if the folder holds several. By default all are included.
+            since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are returned.
+            columns: The names of the columns to return. By default all.
+
+        Returns:
+            A frame with a row per trace; `df.attrs["cursor"]` is the cursor for the next `since`.
 
         Raises:
-            RecordingError: a file is damaged, or of a newer version.
+            SettingsError: There is no such column, or an argument has the wrong type.
+            RecordingError: A file is damaged or is of a newer version.
         """
-        return query.traces_df([self._folder], **options)
+        return query.traces_df(
+            [self._folder], session=session, platform=platform, recording=recording, since=since, columns=columns
+        )
 
-    def messages_df(self, **options: Any) -> pd.DataFrame:
-        """Return one row per message that a person sees; options and errors as `traces_df`."""
-        return query.messages_df([self._folder], **options)
+    @document_columns(MESSAGE_COLUMNS)
+    def messages_df(
+        self,
+        *,
+        session: str | None = None,
+        platform: str | None = None,
+        recording: str | None = None,
+        since: Mapping[str, int] | pd.DataFrame | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return one row per message that a person sees, as `socketnb.messages_df` does.
 
-    def turns_df(self, **options: Any) -> pd.DataFrame:
-        """Return one row per turn; options and errors as `traces_df`."""
-        return query.turns_df([self._folder], **options)
+        Args:
+            session: The name of a session. By default all sessions are included.
+            platform: The name of a platform. By default all platforms are included.
+            recording: The id of a recording, if the folder holds several. By default all are included.
+            since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are considered.
+            columns: The names of the columns to return. By default all.
 
-    def sessions_df(self, **options: Any) -> pd.DataFrame:
-        """Return one row per session; options and errors as `traces_df`."""
-        return query.sessions_df([self._folder], **options)
+        Returns:
+            A frame with a row per message; `df.attrs["cursor"]` is the cursor for the next `since`.
+
+        Raises:
+            SettingsError: There is no such column, or an argument has the wrong type.
+            RecordingError: A file is damaged or is of a newer version.
+        """
+        return query.messages_df(
+            [self._folder], session=session, platform=platform, recording=recording, since=since, columns=columns
+        )
+
+    @document_columns(TURN_COLUMNS)
+    def turns_df(
+        self,
+        *,
+        session: str | None = None,
+        platform: str | None = None,
+        recording: str | None = None,
+        since: Mapping[str, int] | pd.DataFrame | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return one row per turn, as `socketnb.turns_df` does.
+
+        Args:
+            session: The name of a session. By default all sessions are included.
+            platform: The name of a platform. By default all platforms are included.
+            recording: The id of a recording, if the folder holds several. By default all are included.
+            since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are considered.
+            columns: The names of the columns to return. By default all.
+
+        Returns:
+            A frame with a row per turn; `df.attrs["cursor"]` is the cursor for the next `since`.
+
+        Raises:
+            SettingsError: There is no such column, or an argument has the wrong type.
+            RecordingError: A file is damaged or is of a newer version.
+        """
+        return query.turns_df(
+            [self._folder], session=session, platform=platform, recording=recording, since=since, columns=columns
+        )
+
+    @document_columns(SESSION_COLUMNS)
+    def sessions_df(
+        self,
+        *,
+        session: str | None = None,
+        platform: str | None = None,
+        recording: str | None = None,
+        since: Mapping[str, int] | pd.DataFrame | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return one row per session, as `socketnb.sessions_df` does.
+
+        Args:
+            session: The name of a session. By default all sessions are included.
+            platform: The name of a platform. By default all platforms are included.
+            recording: The id of a recording, if the folder holds several. By default all are included.
+            since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are considered.
+            columns: The names of the columns to return. By default all.
+
+        Returns:
+            A frame with a row per session; `df.attrs["cursor"]` is the cursor for the next `since`.
+
+        Raises:
+            SettingsError: There is no such column, or an argument has the wrong type.
+            RecordingError: A file is damaged or is of a newer version.
+        """
+        return query.sessions_df(
+            [self._folder], session=session, platform=platform, recording=recording, since=since, columns=columns
+        )
 
     def delete(self) -> None:
-        """Remove it from the disk, and its folder if nothing else lies there.
+        """Delete its files, and its folder if it contains nothing else.
 
         Raises:
-            RecordingError: a kernel records into it now, or it cannot be removed.
+            RecordingError: A kernel is recording into it, or it cannot be deleted.
         """
         if self.live:
             raise RecordingError(f"a kernel records into {self.name}: shut that kernel down first")
@@ -90,24 +208,28 @@ class Recording:
         except OSError as error:
             raise RecordingError(f"{self.path} cannot be removed: {error.strerror or error}") from None
 
-    def facts(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """Return its row of `recordings()`."""
-        facts: dict[str, Any] = {"recording": self.name, "platforms": "", "sessions": 0, "rows": 0, "bytes": 0}
+        row: dict[str, object] = {"recording": self.name, "platforms": "", "sessions": 0, "rows": 0, "bytes": 0}
         try:
-            facts["bytes"] = sum(file.stat().st_size for file in self._folder.files())
+            row["bytes"] = sum(file.stat().st_size for file in self._folder.files())
             traces = self.traces_df(columns=["recording", "platform", "session", "observed_at"])
         except (RecordingError, OSError) as error:
-            return {**facts, "state": str(error)}
+            return {**row, "state": str(error)}
         torn = f", {self._folder.torn} torn" if self._folder.torn else ""
         unsealed = any(files.part and not files.part.exists() for files in self._folder.numbered_files())
         return {
-            **facts,
+            **row,
             "when": traces["observed_at"].min(),
             "platforms": ", ".join(sorted(traces["platform"].unique())),
             "sessions": len(traces[["recording", "session"]].drop_duplicates()),
             "rows": len(traces),
             "state": "recording" if self.live else f"cut short{torn}" if unsealed else "closed",
         }
+
+    def last_written(self) -> float | None:
+        """Return when one of its files was last written, in seconds since 1970, or None if it has no files."""
+        return max((file.stat().st_mtime for file in self._folder.files()), default=None)
 
     def __repr__(self) -> str:
         try:
@@ -117,55 +239,86 @@ class Recording:
 
 
 def _all() -> list[Recording]:
-    """Return the recordings under the user's folder, the oldest first."""
+    """Return the recordings in the user's folder, the oldest first."""
     folder = home() / "recordings"
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     return [Recording(path) for path in paths if path.is_dir() and Folder(path).files()]
 
 
 def open_recording(which: str | Path) -> Recording:
-    """Return a recording on disk, by its name or its path: a folder, a Parquet part, or a file of JSON lines.
+    """Return a recording on disk.
+
+    Args:
+        which: Its name in `recordings()`, or its path: a folder, a Parquet part, or a file of JSON lines.
 
     Raises:
-        RecordingError: there is none.
-        SettingsError: this is no name and no path.
+        RecordingError: There is no such recording.
+        SettingsError: The argument is neither a name nor a path.
+
+    Example:
+        >>> import tempfile
+        >>> import socketnb as snb
+        >>> folder = tempfile.mkdtemp()
+        >>> with snb.connect("voiceflow", simulate=True, record=folder) as bot:
+        ...     _ = bot.say("hello")
+        ...     recording = snb.open_recording(folder)
+        ...     recording.turns_df()["user_text"].tolist()[-1]
+        'hello'
     """
     path = path_of(which, "a recording is opened by its name or its path")
-    with contextlib.suppress(OSError):  # a name too long for a path
+    with contextlib.suppress(OSError):  # the name is too long for a path
         named = home() / "recordings" / which
-        for there in (named, path):
-            if there.is_dir() and Folder(there).files():
-                return Recording(there)
-            if there.suffix in (".parquet", ".jsonl") and there.is_file():
-                return Recording(there)
+        for candidate in (named, path):
+            if candidate.is_dir() and Folder(candidate).files():
+                return Recording(candidate)
+            if candidate.suffix in (".parquet", ".jsonl") and candidate.is_file():
+                return Recording(candidate)
         if path.is_dir():
-            raise RecordingError(f"{path} is no recording: it has neither parts nor lines")
-    raise RecordingError(unknown("recording", str(which)[:200], [recording.name for recording in _all()]))
+            raise RecordingError(f"{path} is not a recording: it has neither parts nor lines")
+    raise RecordingError(unknown("recording", str(which)[:MAX_NAME_CHARS], [recording.name for recording in _all()]))
 
 
+@document_columns(RECORDING_COLUMNS)
 def recordings() -> pd.DataFrame:
-    """Return the recordings under SOCKETNB_HOME or the user's data folder, the oldest first.
+    """Return the recordings in SOCKETNB_HOME or the user's data folder, the oldest first.
 
     Returns:
-        A row each: `recording` (its name), `when` it begins, `platforms`, how many `sessions`, `rows` and `bytes`, and
-        its `state`: recording, closed, cut short, or what is wrong with it.
+        A frame with a row per recording.
+
+    Example:
+        >>> import socketnb as snb
+        >>> snb.recordings().columns[:3].tolist()
+        ['recording', 'when', 'platforms']
     """
-    return _frame([recording.facts() for recording in _all()])
+    return _frame([recording.summary() for recording in _all()])
 
 
+@document_columns(RECORDING_COLUMNS)
 def prune(older_than: str | dt.timedelta) -> pd.DataFrame:
-    """Delete the recordings that were last written so long ago, such as "30 days"; return what they were.
+    """Delete the recordings that have not been written for some time.
+
+    Args:
+        older_than: A duration such as "30 days" or "12h", at least one second. Recordings that were written more
+            recently are kept, and so are those of running kernels.
+
+    Returns:
+        A frame with a row per deleted recording.
 
     Raises:
-        SettingsError: `older_than` is no duration with a unit.
+        SettingsError: `older_than` is not a duration with a unit.
+        RecordingError: A recording cannot be deleted.
+
+    Example:
+        >>> import socketnb as snb
+        >>> deleted = snb.prune("30 days")  # doctest: +SKIP
     """
     age = _duration(older_than)
-    latest = dt.datetime.now(dt.UTC).timestamp() - age.total_seconds()
+    limit = dt.datetime.now(dt.UTC).timestamp() - age.total_seconds()
     deleted = []
     for recording in _all():
-        files = recording._folder.files()  # noqa: SLF001 (of this module)
-        if files and max(file.stat().st_mtime for file in files) < latest and not recording.live:
-            deleted.append(recording.facts())
+        written = recording.last_written()
+        if written is not None and written < limit and not recording.live:
+            deleted.append(recording.summary())
             recording.delete()
     return _frame(deleted)
 
@@ -173,19 +326,21 @@ def prune(older_than: str | dt.timedelta) -> pd.DataFrame:
 def _duration(given: str | dt.timedelta) -> dt.timedelta:
     import pandas as pd
 
-    age: Any = None
-    if isinstance(given, dt.timedelta) or (isinstance(given, str) and re.match(r"\s*\d+(\.\d+)?\s*[a-zA-Z]", given)):
+    age: pd.Timedelta | None = None
+    if isinstance(given, dt.timedelta) or (isinstance(given, str) and DURATION.match(given)):
         with contextlib.suppress(ValueError):
             age = pd.Timedelta(given)
-    if age is None or not age >= pd.Timedelta("1s"):  # NaT is neither
-        raise SettingsError(f'older_than is a duration such as "30 days" or "12h", not {given!r}')
+    if age is None or not age >= pd.Timedelta("1s"):  # this is false for NaT
+        raise SettingsError(f'older_than must be a duration such as "30 days" or "12h", got {given!r}')
     return dt.timedelta(seconds=age.total_seconds())
 
 
-def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def _frame(rows: list[dict[str, object]]) -> pd.DataFrame:
     import pandas as pd
 
-    frame = pd.DataFrame(rows, columns=list(RECORDINGS))
+    frame = pd.DataFrame(rows, columns=list(RECORDING_COLUMNS))
     frame["when"] = pd.to_datetime(frame["when"], utc=True)
     string = pd.StringDtype("pyarrow")
-    return frame.astype({name: string if dtype == "string" else dtype for name, dtype in RECORDINGS.items()})
+    return frame.astype(
+        {name: string if column.dtype == "string" else column.dtype for name, column in RECORDING_COLUMNS.items()}
+    )

@@ -1,5 +1,5 @@
-"""DataFrames of traces: the table itself, and messages, turns and sessions computed from it.
+"""DataFrames of traces: the traces themselves, and the messages, turns and sessions computed from them.
 
-`query.py` reads recordings, `derived.py` computes, `accessor.py` is `df.chat`, `exports.py` and `imports.py` write and
-read files, `table.py` converts between Arrow and pandas.
+`query.py` reads recordings, `derived.py` computes, `columns.py` has the tables of columns, `accessor.py` is `df.chat`,
+`exports.py` and `imports.py` write and read files, and `table.py` converts between Arrow and pandas.
 """

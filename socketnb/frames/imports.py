@@ -1,10 +1,10 @@
-"""Traces from a file: JSON lines, and a saved Voiceflow transcript."""
+"""Traces from files: JSON lines, and saved Voiceflow transcripts."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from socketnb.dialects import registry
 from socketnb.errors import RecordingError, SettingsError
@@ -23,34 +23,62 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from socketnb.model.json import Json, JsonObject
+
 
 def from_jsonl(path: str | Path) -> pd.DataFrame:
-    """Return the traces of a file of JSON lines, as `to_jsonl` or a recording has them.
+    """Return the traces of a file of JSON lines, as `df.chat.to_jsonl` or a recording writes them.
+
+    Args:
+        path: The file.
+
+    Returns:
+        A frame with the columns of `traces_df`.
 
     Raises:
-        RecordingError: there is no such file, or a line is no trace.
+        RecordingError: The file cannot be read, or a line is not a trace.
+        SettingsError: The argument is not a path.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import socketnb as snb
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "traces.jsonl")
+        >>> with snb.connect("voiceflow", simulate=True, record=False) as bot:
+        ...     traces = bot.traces_df()
+        ...     traces.chat.to_jsonl(path)
+        >>> len(snb.from_jsonl(path)) == len(traces)
+        True
     """
     path = path_of(path, "path is a path")
     rows, _ = read_lines(_bytes(path), path.name, complete=True)
     return frame_of(TRACES.checked_table(rows, path.name))
 
 
-def from_voiceflow(saved: str | Path | dict[str, Any] | Sequence[Any]) -> pd.DataFrame:
-    """Return a saved Voiceflow transcript as traces; a status row, of our own, ends each turn.
+def from_voiceflow(saved: str | Path | JsonObject | Sequence[Json]) -> pd.DataFrame:
+    """Return a saved Voiceflow transcript as traces. A local status trace is added at the end of each turn.
 
     Args:
-        saved: the answer of the API's transcript call, or the path of a file with it.
+        saved: The response of the API's transcript call, or the path of a file with it.
+
+    Returns:
+        A frame with the columns of `traces_df`.
 
     Raises:
-        SettingsError: it is no transcript.
-        RecordingError: there is no such file, or it is no JSON.
+        SettingsError: The argument is not a transcript.
+        RecordingError: The file cannot be read or is not JSON.
+
+    Example:
+        >>> import socketnb as snb
+        >>> logs = [{"type": "trace", "data": {"type": "text", "payload": {"message": "Hello!"}}}]
+        >>> snb.from_voiceflow({"id": "t1", "logs": logs})["text"].tolist()[0]
+        'Hello!'
     """
     if isinstance(saved, str | Path):
         path = path_of(saved, "saved is a path")
         try:
             saved = json.loads(_bytes(path))
         except (ValueError, RecursionError) as error:
-            raise RecordingError(f"{path.name} is no JSON: {error}") from None
+            raise RecordingError(f"{path.name} is not JSON: {error}") from None
     return _frame_of_transcript("voiceflow", saved)
 
 
@@ -63,10 +91,10 @@ def _frame_of_transcript(platform: str, saved: Json) -> pd.DataFrame:
     recorder = Recorder(name)
     log = recorder.log(dialect.name, name, dialect.secret_fields)
     log.conversation = name
-    begun = NO_TIME
+    began = NO_TIME
     for record, at in transcript.records:
-        begun = at if record.kind == "action" else begun
-        log.append(record, 1, at, (at - begun) / 1e6)
+        began = at if record.kind == "action" else began
+        log.append(record, 1, at, (at - began) / 1e6)
     recorder.close()
     return frame_of(recorder.store.table())
 

@@ -1,1 +1,1 @@
-"""Recording: every observation becomes a row, is masked, journaled, and only then shown. It knows no reader."""
+"""Recording: every observation becomes a row, is masked, written to the journal, and only then shown."""

@@ -1,18 +1,21 @@
-"""Masking: what is known to be a credential, or stands where one does, is recorded as a short stable hash of itself.
+"""Masking: credentials are recorded as a short stable hash of themselves.
 
-Known: what was given in settings, in all sessions of a kernel, and what came over the wire, in its session; wherever
-it turns up, also percent-encoded or escaped. Standing there: strings in the fields of `FIELDS` and of the dialect, at
-any depth of a payload; the same names in a query string, a header, or JSON within a text; web tokens. All else stays
-as it came. Only texts are changed, never the JSON around them.
+Masked are known credentials and values where credentials usually are. Known are those given in settings, in all
+sessions of the kernel, and those received from the server, in their session. They are masked wherever they occur, also
+percent-encoded or escaped. Credentials usually are in the fields of `FIELDS` and of the dialect, at any depth of a
+payload; in parameters and headers with these names, also in JSON inside a text; and web tokens are credentials. Only
+texts are changed, never the JSON around them.
 """
 
 from __future__ import annotations
 
 import html
+import itertools
+import os
 import re
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from socketnb.model.secret import clean, masked
@@ -21,86 +24,103 @@ from socketnb.recording.lines import NOT_JSON, to_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from socketnb.model.json import Json
+
 FIELDS = frozenset(
     "token urltoken access_token accesstoken refresh_token refreshtoken participant_token participanttoken "
     "authorization proxy-authorization api_key apikey api-key x-api-key sessionkey".split()
 )
-"""Names of fields that hold credentials, in lower case."""
+"""Names of fields that hold credentials on any platform, in lower case."""
 HEADERS = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-key"})
 """Names of headers that hold credentials, in lists of objects with a name and a value."""
-TOKEN = r"(?<![\w-])eyJ[\w-]{6,}+\.[\w-]{6,}+\.[\w-]*+"  # noqa: S105 (a pattern)
+WEB_TOKEN = r"(?<![\w-])eyJ[\w-]{6,}+\.[\w-]{6,}+\.[\w-]*+"  # noqa: S105 (a pattern)
 WORD = r"(?!\*\*\*)(?=[\w.~+/-]{0,99}[A-Za-z])(?=[\w.~+/-]{0,99}%s)[\w.~+/=-]{9,}+"
-LIKELY, SURELY = WORD % r"(?:\d|[a-z][A-Z])", WORD % r"\d"
-"""Words that may be credentials: of some length, of letters with digits, or capitals, among them."""
+LIKELY_CREDENTIAL, CERTAIN_CREDENTIAL = WORD % r"(?:\d|[a-z][A-Z])", WORD % r"\d"
+"""Words that look like credentials: long, and of letters with digits (or, if only likely, with capitals) among them."""
 SCHEMES = "basic|bearer|token|apikey|key|oauth"
-LONGEST = 4096
-"""Characters of a credential between quotes; a pattern without an end would take for ever."""
-NOT_A_SECRET = 4
-"""A credential shorter than this is masked as a field only: it would turn up everywhere by chance."""
-A_NUMBER = 6
-"""Digits of a number that may be a credential: shorter ones count something."""
-WORDS = 4096
-"""Short texts that are remembered."""
+"""The schemes of an Authorization header."""
+MAX_QUOTED_CHARS = 4096
+"""Characters of a credential between quotes. Without a limit the pattern would take very long."""
+MIN_CREDENTIAL_CHARS = 4
+"""Characters of a credential that is masked everywhere. A shorter one occurs by chance: it is masked in fields only."""
+MIN_CREDENTIAL_DIGITS = 6
+"""Digits of a number in a secret field that is masked. A shorter one counts something."""
+MAX_CACHED_WORDS = 4096
+"""Short texts whose masked form is cached."""
+MAX_ENCODINGS = 4
+"""Times that a text may be encoded, each time on top of the last."""
+UNICODE_ESCAPE = re.compile(r"\\{1,8}u([0-9a-fA-F]{4})")
+PLAIN_RUN = re.compile(r"[\w .-]*", re.ASCII)
+"""Characters that no JSON encoder escapes."""
 
 
 class Secrets:
-    """Credentials that are known, each with the pattern of the forms in which it may turn up. Thread-safe.
+    """Known credentials, each with the pattern of the encodings in which it may occur. Thread-safe.
 
     Args:
-        shared: others that are known here too.
+        shared: Other credentials that are known here as well, also those that are added to it later.
+
+    Attributes:
+        known: The credentials, the longest first.
     """
 
     def __init__(self, shared: Secrets | None = None) -> None:
         self._shared = shared
-        self._lock: threading.RLock = shared._lock if shared else threading.RLock()  # noqa: SLF001 (of its own kind)
+        self._lock: threading.RLock = shared._lock if shared else threading.RLock()  # noqa: SLF001 (the same class)
         self._own: tuple[Known, ...] = ()
         self._sharers: weakref.WeakSet[Secrets] = weakref.WeakSet()
         self.known: tuple[Known, ...] = ()
         with self._lock:
             if shared:
-                shared._sharers.add(self)  # noqa: SLF001 (of its own kind)
-            self._learn()
+                shared._sharers.add(self)  # noqa: SLF001 (the same class)
+            self._update()
 
     def add(self, secret: str) -> None:
-        """Know a credential from here on."""
-        if len(secret) < NOT_A_SECRET:
+        """Add a credential."""
+        if len(secret) < MIN_CREDENTIAL_CHARS:
             return
         with self._lock:
             if secret in (known.secret for known in self._own):
                 return
             self._own = (*self._own, Known(secret, _plain(secret) or secret, re.compile("".join(map(_forms, secret)))))
-            for one in (self, *self._sharers):
-                one._learn()  # noqa: SLF001 (of its own kind)
+            for secrets in (self, *self._sharers):
+                secrets._update()  # noqa: SLF001 (the same class)
 
-    def _learn(self) -> None:
-        """Know all of them, the longest first, since one may begin with another; one step, for others are masking."""
+    def _update(self) -> None:
+        """Set `known`: the longest first, because one may begin with another; at once, because other threads mask."""
         shared = self._shared.known if self._shared else ()
         self.known = tuple(sorted((*shared, *self._own), key=lambda known: -len(known.secret)))
 
     def within(self, text: str) -> Sequence[Known]:
-        """Return the credentials that a text holds, as they are or encoded."""
+        """Return the known credentials that a text contains, plain or encoded."""
         known, plain = self.known, ""
         if known and ("%" in text or "&" in text or "\\" in text or "+" in text):
             plain = _plain(text)
-        for one in known:  # most often there is none
-            if one.secret in text or one.plain in plain:
-                return [one for one in known if one.secret in text or one.plain in plain]
+        for credential in known:  # usually none is found
+            if credential.secret in text or credential.plain in plain:
+                return [each for each in known if each.secret in text or each.plain in plain]
         return ()
 
     def hide(self, text: str) -> str:
-        """Return a text without credentials; one in which none is found where it must be is masked whole."""
+        """Return a text without known credentials. If one cannot be located, the whole text is masked."""
         found = self.within(text)
         if not found:
             return text
-        for one in found:
-            text = text.replace(one.secret, masked(one.secret))
-        for one in self.within(text):  # encoded
-            text = one.forms.sub(masked(one.secret), text)
+        for credential in found:
+            text = text.replace(credential.secret, masked(credential.secret))
+        for credential in self.within(text):  # encoded
+            text = credential.forms.sub(masked(credential.secret), text)
         return masked(text) if self.within(text) else text
 
 
 class Known(NamedTuple):
-    """A credential: as it is, without any encoding, and the pattern of its forms."""
+    """A known credential.
+
+    Attributes:
+        secret: The credential.
+        plain: The same without any encoding.
+        forms: A pattern of its encodings.
+    """
 
     secret: str
     plain: str
@@ -108,96 +128,93 @@ class Known(NamedTuple):
 
 
 def _plain(text: str) -> str:
-    """Return a text without what an address, HTML or JSON, each perhaps repeatedly, does to it, and no backslash."""
-    for _ in range(LAYERS):
-        before, text = text, ESCAPED.sub(lambda found: chr(int(found[1], 16)), html.unescape(unquote(text)))
+    """Return a text with the encodings of URLs, HTML and JSON undone, also repeated ones, and without backslashes."""
+    for _ in range(MAX_ENCODINGS):
+        before, text = text, UNICODE_ESCAPE.sub(lambda match: chr(int(match[1], 16)), html.unescape(unquote(text)))
         if text == before:
             break
-    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # halves that belong together
-    return whole.replace("\\", "").replace("+", " ")
+    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # pairs of surrogates
+    return joined.replace("\\", "").replace("+", " ")
 
 
-LAYERS = 4
-"""How often a text may be encoded, one way in the other."""
-ESCAPED = re.compile(r"\\{1,8}u([0-9a-fA-F]{4})")
-
-
-def _forms(sign: str) -> str:
-    """Return the pattern of a character: as it is, escaped for JSON, for HTML or for an address, also repeatedly."""
-    bytes_ = sign.encode("utf-8", "surrogatepass")
-    percent = "".join(f"%(?:25)*(?i:{byte:02x})" for byte in bytes_)
-    units = sign.encode("utf-16-be", "surrogatepass").hex()
+def _forms(char: str) -> str:
+    """Return the pattern of a character: plain, or escaped for JSON, HTML or a URL, also repeatedly."""
+    percent = "".join(f"%(?:25)*(?i:{byte:02x})" for byte in char.encode("utf-8", "surrogatepass"))
+    units = char.encode("utf-16-be", "surrogatepass").hex()
     escaped = "".join(rf"\\{{1,8}}u(?i:{units[n : n + 4]})" for n in range(0, len(units), 4))
-    entity = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}.get(sign)
-    named = (f"|&(?:amp;)*{entity};" if entity else "") + (r"|\+" if sign == " " else "")
-    slashes = r"\\{0,8}" if sign in "\"'/\\" else ""
-    return rf"(?:{slashes}{re.escape(sign)}|{percent}|{escaped}|&(?:amp;)*#(?i:0*{ord(sign)}|x0*{ord(sign):x});{named})"
+    entity = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}.get(char)
+    named = (f"|&(?:amp;)*{entity};" if entity else "") + (r"|\+" if char == " " else "")
+    slashes = r"\\{0,8}" if char in "\"'/\\" else ""
+    return rf"(?:{slashes}{re.escape(char)}|{percent}|{escaped}|&(?:amp;)*#(?i:0*{ord(char)}|x0*{ord(char):x});{named})"
 
 
 class Words(dict[str | None, str | None]):
-    """Short texts → without credentials: names of events, nodes and intents, of which there are few."""
+    """A cache of masked short texts, such as the names of events, nodes and intents: few different ones occur."""
 
     def __init__(self, mask: Callable[[str], str]) -> None:
         self._mask = mask
 
     def __missing__(self, word: str | None) -> str | None:
-        if len(self) >= WORDS:
+        if len(self) >= MAX_CACHED_WORDS:
             self.clear()
-        self[word] = said = None if word is None else self._mask(word)
-        return said
+        self[word] = result = None if word is None else self._mask(word)
+        return result
 
 
 class Mask:
     """Masks the credentials of one session.
 
     Args:
-        fields: names of fields that hold credentials on this platform.
-        secrets: the credentials that are known.
+        fields: The names of fields that hold credentials on this platform, besides `FIELDS`.
+        secrets: The known credentials.
     """
 
     def __init__(self, fields: Iterable[str], secrets: Secrets) -> None:
-        self._fields = FIELDS | {name.casefold() for name in fields}
+        fields = {*FIELDS, *fields}
+        self._fields = {name.casefold() for name in fields}
+        self._markers = _markers(fields)
         names = "(?i:" + "|".join(map(re.escape, sorted(self._fields, key=len, reverse=True))) + ")"
         self._inside = re.compile(
-            rf"(?P<scheme>(?i:(?<![\w-])(?:proxy-)?authorization\s*[:=]\s*(?:{SCHEMES})\s+)){LIKELY}"
+            rf"(?P<scheme>(?i:(?<![\w-])(?:proxy-)?authorization\s*[:=]\s*(?:{SCHEMES})\s+)){LIKELY_CREDENTIAL}"
             rf"|(?P<digest>(?i:(?<![\w-])(?:proxy-)?authorization\s*[:=]\s*(?:digest|aws4-hmac-sha256)\s+))"
             rf"(?!\*\*\*)[^\s=]+=[^\n\\]+"
             rf"|(?P<query>(?:(?<=[?&;]){names}=|(?<![\w-]){names}(?i:%(?:25)*3d|&#61;)))"
             rf"(?!\*\*\*|(?i:{SCHEMES})\s)[^&\s\"'\\<>#]{{2,}}(?<![,;.)])"
             rf"|(?P<quoted>(?P<q>\\{{0,8}}[\"']){names}(?P=q)\s*[:=]\s*(?P<v>\\{{0,8}}[\"']))(?!\*\*\*)"
-            rf"(?s:.{{1,{LONGEST}}}?)(?=(?<!\\)(?P=v)|\Z)"
-            rf"|(?P<plain>(?<![\w-]){names}\s*[:=]\s*){SURELY}"
-            rf"|(?P<bearer>(?i:(?<![\w-])bearer)\s+){LIKELY}"
-            rf"|(?P<token>){TOKEN}"
+            rf"(?s:.{{1,{MAX_QUOTED_CHARS}}}?)(?=(?<!\\)(?P=v)|\Z)"
+            rf"|(?P<plain>(?<![\w-]){names}\s*[:=]\s*){CERTAIN_CREDENTIAL}"
+            rf"|(?P<bearer>(?i:(?<![\w-])bearer)\s+){LIKELY_CREDENTIAL}"
+            rf"|(?P<token>){WEB_TOKEN}"
         )
         self._secrets = secrets
-        self._of: tuple[Known, ...] = ()
+        self._words_known: tuple[Known, ...] = ()
         self._words = Words(self.text)
 
     @property
     def words(self) -> Words:
-        """Short texts → without credentials."""
-        if self._secrets.known is not self._of:
+        """Short texts → the same without credentials."""
+        if self._secrets.known is not self._words_known:
             self._words.clear()
-            self._of = self._secrets.known
+            self._words_known = self._secrets.known
         return self._words
 
     def text(self, text: str) -> str:
-        """Return a text without credentials, in characters that every encoding can hold."""
+        """Return a text without credentials and without lone surrogates."""
         return clean(self._hidden(text))
 
-    def payload(self, payload: Any) -> bytes:
+    def payload(self, payload: Json) -> bytes:
         """Return a payload as JSON without credentials."""
         data = to_json(payload)
         text = data.decode()
-        if not (_suspicious(text) or self._secrets.within(text)):
+        if not (self._suspicious(text) or self._secrets.within(text)):
             return data
         try:
             return to_json(self._walk(payload, secret=False))
         except RecursionError:
             return to_json(NOT_JSON)
 
-    def _walk(self, value: Any, *, secret: bool) -> Any:
+    def _walk(self, value: Json, *, secret: bool) -> Json:
+        """Return a JSON value without credentials. With `secret`, its texts are credentials."""
         match value:
             case None | bool():
                 return value
@@ -206,39 +223,52 @@ class Mask:
             case list() | tuple():
                 return [self._walk(item, secret=secret) for item in value]
             case dict():
-                header = any(str(value.get(name)).casefold() in HEADERS for name in ("name", "key", "header"))
+                is_header = any(str(value.get(name)).casefold() in HEADERS for name in ("name", "key", "header"))
                 return {
                     self._hidden(key) if isinstance(key, str) else key: self._walk(
-                        item, secret=self._secret(key, item, below=secret or header)
+                        item, secret=self._secret(key, item, below=secret or is_header)
                     )
                     for key, item in value.items()
                 }
             case int() | float():
                 number = str(value)
                 known = self._hidden(number) != number
-                return masked(number) if known or (secret and len(number) >= A_NUMBER) else value
-            case _:  # bytes, and what else is no JSON
+                return masked(number) if known or (secret and len(number) >= MIN_CREDENTIAL_DIGITS) else value
+            case _:  # bytes and other types that JSON does not know
                 return self._walk(repr(value), secret=secret)
 
-    def _secret(self, key: object, item: Any, *, below: bool) -> bool:
-        """Return whether what stands in a field is a credential; in an object, only its value is one."""
+    def _secret(self, key: object, item: object, *, below: bool) -> bool:
+        """Return whether the value of a field is a credential. Inside a secret object only the field `value` is."""
         return str(key).casefold() in self._fields or (
             below and str(key).casefold() == "value" and not isinstance(item, dict)
         )
 
     def _hidden(self, text: str) -> str:
-        """Return a text without what is known, or stands where credentials do."""
+        """Return a text without known credentials, and without texts where credentials usually are."""
         if self._secrets.known:
             text = self._secrets.hide(text)
-        return self._inside.sub(_masked, text) if _suspicious(text) else text
+        return self._inside.sub(_masked, text) if self._suspicious(text) else text
+
+    def _suspicious(self, text: str) -> bool:
+        """Return whether a text may contain an unknown credential. This runs for every message, so it must be fast."""
+        lower = text.lower()
+        for marker in self._markers:  # noqa: SIM110 (any() with a generator takes twice as long)
+            if marker in lower:
+                return True
+        return False
 
 
-def _suspicious(text: str) -> bool:
-    """Return whether a text may hold more than what is known: quick, since every message is asked."""
-    low = text.lower()
-    return "token" in low or "authori" in low or "api" in low or "sessionk" in low or "eyj" in low or "bearer" in low
+def _markers(fields: Iterable[str]) -> tuple[str, ...]:
+    """Return texts of which each name of a field, web token and scheme contains at least one, in any JSON encoding.
+
+    The names that begin with the same three characters share one marker, because few markers are checked faster.
+    """
+    runs = {max(PLAIN_RUN.findall(name), key=len).lower() for name in fields} | {"eyj", "bearer"}
+    shortest = [run for run in sorted(runs) if not any(other in run for other in runs - {run})]
+    groups = [list(group) for _, group in itertools.groupby(shortest, key=lambda run: run[:3])]
+    return tuple(os.path.commonprefix(group) for group in groups)  # noqa: RUF071 (texts, not paths)
 
 
-def _masked(found: re.Match[str]) -> str:
-    before = found[found.lastgroup or 0] if found.lastgroup != "v" else found["quoted"]
-    return before + masked(found[0][len(before) :])
+def _masked(match: re.Match[str]) -> str:
+    before = match[match.lastgroup or 0] if match.lastgroup != "v" else match["quoted"]
+    return before + masked(match[0][len(before) :])

@@ -167,7 +167,7 @@ def test_old_recordings_are_pruned_and_told(talked: Hub) -> None:
 
 @pytest.mark.parametrize("wrong", ["", "soon", "30", "+30", "30,", 30, None, "-1 day", "0s", dt.timedelta(0)])
 def test_an_age_that_is_none_deletes_nothing(wrong: Any) -> None:
-    with pytest.raises(SettingsError, match='older_than is a duration such as "30 days"'):
+    with pytest.raises(SettingsError, match='older_than must be a duration such as "30 days"'):
         snb.prune(wrong)
 
 
@@ -396,7 +396,7 @@ def test_what_is_no_transcript_is_told_so(wrong: Any, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="not a saved Voiceflow transcript"):
         snb.from_voiceflow(wrong)
     (tmp_path / "a.json").write_text("{")
-    with pytest.raises(RecordingError, match="a.json is no JSON"):
+    with pytest.raises(RecordingError, match="a.json is not JSON"):
         snb.from_voiceflow(tmp_path / "a.json")
 
 

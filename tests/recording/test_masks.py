@@ -20,8 +20,11 @@ import socketnb as snb
 from socketnb.errors import SocketnbError
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
+from socketnb.model.effects import Record
 from socketnb.model.secret import Secret, fingerprint, masked
+from socketnb.model.trace import NO_TIME
 from socketnb.recording.masks import Mask, Secrets
+from socketnb.recording.recorder import Recorder
 
 KEY = 'planted"key/with+all\\sorts %41'
 JWT = ".".join(
@@ -368,3 +371,30 @@ def test_no_credential_reaches_a_saved_notebook(
 def test_a_secret_in_a_log_line_is_its_mask(caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("anything").warning("key %s", {"key": Secret("planted")})
     assert "planted" not in caplog.text
+
+
+# Fields of a dialect
+
+
+@pytest.mark.parametrize("field", ["pin_code", "PIN_CODE", "geheimnis", "geheimzahl-für-alle", "straße", 'a"b'])
+def test_a_secret_field_of_any_dialect_is_masked_without_a_list_to_keep(field: str, tmp_path: Path) -> None:
+    recorder = Recorder("2026-01-01T00-00-00-r", tmp_path)
+    log = recorder.log("made-up", "bot", {field})
+    trace = log.append(Record("event", "custom", {"deep": [{field: "planted-pin"}]}, text="hi"), 1, 1, NO_TIME)
+    shouted = log.append(Record("event", "custom", {field.upper(): "planted-pin"}), 1, 1, NO_TIME)
+    recorder.close()
+    assert json.loads(trace.payload) == {"deep": [{field: masked("planted-pin")}]}
+    assert json.loads(shouted.payload) == {field.upper(): masked("planted-pin")}
+    assert b"planted" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_secret_field_of_any_dialect_is_masked_in_texts() -> None:
+    mask = Mask({"pin_code"}, Secrets())
+    for text in ("https://h/?pin_code=planted-1", 'it said {"pin_code": "planted-1"}', "pin_code: planted-1"):
+        assert mask.text(text) == text.replace("planted-1", masked("planted-1"))
+    assert mask.text("pin_codec=planted-1") == "pin_codec=planted-1"
+
+
+def test_the_fields_of_one_session_do_not_change_those_of_another() -> None:
+    Mask({"pin_code"}, Secrets())
+    assert json.loads(Mask((), Secrets()).payload({"pin_code": "1234-5678"})) == {"pin_code": "1234-5678"}

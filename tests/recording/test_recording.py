@@ -1,4 +1,4 @@
-"""Recording: nothing is lost, whatever becomes of the process, the disk or the part that was being sealed."""
+"""Recording: no trace is lost if the process is killed, the disk is full, or a part cannot be sealed."""
 
 import errno
 import json
@@ -33,7 +33,7 @@ from socketnb.recording.recorder import Log, Recorder
 RUN = "2026-01-02T03-04-05-006-r"
 AT = 1_700_000_000_000_000_000
 ANY_TEXT = st.text(st.characters())
-KEY = st.text(st.characters(), max_size=8).filter(lambda key: key.casefold() not in masks.FIELDS)  # those are masked
+KEY = st.text(st.characters(), max_size=8).filter(lambda key: key.casefold() not in masks.FIELDS)  # these are masked
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | ANY_TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEY, inner, max_size=4),
@@ -46,8 +46,8 @@ def log_of(recording: Recorder | None = None) -> tuple[Log, Recorder]:
     return recording.log("voiceflow", "bot", {"sessionKey"}), recording
 
 
-def write(log: Log, payload: Any = None, **said: Any) -> Trace:
-    trace = log.append(Record("event", "custom", payload, **said), 1, AT, NO_TIME)
+def write(log: Log, payload: Any = None, **fields: Any) -> Trace:
+    trace = log.append(Record("event", "custom", payload, **fields), 1, AT, NO_TIME)
     log.recorder.flush()
     return trace
 
@@ -58,7 +58,7 @@ def seqs(folder: Path) -> list[int]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts of a hundred rows, so that a test fills some."""
+    """Limit parts to a hundred rows, so that a test fills several."""
     monkeypatch.setattr(recorder, "PART_ROWS", 100)
 
 
@@ -69,66 +69,87 @@ def recording(tmp_path: Path) -> Iterator[Recorder]:
     recording.close()
 
 
-# On disk before it is shown
+# Durability
 
 
-def test_every_row_is_on_disk_before_anybody_is_told(hub: Hub, flow: Flow, tmp_path: Path) -> None:
+def test_a_row_is_on_disk_before_a_listener_sees_it(hub: Hub, flow: Flow, tmp_path: Path) -> None:
     bot = hub.connect("voiceflow", simulate=True, flow=flow, record=tmp_path)
     missing = []
 
-    def look(trace: Trace) -> None:
+    def check(trace: Trace) -> None:
         if trace.seq not in seqs(tmp_path):
             missing.append(trace)
 
-    bot.listen(look)
+    bot.listen(check)
     bot.launch()
     assert not missing
 
 
 KILLED = """
-import sys
+import os, sys
 from pathlib import Path
-from socketnb.recording import recorder
+import pyarrow.parquet
 from socketnb.model.effects import Record
 from socketnb.model.trace import NO_TIME
+from socketnb.recording import recorder
 
-recorder.PART_ROWS = 3_000
-recording = recorder.Recorder("2026-01-02T03-04-05-006-r", Path(sys.argv[1]))
-log = recording.log("voiceflow", "bot", ())
-while True:
-    for _ in range(16):
-        trace = log.append(Record("event", "custom", {"n": log.seq, "text": "x" * 200}), 1, 1, NO_TIME)
-    recording.flush()
-    sys.stdout.write(f"{trace.seq}\\n")
-    sys.stdout.flush()
+recorder.PART_ROWS = 500
+
+def record(folder):
+    recording = recorder.Recorder("2026-01-02T03-04-05-006-r", folder)
+    log = recording.log("voiceflow", "bot", ())
+    acknowledged = os.open(folder / "acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for _ in range(20_000):
+        for _ in range(16):
+            trace = log.append(Record("event", "custom", {"n": log.seq, "text": "x" * 200}), 1, 1, NO_TIME)
+        recording.flush()
+        os.write(acknowledged, b"%d\\n" % trace.seq)
+    os._exit(1)
+
+for folder in sys.argv[1:]:
+    pid = os.fork()  # a new interpreter for each would take most of the time
+    if pid == 0:
+        record(Path(folder))
+    print(pid, flush=True)
+    os.waitpid(pid, 0)
 """
 
 
-def killed(child: "subprocess.Popen[str]") -> list[int]:
-    """Kill a process; return the numbers that it has still told."""
-    os.kill(child.pid, signal.SIGKILL)
-    told, _ = child.communicate()
-    return [int(line) for line in told.split("\n")[:-1]]
-
-
-def test_a_process_killed_at_twenty_moments_leaves_every_acknowledged_trace_in_order_once(tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_process_killed_at_twenty_moments_keeps_every_acknowledged_trace_once_and_in_order(
+    tmp_path: Path, eventually: Callable[[Callable[[], bool]], None]
+) -> None:
     chance = random.Random(20)  # noqa: S311
-    for n in range(20):
-        folder = tmp_path / str(n)
-        child = subprocess.Popen([sys.executable, "-c", KILLED, str(folder)], stdout=subprocess.PIPE, text=True)
-        assert child.stdout
-        acknowledged = [int(child.stdout.readline())]
-        while n % 2 and not list(folder.glob("*.parquet")):  # every other one in the midst of sealing
-            acknowledged.append(int(child.stdout.readline()))
-        acknowledged += [int(child.stdout.readline()) for _ in range(chance.randint(0, 1_000))]
-        acknowledged += killed(child)
-        kept = seqs(folder)
-        assert kept == list(range(len(kept)))
-        assert kept[-1] >= acknowledged[-1]
-        assert [json.loads(p)["n"] for p in Folder(folder).table()["payload"].to_pylist()] == kept
+    folders = [tmp_path / str(n) for n in range(20)]
+    command = [sys.executable, "-c", KILLED, *map(str, folders)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        for n, folder in enumerate(folders):
+            pid, file = int(parent.stdout.readline()), folder / "acknowledged"
+            try:
+                eventually(lambda file=file: file.exists() and file.stat().st_size > 0)
+                if n % 2:  # while it seals
+                    eventually(lambda folder=folder: any(folder.glob("*.parquet*")) or any(folder.glob(".*.new")))
+                size = file.stat().st_size + chance.randint(0, 300)
+                eventually(lambda file=file, size=size: file.stat().st_size >= size)
+            finally:
+                os.kill(pid, signal.SIGKILL)
+    for folder in folders:
+        acknowledged = [int(line) for line in (folder / "acknowledged").read_text().split("\n")[:-1]]
+        recorded = seqs(folder)
+        assert recorded == list(range(len(recorded)))
+        assert recorded[-1] >= acknowledged[-1]
+        assert [json.loads(payload)["n"] for payload in Folder(folder).table()["payload"].to_pylist()] == recorded
 
 
-def test_a_session_of_a_killed_kernel_leaves_every_trace_that_it_showed(tmp_path: Path) -> None:
+def kill(child: "subprocess.Popen[str]") -> list[int]:
+    """Kill a process, and return the numbers that it has printed since."""
+    os.kill(child.pid, signal.SIGKILL)
+    output, _ = child.communicate()
+    return [int(line) for line in output.split("\n")[:-1]]
+
+
+def test_a_killed_kernel_keeps_every_trace_that_it_showed(tmp_path: Path) -> None:
     code = (
         "import socketnb as snb\n"
         f"bot = snb.connect('voiceflow', simulate=True, record={str(tmp_path)!r})\n"
@@ -138,13 +159,13 @@ def test_a_session_of_a_killed_kernel_leaves_every_trace_that_it_showed(tmp_path
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert child.stdout
     shown = [int(child.stdout.readline()) for _ in range(200)]
-    shown += killed(child)
-    kept = seqs(tmp_path)
-    assert kept == list(range(len(kept)))
-    assert kept[-1] >= shown[-1]
+    shown += kill(child)
+    recorded = seqs(tmp_path)
+    assert recorded == list(range(len(recorded)))
+    assert recorded[-1] >= shown[-1]
 
 
-def test_a_torn_last_line_is_passed_over_and_counted(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_skipped_and_counted(tmp_path: Path) -> None:
     log, recording = log_of(Recorder(RUN, tmp_path))
     write(log, 1)
     (segment,) = tmp_path.glob("_*.jsonl")
@@ -172,7 +193,9 @@ def test_full_segments_become_parts_and_the_rows_stay_the_same(recording: Record
 
 
 @pytest.mark.usefixtures("small")
-def test_large_payloads_fill_a_part_too(recording: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_payloads_fill_a_part_before_its_rows_do(
+    recording: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(recorder, "PART_BYTES", 3 << 20)
     log, _ = log_of(recording)
     for _ in range(8):
@@ -183,19 +206,19 @@ def test_large_payloads_fill_a_part_too(recording: Recorder, tmp_path: Path, mon
 
 
 @pytest.mark.usefixtures("small")
-def test_a_part_wins_over_the_segment_that_it_was_made_of(recording: Recorder, tmp_path: Path) -> None:
+def test_a_part_is_read_instead_of_its_segment(recording: Recorder, tmp_path: Path) -> None:
     log, _ = log_of(recording)
     for n in range(100):
         write(log, n)
     segment = tmp_path / "r" / f"_{RUN}-00000.jsonl"
     lines = segment.read_bytes() if segment.exists() else b""
     recording.close()
-    segment.write_bytes(lines or b"{}\n")  # as a kernel leaves it that is killed between the two
+    segment.write_bytes(lines or b"{}\n")  # as after a kill between writing the part and deleting the segment
     assert seqs(tmp_path / "r") == list(range(100))
 
 
 @pytest.mark.usefixtures("small")
-def test_a_part_that_cannot_be_written_leaves_its_lines(
+def test_a_segment_stays_if_its_part_cannot_be_written(
     recording: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any, **__: Any) -> None:
@@ -215,37 +238,37 @@ def test_a_part_that_cannot_be_written_leaves_its_lines(
 
 
 @pytest.mark.usefixtures("small")
-def test_a_part_that_comes_just_while_the_folder_is_listed_is_not_missed(
+def test_a_part_that_appears_while_the_folder_is_listed_is_found(
     recording: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, _ = log_of(recording)
     for n in range(350):
         write(log, n)
     recording.close()
-    real, looks = Path.glob, []
+    real, calls = Path.glob, []
 
     def glob(self: Path, pattern: str) -> list[Path]:
-        looks.append(pattern)
-        return [file for file in real(self, pattern) if len(looks) > 3 or not file.stem.endswith("-00001")]
+        calls.append(pattern)
+        return [file for file in real(self, pattern) if len(calls) > 3 or not file.stem.endswith("-00001")]
 
     monkeypatch.setattr(Path, "glob", glob)
     assert seqs(tmp_path / "r") == list(range(350))
 
 
 @pytest.mark.usefixtures("small")
-def test_a_reader_beside_the_writer_always_sees_whole_rows_in_order(recording: Recorder, tmp_path: Path) -> None:
+def test_a_reader_during_writing_sees_complete_rows_in_order(recording: Recorder, tmp_path: Path) -> None:
     log, _ = log_of(recording)
     write(log, 0)
     wrong: list[list[int]] = []
     stop = threading.Event()
 
-    def look() -> None:
+    def read() -> None:
         while not stop.is_set():
-            found = seqs(tmp_path / "r")
-            if found != list(range(len(found))):
-                wrong.append(found)
+            numbers = seqs(tmp_path / "r")
+            if numbers != list(range(len(numbers))):
+                wrong.append(numbers)
 
-    readers = [threading.Thread(target=look) for _ in range(2)]
+    readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
     for n in range(3_000):
@@ -256,7 +279,7 @@ def test_a_reader_beside_the_writer_always_sees_whole_rows_in_order(recording: R
     assert not wrong
 
 
-def test_the_numbers_of_parts_hold_when_one_cannot_be_sealed(
+def test_rows_stay_in_order_if_one_part_cannot_be_sealed(
     recording: Recorder, tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, _ = log_of(recording)
@@ -271,7 +294,7 @@ def test_the_numbers_of_parts_hold_when_one_cannot_be_sealed(
     assert recording.store.table()["seq"].to_pylist() == list(range(250))
 
 
-def test_a_part_that_is_just_full_leaves_no_empty_segment(recording: Recorder, tmp_path: Path, small: None) -> None:
+def test_an_exactly_full_part_leaves_no_empty_segment(recording: Recorder, tmp_path: Path, small: None) -> None:
     log, _ = log_of(recording)
     for n in range(100):
         write(log, n)
@@ -290,7 +313,7 @@ print(folder)
 
 
 @pytest.mark.parametrize("more", [0, 2, 4])
-def test_a_part_that_gets_full_while_the_kernel_exits_loses_nothing(more: int) -> None:
+def test_a_part_that_fills_up_while_the_kernel_exits_loses_no_trace(more: int) -> None:
     done = subprocess.run([sys.executable, "-c", EXITS % more], capture_output=True, text=True, check=True)
     table = Folder(Path(done.stdout.strip())).table()
     rows = list(zip(table["session"].to_pylist(), table["seq"].to_pylist(), strict=True))
@@ -304,25 +327,25 @@ def test_a_part_that_gets_full_while_the_kernel_exits_loses_nothing(more: int) -
 
 
 @pytest.mark.usefixtures("small")
-def test_sealed_rows_beyond_what_memory_keeps_are_read_back_from_their_parts(tmp_path: Path) -> None:
+def test_sealed_rows_beyond_the_memory_limit_are_read_from_their_parts(tmp_path: Path) -> None:
     log, recording = log_of(Recorder(RUN, tmp_path, memory_rows=150))
     for n in range(1_000):
         write(log, n)
     assert recording._sealer
-    recording._sealer.submit(int).result()  # what was to be sealed is
-    held = [part.table is not None for part in recording.store._sealed]
-    assert held == [False] * 9 + [True]
+    recording._sealer.submit(int).result()  # wait until it has sealed
+    in_memory = [block.table is not None for block in recording.store._sealed]
+    assert in_memory == [False] * 9 + [True]
     assert recording.store.table()["payload"].to_pylist() == [str(n) for n in range(1_000)]
     assert recording.store.table(940, ["seq"])["seq"].to_pylist() == list(range(940, 1_000))
     assert [trace.seq for trace in log.traces(42)] == list(range(42, 1_000))
     next(tmp_path.glob(f"{RUN}-00003.parquet")).unlink()
     with pytest.raises(RecordingError, match=r"-00003.parquet was removed"):
         recording.store.table()
-    assert len(log.traces(950)) == 50, "what is in memory is there all the same"
+    assert len(log.traces(950)) == 50, "the traces in memory can still be read"
     recording.close()
 
 
-def test_how_much_stays_in_memory_is_a_setting(hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_limit_is_a_setting(hub: Hub, flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOCKETNB_MEMORY_ROWS", "many")
     with pytest.raises(SettingsError, match="SOCKETNB_MEMORY_ROWS is a whole number from 0 up, not 'many'"):
         hub.connect("voiceflow", simulate=True, flow=flow)
@@ -340,7 +363,7 @@ def test_without_a_folder_everything_stays_in_memory() -> None:
     assert recording.store.table()["payload"].to_pylist() == [str(n) for n in range(1_000)]
 
 
-def test_many_small_reads_do_not_leave_many_small_pieces() -> None:
+def test_many_small_reads_do_not_leave_many_small_tables() -> None:
     log, recording = log_of()
     for n in range(200):
         write(log, n)
@@ -359,10 +382,10 @@ def test_a_session_finds_its_own_traces_among_others() -> None:
     assert other.traces(10) == []
 
 
-# Trouble
+# Problems
 
 
-def test_a_folder_that_cannot_be_written_draws_one_warning_and_the_session_goes_on(
+def test_a_folder_that_cannot_be_written_causes_one_warning_and_the_session_continues(
     hub: Hub, flow: Flow, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -374,7 +397,7 @@ def test_a_folder_that_cannot_be_written_draws_one_warning_and_the_session_goes_
     assert list(bot.traces_df().query("event == 'recording'")["kind"]) == ["error"]
 
 
-def test_a_disk_that_fills_up_draws_one_warning_and_harms_nothing_that_is_written(
+def test_a_full_disk_causes_one_warning_and_leaves_earlier_traces_unchanged(
     hub: Hub, flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bot = hub.connect("voiceflow", name="bot", simulate=True, flow=flow, record=tmp_path)
@@ -384,7 +407,7 @@ def test_a_disk_that_fills_up_draws_one_warning_and_harms_nothing_that_is_writte
     def full(file: int, data: Any) -> int:
         if len(data) > 100 and Path(f"/proc/self/fd/{file}").readlink().is_relative_to(tmp_path):
             if bytes(data).startswith(b"{"):
-                return real(file, data[:50])  # what still fits
+                return real(file, data[:50])  # as much as fits
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(file, data)
 
@@ -396,9 +419,9 @@ def test_a_disk_that_fills_up_draws_one_warning_and_harms_nothing_that_is_writte
         bot.traces_df()
     assert len(warned) == 1
     assert seqs(tmp_path) == list(range(written))
-    assert Folder(tmp_path).torn == 0
+    assert open_recording(tmp_path).torn == 0
     assert list(bot.turns_df()["status"]) == ["completed"] * 3
-    assert "No space left on device" in bot.transcript(), "and the conversation says so"
+    assert "No space left on device" in bot.transcript(), "the transcript says so"
 
 
 def test_a_folder_has_one_writer(hub: Hub, flow: Flow, tmp_path: Path) -> None:
@@ -431,7 +454,7 @@ def test_only_the_user_can_read_a_recording(recording: Recorder, tmp_path: Path)
     assert modes == {0}
 
 
-def test_a_folder_that_is_removed_under_a_session_draws_a_warning_and_nothing_more_is_lost(
+def test_a_folder_removed_during_a_session_causes_a_warning_and_the_session_continues(
     hub: Hub, flow: Flow, tmp_path: Path
 ) -> None:
     bot = hub.connect("voiceflow", name="bot", simulate=True, flow=flow, record=tmp_path / "r")
@@ -443,7 +466,7 @@ def test_a_folder_that_is_removed_under_a_session_draws_a_warning_and_nothing_mo
     assert len(bot.turns_df()) == 3
 
 
-def test_a_session_that_comes_after_the_recording_has_stopped_gets_another(
+def test_a_session_opened_after_the_recording_stopped_gets_a_new_recording(
     hub: Hub, flow: Flow, tmp_path: Path
 ) -> None:
     bot = hub.connect("voiceflow", name="bot", simulate=True, flow=flow, record=tmp_path / "r")
@@ -457,7 +480,7 @@ def test_a_session_that_comes_after_the_recording_has_stopped_gets_another(
     assert {"You said gone", "You said again"} <= set(hub.traces_df()["text"].dropna())
 
 
-def test_a_relative_home_stays_where_it_was_when_the_kernel_goes_elsewhere(
+def test_a_relative_home_does_not_move_when_the_working_directory_changes(
     hub: Hub, flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -470,7 +493,7 @@ def test_a_relative_home_stays_where_it_was_when_the_kernel_goes_elsewhere(
 
 
 @pytest.mark.parametrize("time", [-62135596800 * 10**9, 2**63, -(2**63) - 1, 10**30])
-def test_a_time_that_no_column_can_hold_is_left_out_and_harms_nothing(time: int, tmp_path: Path) -> None:
+def test_a_time_out_of_range_is_recorded_as_missing(time: int, tmp_path: Path) -> None:
     recording = Recorder(RUN, tmp_path)
     log, _ = log_of(recording)
     write(log, 1)
@@ -481,15 +504,15 @@ def test_a_time_that_no_column_can_hold_is_left_out_and_harms_nothing(time: int,
     assert recording.store.table().num_rows == 3
 
 
-def test_a_writer_is_not_refused_because_a_reader_looks_whether_there_is_one(tmp_path: Path) -> None:
+def test_a_writer_is_not_refused_while_readers_probe_the_lock(tmp_path: Path) -> None:
     Recorder(RUN, tmp_path).close()
     stop = threading.Event()
 
-    def look() -> None:
+    def read() -> None:
         while not stop.is_set():
             Folder(tmp_path).live()
 
-    reader = threading.Thread(target=look)
+    reader = threading.Thread(target=read)
     reader.start()
     for _ in range(50):
         Recorder(RUN, tmp_path).close()
@@ -497,11 +520,11 @@ def test_a_writer_is_not_refused_because_a_reader_looks_whether_there_is_one(tmp
     reader.join()
 
 
-# Whatever is said
+# Any content
 
 
 def through_everything(payload: Any, text: str, folder: Path) -> list[Trace]:
-    """Return a trace as it is read from a segment, a part, and memory."""
+    """Return a trace as read from a segment, from a part, and from memory."""
     recording = Recorder(RUN, folder)
     log, _ = log_of(recording)
     write(log, payload, text=text, error=text)
@@ -517,7 +540,7 @@ def clean(text: str) -> str:
 
 @settings(deadline=None)
 @given(JSON, ANY_TEXT)
-def test_any_payload_and_any_text_come_back_from_journal_part_and_columns(
+def test_any_payload_and_text_survive_journal_part_and_store(
     tmp_path_factory: pytest.TempPathFactory, payload: Any, text: str
 ) -> None:
     for trace in through_everything(payload, text, tmp_path_factory.mktemp("r")):
@@ -539,24 +562,24 @@ def test_any_payload_and_any_text_come_back_from_journal_part_and_columns(
     ],
     ids=["NUL", "half", "scripts", "lines", "mark", "1 MiB", "emoji", "empty"],
 )
-def test_hard_texts_come_back_from_journal_part_and_columns(text: str, tmp_path: Path) -> None:
-    for trace in through_everything({"said": text, text[:9]: [text]}, text, tmp_path):
-        assert json.loads(trace.payload)["said"] == text
+def test_difficult_texts_survive_journal_part_and_store(text: str, tmp_path: Path) -> None:
+    for trace in through_everything({"message": text, text[:9]: [text]}, text, tmp_path):
+        assert json.loads(trace.payload)["message"] == text
         assert (trace.text, trace.error) == (clean(text), clean(text))
 
 
 @pytest.mark.parametrize("payload", [2**70, -(2**63) - 1, [float("nan"), 2**70], {"a": float("inf")}])
-def test_numbers_that_json_has_no_form_for_harm_no_line(payload: Any, tmp_path: Path) -> None:
+def test_numbers_that_json_cannot_represent_do_not_damage_lines(payload: Any, tmp_path: Path) -> None:
     recording = Recorder(RUN, tmp_path)
     log, _ = log_of(recording)
-    for what in (1, payload, 3):
-        write(log, what)
+    for content in (1, payload, 3):
+        write(log, content)
     assert seqs(tmp_path) == [0, 1, 2]
     recording.close()
     assert seqs(tmp_path) == [0, 1, 2]
 
 
-def test_what_is_nested_too_deeply_is_said_to_be(tmp_path: Path) -> None:
+def test_a_payload_that_is_nested_too_deeply_is_replaced_by_a_notice(tmp_path: Path) -> None:
     deep: Any = "token=planted"
     for _ in range(100_000):
         deep = [deep]
@@ -570,10 +593,10 @@ def test_what_is_nested_too_deeply_is_said_to_be(tmp_path: Path) -> None:
 # Damage
 
 
-def test_a_part_with_a_bit_flipped_is_told_or_read_as_it_was(recording: Recorder, tmp_path: Path) -> None:
+def test_a_part_with_a_flipped_bit_is_refused_or_read_unchanged(recording: Recorder, tmp_path: Path) -> None:
     log, _ = log_of(recording)
     for n in range(50):
-        write(log, {"n": n, "said": "x" * n})
+        write(log, {"n": n, "message": "x" * n})
     recording.close()
     (part,) = (tmp_path / "r").glob("*.parquet")
     whole, rows = part.read_bytes(), Folder(tmp_path / "r").table().to_pylist()
@@ -590,7 +613,7 @@ def test_a_part_with_a_bit_flipped_is_told_or_read_as_it_was(recording: Recorder
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "message"),
     [
         (lambda path: path.write_bytes(b"PAR1 and nothing else"), "is not a part of a recording, or is damaged"),
         (lambda path: pq.write_table(pa.table({"a": [1]}), path), "its metadata have no version of the schema"),
@@ -600,7 +623,9 @@ def test_a_part_with_a_bit_flipped_is_told_or_read_as_it_was(recording: Recorder
         ),
     ],
 )
-def test_what_is_no_part_is_named(make: Callable[[Path], None], says: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_part_is_named_in_the_error(
+    make: Callable[[Path], None], message: str, tmp_path: Path
+) -> None:
     make(tmp_path / f"{RUN}-00000.parquet")
-    with pytest.raises(RecordingError, match=says):
+    with pytest.raises(RecordingError, match=message):
         Folder(tmp_path).table()

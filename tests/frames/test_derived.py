@@ -1,0 +1,150 @@
+"""Turns, messages and sessions of hand-written traces, so that every rule is checked exactly."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from socketnb.frames import derived
+from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS, dtypes_of
+from socketnb.frames.table import frame_of
+from socketnb.model.trace import SCHEMA
+from socketnb.recording.schema import TRACES
+
+SECOND = 1_000_000_000
+
+
+def frame(*rows: dict[str, Any]) -> pd.DataFrame:
+    """Return a frame of traces. Each row gives what differs from a bot's text in turn 1."""
+    common = {name: column.blank for name, column in SCHEMA.items()}
+    common |= {"recording": "r", "platform": "voiceflow", "session": "bot", "link": 1, "turn": 1, "direction": "in"}
+    common |= {"event": "action.trace", "kind": "text", "sender": "bot", "payload": "{}"}
+    traces = [
+        common | {"seq": n, "observed_at": n * SECOND, "elapsed_ms": 10.0 * n} | row for n, row in enumerate(rows)
+    ]
+    return frame_of(TRACES.table([tuple(trace.values()) for trace in traces]))
+
+
+def action(text: str = "hi", **differences: Any) -> dict[str, Any]:
+    payload = '{"action": {"type": "text", "payload": "hi"}}'
+    action = {"event": "action.send", "kind": "action", "direction": "out", "sender": "user", "text": text}
+    return action | {"payload": payload, "elapsed_ms": 0.0} | differences
+
+
+def end(text: str | None = "completed", **differences: Any) -> dict[str, Any]:
+    return {"kind": "status", "event": "action.status", "text": text, "final": True} | differences
+
+
+def turn(*rows: dict[str, Any]) -> dict[str, Any]:
+    """Return the only turn of some traces."""
+    (found,) = derived.turns(frame(*rows)).to_dict("records")
+    return found
+
+
+def test_a_turn_shows_its_first_error() -> None:
+    found = turn(action(), {"kind": "error", "error": "first"}, {"kind": "error", "error": "second"}, end())
+    assert found["error"] == "first"
+    reversed_rows = frame(action(), {"error": "first"}, {"error": "second"}, end()).iloc[::-1]
+    assert derived.turns(reversed_rows)["error"].tolist() == ["first"], "the order of the rows does not matter"
+    assert pd.isna(turn(action(), end())["error"])
+
+
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        (end("completed"), "completed"),
+        (end("rejected"), "rejected"),
+        (end("anything", kind="timeout"), "timeout"),
+        (end("anything", kind="cancelled"), "cancelled"),
+        (end("anything", kind="error"), "failed"),
+        ({"text": "not final"}, "running"),
+    ],
+)
+def test_the_status_of_a_turn_follows_from_its_final_trace(last: dict[str, Any], status: str) -> None:
+    assert turn(action(), {"text": "hello"}, last)["status"] == status
+
+
+def test_only_the_first_final_trace_of_a_turn_counts() -> None:
+    found = turn(action(), end("completed", elapsed_ms=5.0), end("rejected", elapsed_ms=9.0))
+    assert (found["status"], found["done_ms"]) == ("completed", 5.0)
+
+
+def test_only_the_first_action_of_a_turn_counts() -> None:
+    found = turn(action("hi"), action("again"), end())
+    assert found["user_text"] == "hi"
+
+
+def test_latencies_are_those_of_the_first_and_the_last_message() -> None:
+    rows = [{"text": "a", "elapsed_ms": 30.0}, {"text": "b", "elapsed_ms": 70.0}, {"kind": "block", "elapsed_ms": 5.0}]
+    found = turn(action(), *rows, end(elapsed_ms=90.0))
+    assert (found["first_ms"], found["last_ms"], found["done_ms"]) == (30.0, 70.0, 90.0)
+    assert (found["messages"], found["reply_text"]) == (2, "a\nb")
+
+
+def test_an_unsolicited_message_has_no_latency_and_is_not_counted() -> None:
+    late = {"text": "by the way", "elapsed_ms": None}
+    found = turn(action(), {"text": "a", "elapsed_ms": 30.0}, late, end())
+    assert (found["messages"], found["reply_text"], found["last_ms"]) == (1, "a", 30.0)
+
+
+def test_traces_outside_any_turn_are_not_turns() -> None:
+    assert derived.turns(frame({"turn": 0, "text": "Welcome!"})).empty
+    assert derived.turns(frame({"turn": 0}, action(turn=1), action(turn=2)))["turn"].tolist() == [1, 2]
+
+
+def test_what_was_sent_is_not_a_reply() -> None:
+    found = turn(action(), {"text": "an echo", "direction": "out"}, end())
+    assert (found["messages"], found["first_ms"] != found["first_ms"]) == (0, True)
+
+
+def choice(*names: str) -> dict[str, Any]:
+    buttons = ", ".join(f'{{"name": "{name}", "request": {{"type": "text"}}}}' for name in names)
+    return {"kind": "choices", "payload": f'{{"trace": {{"type": "choice", "payload": {{"buttons": [{buttons}]}}}}}}'}
+
+
+def test_the_choices_of_a_turn_are_the_last_that_were_offered() -> None:
+    found = turn(
+        action(), choice("a", "b") | {"text": "[a] [b]"}, {"text": "then"}, choice("c") | {"text": "[c]"}, end()
+    )
+    assert found["choices"] == "c"
+    assert found["reply_text"] == "then", "the labels of buttons are not text of the bot"
+    assert found["messages"] == 3
+
+
+def test_turns_are_in_the_order_in_which_they_began() -> None:
+    traces = frame(action(turn=2, observed_at=5 * SECOND), action(turn=1, observed_at=9 * SECOND))
+    assert derived.turns(traces)["turn"].tolist() == [2, 1]
+
+
+def test_turns_with_the_same_number_in_different_sessions_are_different_turns() -> None:
+    traces = frame(action(), end(), action(session="other"), {"session": "other", "error": "no"})
+    found = derived.turns(traces)
+    assert found["session"].tolist() == ["bot", "other"]
+    assert found["status"].tolist() == ["completed", "running"]
+    assert found["error"].isna().tolist() == [True, False]
+
+
+def test_messages_are_contents_and_actions() -> None:
+    traces = frame(action(), {"text": "a"}, {"kind": "block"}, choice("x"), end())
+    assert derived.messages(traces)["kind"].tolist() == ["action", "text", "choices"]
+
+
+def test_a_session_is_summed_up() -> None:
+    rows = [{"turn": 0, "conversation": "c1"}, action(turn=1), action(turn=2, link=2, conversation="c2")]
+    rows += [{"kind": "gap", "turn": 0}, {"kind": "error"}, {"kind": "error"}]
+    rows += [{"kind": "ended", "text": "first"}, {"kind": "ended", "text": "last"}, {"session": "other", "turn": 3}]
+    first, other = derived.sessions(frame(*rows)).to_dict("records")
+    assert (first["turns"], first["links"], first["gaps"], first["errors"], first["traces"]) == (2, 2, 1, 2, 8)
+    assert (first["conversation"], first["reason"]) == ("c2", "last")
+    assert (first["start"], first["end"]) == (pd.Timestamp(0, tz="UTC"), pd.Timestamp(7 * SECOND, tz="UTC"))
+    assert (other["turns"], other["traces"], pd.isna(other["reason"])) == (1, 1, True)
+
+
+def test_empty_frames_have_all_columns() -> None:
+    empty = frame()
+    for compute, columns in (
+        (derived.messages, MESSAGE_COLUMNS),
+        (derived.turns, TURN_COLUMNS),
+        (derived.sessions, SESSION_COLUMNS),
+    ):
+        assert {name: str(dtype) for name, dtype in compute(empty).dtypes.items()} == dtypes_of(columns)
