@@ -8,7 +8,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Action, Setting, Verb
@@ -18,8 +18,10 @@ from socketnb.model.json import Json
 
 DEFAULT_ENCODING = "audio/x-mulaw"
 """How streamed sound is encoded if neither the settings nor its pieces say so."""
-NewId = Callable[[], str]
+NewId: TypeAlias = Callable[[], str]
 """Returns a new unique string at each call."""
+Settings: TypeAlias = Mapping[str, Any]
+"""The values of a dialect's settings, or of its simulator's options, by name."""
 
 
 class _Machine(abc.ABC):  # noqa: B024 (the methods are in the two machines below)
@@ -179,11 +181,11 @@ def _unchanged(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _as_given(action: Action, offered: Sequence[Choice], settings: Mapping[str, Any]) -> Action:  # noqa: ARG001
+def _as_given(action: Action, offered: Sequence[Choice], settings: Settings) -> Action:  # noqa: ARG001
     return action
 
 
-def _default_encoding(settings: Mapping[str, Any]) -> str:  # noqa: ARG001
+def _default_encoding(settings: Settings) -> str:  # noqa: ARG001
     return DEFAULT_ENCODING
 
 
@@ -213,8 +215,8 @@ class Dialect:
         resume_settings: Settings that are saved to resume a session.
         user_setting: The setting that names the user. A saved session of another user is not resumed.
         max_conversations: How many conversations one session may hold.
-        read_transcript: Reads a conversation that the platform saved as JSON; raises `SettingsError` if it is none.
-            None if the platform has no such format.
+        read_transcript: Reads a conversation that the platform saved as JSON, or raises `SettingsError`. None if the
+            platform has no such format.
         faults: The faults of its simulator, each with its description.
         options: The options of its simulator, by name.
     """
@@ -223,13 +225,13 @@ class Dialect:
     title: str
     settings: Mapping[str, Setting]
     verbs: Mapping[str, Verb]
-    client: Callable[[Mapping[str, Any], NewId], ClientMachine]
-    server: Callable[[Mapping[str, Any], NewId, Mapping[str, Any]], ServerMachine]
+    client: Callable[[Settings, NewId], ClientMachine]
+    server: Callable[[Settings, NewId, Settings], ServerMachine]
     content: ReadContent
     simulated: Callable[[NewId], dict[str, Any]]
     settle: Callable[[dict[str, Any]], dict[str, Any]] = _unchanged
-    prepare: Callable[[Action, Sequence[Choice], Mapping[str, Any]], Action] = _as_given
-    sound_encoding: Callable[[Mapping[str, Any]], str] = _default_encoding
+    prepare: Callable[[Action, Sequence[Choice], Settings], Action] = _as_given
+    sound_encoding: Callable[[Settings], str] = _default_encoding
     secret_in_url: Callable[[str], bool] = _no_secret
     secret_fields: frozenset[str] = frozenset()
     resume_scope: tuple[str, ...] = ("url",)
@@ -241,6 +243,6 @@ class Dialect:
     options: Mapping[str, Setting] = field(default_factory=dict)
 
 
-def misread(event: str, payload: Json, what: str, turn: int) -> Record:
-    """Return the record of a malformed event. `what` says what is wrong with it."""
-    return Record(event, "error", payload, turn=turn, error=f"malformed {event}: {what}")
+def misread(event: str, payload: Json, problem: str, turn: int) -> Record:
+    """Return the record of a malformed event."""
+    return Record(event, "error", payload, turn=turn, error=f"malformed {event}: {problem}")

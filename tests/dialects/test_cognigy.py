@@ -1089,7 +1089,7 @@ def test_every_remembered_event_is_recognised_over_the_next_link() -> None:
         assert log.repeated(REGULAR, 3, ping=Ping("finalPing"), quiet=False) == turn
 
 
-def test_a_repeated_output_between_events_without_a_trace_id_makes_an_unreceived_input_be_sent_again() -> None:
+def test_an_unreceived_input_is_sent_again_even_if_something_new_came_before_the_link_was_ready() -> None:
     client = ready()
     client.act(1, say("a"), 0.0)
     client.received("output", output("A", traceId="t1"), 0.0)

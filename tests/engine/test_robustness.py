@@ -388,7 +388,7 @@ def test_a_turn_whose_answer_was_swallowed_long_before_the_link_was_lost_is_comp
     turn = bot.send("hi")
     (session,) = simulator._machine._sessions.values()
     eventually(lambda: session.completed[-1].request["payload"] == "hi")
-    session.used -= 60
+    session.last_used -= 60
     simulator._eio4._sio.emit = send
     simulator.fault("drop")
     assert turn.wait().text == "You said hi"

@@ -11,7 +11,7 @@ from socketnb.model.content import Choice, UserInput
 from socketnb.model.json import JsonObject, as_dict, as_list, as_text
 
 GET_STARTED = "GET_STARTED"
-"""What Webchat's button "Get started" sends, unless the endpoint's settings say something else."""
+"""The text that Webchat's button "Get started" sends, unless the endpoint's settings define another one."""
 
 VERBS: dict[str, Verb] = {
     "text": Verb("send a text", (Field("text", str),)),

@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from socketnb.dialects.base import ClientMachine, misread
 from socketnb.dialects.cognigy.actions import input_fields, label, user_input
@@ -57,9 +57,7 @@ from socketnb.model.json import Json, JsonObject, as_dict, as_text
 from socketnb.model.trace import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from socketnb.dialects.base import NewId
+    from socketnb.dialects.base import NewId, Settings
 
 READY_TIMEOUT_S = 2.0
 """Seconds to wait for `endpoint-ready`."""
@@ -105,7 +103,7 @@ class _Turn:
 class Client(ClientMachine):
     """One conversation. `ids` returns a new unique string at each call."""
 
-    def __init__(self, settings: Mapping[str, Any], ids: NewId) -> None:
+    def __init__(self, settings: Settings, ids: NewId) -> None:
         self._settings = settings
         self._ids = ids
         self._session_id = str(settings["session_id"])

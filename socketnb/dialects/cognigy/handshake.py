@@ -1,19 +1,21 @@
-"""Where a client connects, and how it says who it is: in the query string, or in answer to the event `handshake`."""
+"""Where a client connects, and how it sends its ids: in the query string, or in answer to the event `handshake`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from socketnb.model.effects import Address
 from socketnb.model.json import JsonObject
 
+if TYPE_CHECKING:
+    from socketnb.dialects.base import Settings
+
 TRANSPORTS = {"websocket": ("websocket",), "polling": ("polling",), "auto": ("websocket", "polling")}
 
 
-def identity(settings: Mapping[str, Any], session_id: str) -> JsonObject:
+def identity(settings: Settings, session_id: str) -> JsonObject:
     """Return what a client answers to `handshake`."""
     return {
         "userId": settings["user_id"],
@@ -24,7 +26,7 @@ def identity(settings: Mapping[str, Any], session_id: str) -> JsonObject:
     }
 
 
-def address(settings: Mapping[str, Any], session_id: str) -> Address:
+def address(settings: Settings, session_id: str) -> Address:
     """Return the address of an endpoint for one session."""
     url = urlsplit(settings["url"])
     query = {

@@ -1,7 +1,7 @@
 """Reads the `data` of an `output`. The formats are tried in the order of Cognigy's own renderer; the first match wins.
 
 Sources: the vendor's AI default channel formats (`_default`), and its Webchat's channel formats, which are Messenger
-templates (`_webchat`, `_facebook`, `_defaultPreview`). Nothing here raises: what cannot be read is left out.
+templates (`_webchat`, `_facebook`, `_defaultPreview`). Nothing here raises: unreadable parts are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SENDERS: dict[str, Sender] = {"agent": "agent", "user": "user"}
-"""The `source` of an output → who sent it. Any other source is the bot."""
+"""The `source` of an output → its sender. Any other source is the bot."""
 MediaKind = Literal["image", "audio", "video"]
 MEDIA: tuple[MediaKind, ...] = get_args(MediaKind)
 CHANNELS = ("_webchat", "_defaultPreview", "_default", "_facebook")
@@ -36,7 +36,7 @@ def parse_output(message: JsonObject) -> ParsedOutput:
 
 
 def sender_of(message: JsonObject) -> Sender:
-    """Return who sent a message. Without a source it is the bot."""
+    """Return the sender of a message. Without a source it is the bot."""
     return SENDERS.get(as_text(message.get("source")), "bot")
 
 

@@ -22,7 +22,7 @@ from socketnb.model.content import (
 from socketnb.model.json import Json, JsonObject, as_text
 
 UNSET = ("", "undefined", "null")
-"""What Cognigy's editor leaves in an address that nobody filled in."""
+"""What Cognigy's editor puts into an address that is not filled in."""
 
 
 class ParsedOutput(NamedTuple):

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from socketnb.dialects.base import ServerMachine
@@ -30,7 +30,7 @@ from socketnb.model.json import Json, JsonObject, as_dict, as_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from socketnb.dialects.base import NewId
+    from socketnb.dialects.base import NewId, Settings
 
 Transformer = Callable[[JsonObject], JsonObject | None]
 REFUSALS = ("connect", "output", "exception")
@@ -87,7 +87,7 @@ class _Conversation:
 class Server(ServerMachine):
     """A whole endpoint. `ids` returns a new unique string at each call."""
 
-    def __init__(self, settings: Mapping[str, Any], ids: NewId, options: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Settings, ids: NewId, options: Settings) -> None:
         prefix = options["prefix"].strip("/")
         if prefix and not PREFIX.fullmatch(prefix):
             raise SettingsError(f"prefix must be a path such as /bots/eu, got {options['prefix']!r}")

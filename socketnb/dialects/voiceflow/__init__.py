@@ -21,9 +21,9 @@ from socketnb.model.json import as_dict, as_text
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from socketnb.dialects.base import NewId
+    from socketnb.dialects.base import NewId, Settings
     from socketnb.model.content import Choice, Content
     from socketnb.model.json import Json
 
@@ -62,7 +62,7 @@ def content(event: str, payload: Json) -> Content | None:
     return None
 
 
-def prepare(action: Action, offered: Sequence[Choice], settings: Mapping[str, Any]) -> Action:
+def prepare(action: Action, offered: Sequence[Choice], settings: Settings) -> Action:
     """Return the action to send. With the setting `press_typed`, the text of a button's label presses the button."""
     if action.verb != "text" or not settings["press_typed"]:
         return action
@@ -71,7 +71,7 @@ def prepare(action: Action, offered: Sequence[Choice], settings: Mapping[str, An
     return replace(action, verb="press", fields={"choice": choice}) if choice else action
 
 
-def sound_encoding(settings: Mapping[str, Any]) -> str:
+def sound_encoding(settings: Settings) -> str:
     """Return how streamed sound is encoded if its pieces do not say so."""
     return str(settings["audio_encoding"])
 

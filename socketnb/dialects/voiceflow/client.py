@@ -7,15 +7,16 @@ The states of a link (`State`); a handshake makes it ready:
     READY ──session.ended──▶ ENDED ──the next action──▶ DIALLING
 
 One action runs at a time, as the page advises ("Action Lifecycle"). The next one waits in line until `action.status`
-reports completed or rejected, unless it asks to be sent at once. Traces and statuses find their turn by `messageID`:
-the client's own where the server echoes it. One that the server made up belongs to the oldest action without a status.
+reports completed or rejected, unless it asks to be sent at once. Traces and statuses find their turn by `messageID`,
+which is the client's own if the server echoes it. A messageID that the server generated belongs to the oldest action
+without a status.
 
 The states of an action (`Progress`):
 
     NEW ──sent──▶ SENT ──status or trace──▶ TAKEN_UP ──completed or rejected──▶ (removed)
                    └──link lost──▶ RETRY ──sent again, with its messageID──▶ SENT
 
-After a lost link the same session goes on. If the server sends the events of a turn again, from `accepted` on, those
+After a lost link the same session is resumed. If the server sends the events of a turn again, from `accepted` on, those
 that are known already are recorded as statuses.
 """
 
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from socketnb.dialects.base import ClientMachine, misread
 from socketnb.dialects.turns import Deadlines, TurnQueue
@@ -48,9 +49,7 @@ from socketnb.model.json import Json, JsonObject, as_dict, as_text
 from socketnb.model.secret import Secret, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from socketnb.dialects.base import NewId
+    from socketnb.dialects.base import NewId, Settings
     from socketnb.model.trace import Sender, Status
 
 PATH = "v4/interact/socket"
@@ -107,7 +106,7 @@ class _Sent:
 class Client(ClientMachine):
     """One conversation. `ids` returns a new unique string at each call."""
 
-    def __init__(self, settings: Mapping[str, Any], ids: NewId) -> None:
+    def __init__(self, settings: Settings, ids: NewId) -> None:
         self._settings = settings
         self._ids = ids
         self._key: Secret | None = settings["session_key"]
@@ -210,7 +209,7 @@ class Client(ClientMachine):
                 case Due.LAST_STATUS:
                     for turn in list(self._turns.running):
                         effects += self._finish(turn, "completed", "the session ended")
-                case Due.SILENCE if not self._turns.running:  # otherwise a turn that was sent at once goes on
+                case Due.SILENCE if not self._turns.running:  # otherwise a turn that was sent at once still runs
                     effects += self._send_unasked({"type": "no-reply"}, "no_reply", "the user said nothing")
         return effects
 
@@ -396,7 +395,7 @@ class Client(ClientMachine):
 
     def _ended(self, payload: Json, now: float) -> list[ClientEffect]:
         reason = as_text(as_dict(payload).get("reason")) or "no reason given"
-        if self._state in AWAITED:  # the stored session has ended: the handshake goes on and makes a new one
+        if self._state in AWAITED:  # the stored session has ended: the handshake continues with a new one
             self._key = None
             return [Record("session.ended", "session", payload, text=f"the stored session has ended ({reason})")]
         self._state, self._key = State.ENDED, None

@@ -1,4 +1,4 @@
-"""A log of what came for each of the last turns, which recognises what a server sends again after a lost link."""
+"""A log of received events, which recognises those that a server sends again after a lost link, and of messageIDs."""
 
 from __future__ import annotations
 

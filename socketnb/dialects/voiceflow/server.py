@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from socketnb.dialects.base import ServerMachine
 from socketnb.dialects.tokens import jwt
@@ -26,7 +26,7 @@ from socketnb.model.json import Json, JsonObject, as_dict, as_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from socketnb.dialects.base import NewId
+    from socketnb.dialects.base import NewId, Settings
 
 OPTIONS: dict[str, Setting] = {
     "idle_timeout": Setting("idle seconds after which a session ends; 0: no limit", type=float, default=0.0),
@@ -86,7 +86,7 @@ class _Session:
 class Server(ServerMachine):
     """A whole endpoint. `ids` returns a new unique string at each call."""
 
-    def __init__(self, settings: Mapping[str, Any], ids: NewId, options: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Settings, ids: NewId, options: Settings) -> None:
         self.path = PATH
         self._settings = settings
         self._ids = ids

@@ -1,7 +1,7 @@
 """Reads the traces of `action.trace`. `READERS` has one reader per type; an unknown type is a custom action.
 
 Sources: the vendor's trace types page, its older DM API for `card` and `choices`, its runtime for `completion-*`,
-`knowledgeBase`, `goto` and `entity-filling`. Nothing here raises: what cannot be read is left out.
+`knowledgeBase`, `goto` and `entity-filling`. Nothing here raises: unreadable parts are left out.
 """
 
 from __future__ import annotations
