@@ -1,4 +1,4 @@
-"""The accessor `df.chat`, on frames of every platform, and on parts of them."""
+"""The accessor `df.chat` on frames of every platform and on parts of frames."""
 
 from typing import Any
 
@@ -34,17 +34,17 @@ def test_the_turns_are_those_of_turns_df(hub: Hub, traces: pd.DataFrame) -> None
     assert_frame_equal(traces.chat.turns(), hub.turns_df())
 
 
-def test_a_filter_a_concat_and_a_merge_do_no_harm(hub: Hub, traces: pd.DataFrame) -> None:
+def test_filtered_concatenated_and_merged_frames_work(hub: Hub, traces: pd.DataFrame) -> None:
     halves = pd.concat([traces[traces["turn"] > 1], traces[traces["turn"] <= 1]])
     merged = halves.merge(pd.DataFrame({"turn": [1, 2, 3], "label": list("abc")}), on="turn", how="left")
     assert list(merged.chat.turns()["user_text"]) == ["hi", "Order", "L"]
-    spoken = traces[traces["kind"] != "ended"]  # an end may still have been on its way
+    spoken = traces[traces["kind"] != "ended"]  # an end may arrive later
     assert merged[merged["kind"] != "ended"].chat.transcript() == spoken.chat.transcript()
     assert spoken.chat.transcript() in hub.session("bot").transcript()
     assert list(merged.chat.latency(by="label").index) == ["a", "b", "c"]
 
 
-def test_a_path_leads_into_each_payload(voiceflow: pd.DataFrame) -> None:
+def test_a_path_selects_a_value_of_each_payload(voiceflow: pd.DataFrame) -> None:
     texts = voiceflow.chat.payload("trace.payload.message")
     assert list(texts.dropna())[:2] == ["Hello!", "Which size?"]
     assert texts.index.equals(voiceflow.index)
@@ -57,7 +57,7 @@ def test_a_path_leads_into_each_payload(voiceflow: pd.DataFrame) -> None:
     )
 
 
-def test_several_sessions_are_told_one_after_the_other(voiceflow: pd.DataFrame) -> None:
+def test_the_transcript_has_several_sessions_one_after_the_other(voiceflow: pd.DataFrame) -> None:
     text = voiceflow.chat.transcript()
     assert text.index("one\n") < text.index("two\n")
     assert text.count("One S pizza.") == 2
@@ -83,7 +83,7 @@ def test_transitions_are_counted_within_a_session(voiceflow: pd.DataFrame) -> No
 
 
 @pytest.mark.parametrize(
-    ("call", "misses"),
+    ("call", "missing"),
     [
         (lambda chat: chat.turns(), "recording, platform"),
         (lambda chat: chat.transcript(), "platform, session"),
@@ -92,13 +92,13 @@ def test_transitions_are_counted_within_a_session(voiceflow: pd.DataFrame) -> No
         (lambda chat: chat.payload("a"), "payload"),
     ],
 )
-def test_it_says_which_columns_it_misses(voiceflow: pd.DataFrame, call: Any, misses: str) -> None:
-    with pytest.raises(SettingsError, match=rf"the frame lacks the columns .*{misses}"):
+def test_the_error_names_the_missing_columns(voiceflow: pd.DataFrame, call: Any, missing: str) -> None:
+    with pytest.raises(SettingsError, match=rf"the frame lacks the columns .*{missing}"):
         call(voiceflow[["seq", "turn"]].chat)
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda chat: chat.payload(""), "path must be a path"),
         (lambda chat: chat.payload(None), "path must be a path"),
@@ -106,12 +106,12 @@ def test_it_says_which_columns_it_misses(voiceflow: pd.DataFrame, call: Any, mis
         (lambda chat: chat.latency(by="colour"), "lacks the columns colour"),
     ],
 )
-def test_a_mistake_is_one_sentence(voiceflow: pd.DataFrame, call: Any, said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
+def test_an_invalid_argument_is_refused_in_one_sentence(voiceflow: pd.DataFrame, call: Any, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         call(voiceflow.chat)
 
 
-def test_an_empty_frame_says_nothing(voiceflow: pd.DataFrame) -> None:
+def test_an_empty_frame_has_an_empty_transcript_and_no_turns(voiceflow: pd.DataFrame) -> None:
     empty = voiceflow[:0]
     assert empty.chat.transcript() == ""
     assert len(empty.chat.turns()) == 0

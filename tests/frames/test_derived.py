@@ -1,5 +1,6 @@
 """Turns, messages and sessions of hand-written traces, so that every rule is checked exactly."""
 
+import json
 from typing import Any
 
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from socketnb.frames import derived
 from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS, dtypes_of
 from socketnb.frames.table import frame_of
+from socketnb.model.content import Delta
 from socketnb.model.trace import SCHEMA
 from socketnb.recording.schema import TRACES
 
@@ -148,3 +150,72 @@ def test_empty_frames_have_all_columns() -> None:
         (derived.sessions, SESSION_COLUMNS),
     ):
         assert {name: str(dtype) for name, dtype in compute(empty).dtypes.items()} == dtypes_of(columns)
+
+
+# Streamed messages
+
+
+@pytest.fixture
+def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a payload give the fields of a Delta, so that every combination can be written."""
+
+    class Pieces:
+        @staticmethod
+        def content(_event: str, payload: dict[str, Any]) -> Delta | None:
+            fields = dict(payload)
+            sound = fields.pop("sound", "").encode()
+            return Delta("stream", **fields, sound=sound) if fields or sound else None
+
+    monkeypatch.setattr(derived.registry, "get", lambda _name: Pieces)
+
+
+def piece(text: str = "", **fields: Any) -> dict[str, Any]:
+    payload = fields | ({"text": text} if text else {})
+    return {"kind": "delta", "text": text, "payload": json.dumps(payload)}
+
+
+def streamed(*rows: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return kind and text of the messages of some traces."""
+    found = derived.messages(frame(*rows))
+    return list(zip(found["kind"], found["text"], strict=True))
+
+
+@pytest.mark.usefixtures("pieces")
+def test_the_pieces_of_a_stream_are_one_message_in_place_of_the_first() -> None:
+    rows = [piece("Hel", first=True), {"text": "meanwhile"}, piece("lo", last=True)]
+    assert streamed(*rows) == [("text", "Hello"), ("text", "meanwhile")]
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_first_piece_begins_a_new_message_although_the_last_one_is_missing() -> None:
+    assert streamed(piece("one", first=True), piece("two", first=True)) == [("text", "one"), ("text", "two")]
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_piece_after_the_last_begins_a_new_message() -> None:
+    assert streamed(piece("one", last=True), piece("two")) == [("text", "one"), ("text", "two")]
+
+
+@pytest.mark.usefixtures("pieces")
+def test_the_whole_text_is_used_only_if_no_piece_has_text() -> None:
+    assert streamed(piece("Hello", first=True), piece(whole="Hello again", last=True)) == [("text", "Hello")]
+    assert streamed(piece(first=True), piece(whole="Hello again", last=True)) == [("text", "Hello again")]
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_stream_with_sound_is_audio_and_an_empty_one_is_no_message() -> None:
+    assert streamed(piece(sound="x", first=True), piece("words", last=True)) == [("audio", "words")]
+    assert streamed(piece(first=True), piece(last=True)) == []
+
+
+@pytest.mark.usefixtures("pieces")
+def test_streams_of_different_sessions_are_not_mixed() -> None:
+    rows = [piece("a", first=True), piece("b", first=True) | {"session": "other"}, piece("c", last=True)]
+    assert streamed(*rows) == [("text", "ac"), ("text", "b")]
+
+
+@pytest.mark.usefixtures("pieces")
+def test_an_empty_piece_does_not_count_for_latencies() -> None:
+    rows = [piece("x", first=True) | {"elapsed_ms": 30.0}, piece(last=True, whole="y") | {"elapsed_ms": 80.0}]
+    found = turn(action(payload="{}"), piece(first=True) | {"elapsed_ms": 10.0}, *rows)
+    assert (found["first_ms"], found["last_ms"], found["messages"]) == (30.0, 30.0, 1)

@@ -12,6 +12,7 @@ from socketnb.flows.flow import Flow
 from socketnb.frames import exports
 from socketnb.frames.exports import EXPORTS, Export
 from socketnb.hub import Hub
+from socketnb.model.trace import VERSION
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_traces_as_text_are_those_in_the_file(traces: pd.DataFrame, tmp_path: Pa
         exports.write(traces, tmp_path / "a", name)
         assert (tmp_path / "a").read_text(encoding="utf-8") == exports.text(traces, name)
     assert len(exports.text(traces, "jsonl").splitlines()) == len(traces)
-    assert all(json.loads(line)["v"] == 2 for line in exports.text(traces, "jsonl").splitlines())
+    assert all(json.loads(line)["v"] == VERSION for line in exports.text(traces, "jsonl").splitlines())
     assert len(pd.read_csv(tmp_path / "a")) == len(traces)
 
 

@@ -1,4 +1,4 @@
-"""DataFrames: one schema, whatever was observed."""
+"""DataFrames: the same schema for all traces."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def dtypes(frame: pd.DataFrame) -> dict[str, str]:
 
 
 @pytest.fixture
-def talked(hub: Hub, flow: Flow) -> Hub:
+def used(hub: Hub, flow: Flow) -> Hub:
     bot = hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
     bot.launch()
     bot.press("Order")
@@ -32,8 +32,8 @@ def talked(hub: Hub, flow: Flow) -> Hub:
     return hub
 
 
-def test_traces_have_the_columns_and_dtypes_of_the_schema(talked: Hub) -> None:
-    assert dtypes(talked.traces_df()) == COLUMNS
+def test_traces_have_the_columns_and_dtypes_of_the_schema(used: Hub) -> None:
+    assert dtypes(used.traces_df()) == COLUMNS
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -51,55 +51,56 @@ def test_the_columns_and_dtypes_are_the_same_on_every_platform(platform: str, hu
     assert (turns["first_ms"] <= turns["done_ms"]).all()
 
 
-def test_a_frame_without_rows_has_the_same_columns_and_dtypes(talked: Hub) -> None:
+def test_a_frame_without_rows_has_the_same_columns_and_dtypes(used: Hub) -> None:
     for make in (query.traces_df, query.messages_df, query.turns_df, query.sessions_df):
-        assert dtypes(make([])) == dtypes(make(talked.stores()))
+        assert dtypes(make([])) == dtypes(make(used.stores()))
         assert make([]).empty
 
 
-def test_seq_is_unique_and_gapless_in_each_session(talked: Hub) -> None:
-    for _, rows in talked.traces_df().groupby("session", observed=True):
+def test_seq_is_unique_and_gapless_in_each_session(used: Hub) -> None:
+    for _, rows in used.traces_df().groupby("session", observed=True):
         assert list(rows["seq"]) == list(range(len(rows)))
 
 
-def test_times_are_in_order_and_in_utc(talked: Hub) -> None:
-    traces = talked.traces_df(session="bot")
+def test_times_are_in_order_and_in_utc(used: Hub) -> None:
+    traces = used.traces_df(session="bot")
     assert str(traces["observed_at"].dt.tz) == "UTC"
     assert traces["observed_at"].is_monotonic_increasing
     assert (traces["observed_at"] - traces["server_at"].dropna()).abs().max() < pd.Timedelta("1min")
 
 
-def test_a_frame_can_be_limited_to_a_session_a_platform_and_columns(talked: Hub) -> None:
-    assert set(talked.traces_df(session="other")["session"]) == {"other"}
-    assert talked.traces_df(platform="cognigy").empty
-    assert list(talked.traces_df(columns=["kind", "text"])) == ["kind", "text"]
-    assert list(talked.turns_df(columns=["action"])) == ["action"]
-    assert talked.traces_df(recording="other").empty
-    assert len(talked.traces_df(recording=talked.traces_df()["recording"].iloc[0])) == len(talked.traces_df())
-    nothing = talked.traces_df(columns=[])
-    assert talked.traces_df(since=nothing).empty
+def test_a_frame_can_be_limited_to_a_session_a_platform_and_columns(used: Hub) -> None:
+    assert set(used.traces_df(session="other")["session"]) == {"other"}
+    assert used.traces_df(platform="cognigy").empty
+    assert list(used.traces_df(columns=["kind", "text"])) == ["kind", "text"]
+    assert list(used.turns_df(columns=["action"])) == ["action"]
+    assert used.traces_df(recording="other").empty
+    assert len(used.traces_df(recording=used.traces_df()["recording"].iloc[0])) == len(used.traces_df())
+    nothing = used.traces_df(columns=[])
+    assert used.traces_df(since=nothing).empty
     for wrong in ("text", 5):
         with pytest.raises(SettingsError, match="columns must be a list of names"):
-            talked.traces_df(columns=wrong)
+            used.traces_df(columns=wrong)
     with pytest.raises(SettingsError, match=r"unknown column 'txt'; did you mean 'text'\?"):
-        talked.traces_df(columns=["txt"])
+        used.traces_df(columns=["txt"])
 
 
-def test_a_cursor_gives_only_what_is_new(talked: Hub) -> None:
-    first = talked.traces_df()
-    assert talked.traces_df(since=first).empty
-    talked.session("bot").say("hi")
-    new = talked.traces_df(since=first.attrs["cursor"])
+def test_a_cursor_returns_only_new_traces(used: Hub) -> None:
+    first = used.traces_df()
+    assert used.traces_df(since=first).empty
+    used.session("bot").say("hi")
+    new = used.traces_df(since=first.attrs["cursor"])
     assert list(new["turn"].unique())[-1] == 4
-    assert len(first) + len(new) == len(talked.traces_df())
-    assert talked.turns_df(since=talked.messages_df(since=first)).empty
+    assert len(first) + len(new) == len(used.traces_df())
+    assert used.turns_df(since=used.messages_df(since=first)).empty
+    assert len(used.traces_df(since={"another recording": 0})) == len(first) + len(new)
     for wrong in (-1, "x", {"r": -1}, {"r": True}, pd.DataFrame()):
         with pytest.raises(SettingsError, match="since must be an earlier frame"):
-            talked.traces_df(since=wrong)
+            used.traces_df(since=wrong)
 
 
-def test_turns_say_what_was_done_what_was_said_and_how_long_it_took(talked: Hub) -> None:
-    turns = talked.turns_df(session="bot")
+def test_turns_show_action_reply_choices_and_latencies(used: Hub) -> None:
+    turns = used.turns_df(session="bot")
     assert list(turns["turn"]) == [1, 2, 3]
     assert list(turns["action"]) == ["launch", "press", "press"]
     assert turns["user_text"].tolist()[1:] == ["Order", "L"]
@@ -112,7 +113,7 @@ def test_turns_say_what_was_done_what_was_said_and_how_long_it_took(talked: Hub)
     assert (turns["last_ms"] <= turns["done_ms"]).all()
 
 
-def test_a_turn_is_running_until_it_is_over_and_shows_its_error(
+def test_a_turn_is_running_until_it_ends_and_shows_its_error(
     hub: Hub, flow: Flow, eventually: Callable[[Callable[[], bool]], None]
 ) -> None:
     simulator = hub.simulate("voiceflow", flow)
@@ -126,36 +127,36 @@ def test_a_turn_is_running_until_it_is_over_and_shows_its_error(
     assert (row["status"], row["error"]) == ("cancelled", "too many tokens (quota)")
 
 
-def test_messages_are_what_a_person_sees(talked: Hub) -> None:
-    messages = talked.messages_df(session="bot")
+def test_messages_are_those_that_a_person_sees(used: Hub) -> None:
+    messages = used.messages_df(session="bot")
     assert messages["text"].tolist()[-3:] == ["[S] [L]", "L", "One L pizza."]
     assert messages["sender"].tolist()[-2:] == ["user", "bot"]
 
 
-def test_sessions_are_summed_up(talked: Hub) -> None:
-    bot, other = talked.sessions_df().to_dict("records")
+def test_sessions_are_summarized(used: Hub) -> None:
+    bot, other = used.sessions_df().to_dict("records")
     assert (bot["session"], bot["turns"], bot["links"], bot["errors"]) == ("bot", 3, 1, 0)
     assert (other["session"], other["turns"], other["errors"]) == ("other", 1, 1)
     assert bot["start"] < bot["end"]
 
 
-def test_a_frame_of_part_of_the_traces_works_as_well(talked: Hub) -> None:
-    traces = talked.traces_df()
+def test_turns_can_be_computed_from_a_part_of_the_traces(used: Hub) -> None:
+    traces = used.traces_df()
     assert len(derived.turns(traces[traces["turn"] == 2])) == 1
     assert len(derived.turns(pd.concat([traces[:5], traces[5:]]))) == 4
 
 
-def test_the_sessions_of_several_recordings_are_in_one_frame(talked: Hub, flow: Flow, tmp_path: Path) -> None:
-    first = talked.traces_df()
-    elsewhere = talked.connect("voiceflow", name="elsewhere", simulate=True, flow=flow, record=tmp_path)
-    nowhere = talked.connect("voiceflow", name="nowhere", simulate=True, flow=flow, record=False)
+def test_the_sessions_of_several_recordings_are_in_one_frame(used: Hub, flow: Flow, tmp_path: Path) -> None:
+    first = used.traces_df()
+    elsewhere = used.connect("voiceflow", name="elsewhere", simulate=True, flow=flow, record=tmp_path)
+    nowhere = used.connect("voiceflow", name="nowhere", simulate=True, flow=flow, record=False)
     elsewhere.say("hi")
     nowhere.say("hi")
-    traces = talked.traces_df()
+    traces = used.traces_df()
     assert traces["recording"].nunique() == 3
-    assert list(talked.sessions_df()["session"]) == ["bot", "other", "elsewhere", "nowhere"]
-    new = talked.traces_df(since=first)
+    assert list(used.sessions_df()["session"]) == ["bot", "other", "elsewhere", "nowhere"]
+    new = used.traces_df(since=first)
     assert set(new["session"]) == {"elsewhere", "nowhere"}
     assert len(first) + len(new) == len(traces)
-    assert talked.traces_df(since=traces).empty
+    assert used.traces_df(since=traces).empty
     assert set(elsewhere.traces_df()["session"]) == {"elsewhere"}

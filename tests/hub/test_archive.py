@@ -1,4 +1,4 @@
-"""Recordings on disk: found, opened, exported, brought in, deleted."""
+"""Recordings on disk: list, open, export, import and delete them."""
 
 import base64
 import datetime as dt
@@ -26,7 +26,7 @@ SAME: Callable[..., None] = pd.testing.assert_frame_equal
 
 
 @pytest.fixture
-def talked(hub: Hub, flow: Flow, home: Path) -> Hub:
+def used(hub: Hub, flow: Flow, home: Path) -> Hub:
     bot = hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
     bot.launch()
     bot.press("Order")
@@ -35,51 +35,53 @@ def talked(hub: Hub, flow: Flow, home: Path) -> Hub:
 
 
 @pytest.fixture
-def traces(talked: Hub) -> pd.DataFrame:
-    return talked.traces_df()
+def traces(used: Hub) -> pd.DataFrame:
+    return used.traces_df()
 
 
-# Found and opened
+# List and open
 
 
-def test_recordings_are_listed_with_when_what_and_how_much(talked: Hub) -> None:
+def test_recordings_are_listed_with_their_time_platforms_and_size(used: Hub) -> None:
     (row,) = snb.recordings().to_dict("records")
     assert row["state"] == "recording"
-    talked.close()
+    used.close()
     (row,) = snb.recordings().to_dict("records")
     assert (row["platforms"], row["sessions"], row["state"]) == ("eusate, voiceflow", 2, "closed")
-    assert row["rows"] == len(talked.traces_df()) == len(snb.open_recording(row["recording"]))
+    assert row["rows"] == len(used.traces_df()) == len(snb.open_recording(row["recording"]))
     assert abs(row["when"] - pd.Timestamp.now("UTC")) < pd.Timedelta("5min")
     assert row["bytes"] == sum(file.stat().st_size for file in snb.open_recording(row["recording"]).path.iterdir())
 
 
-def test_the_list_has_the_same_columns_when_nothing_is_recorded(talked: Hub, monkeypatch: Any, tmp_path: Path) -> None:
+def test_an_empty_list_of_recordings_has_the_same_columns(used: Hub, monkeypatch: Any, tmp_path: Path) -> None:
     some = snb.recordings().dtypes
     monkeypatch.setenv("SOCKETNB_HOME", str(tmp_path / "nothing"))
     assert snb.recordings().empty
     assert snb.recordings().dtypes.equals(some)
 
 
-def test_an_opened_recording_has_the_same_frames_as_the_kernel_also_while_it_is_written(talked: Hub) -> None:
+def test_an_opened_recording_has_the_same_frames_as_the_kernel_that_writes_it(used: Hub) -> None:
     recording = snb.open_recording(snb.recordings()["recording"][0])
     assert recording.live
-    SAME(recording.traces_df(), talked.traces_df())
-    SAME(recording.turns_df(), talked.turns_df())
-    SAME(recording.messages_df(session="bot"), talked.messages_df(session="bot"))
-    SAME(recording.sessions_df(), talked.sessions_df())
+    SAME(recording.traces_df(), used.traces_df())
+    SAME(recording.turns_df(), used.turns_df())
+    SAME(recording.messages_df(session="bot"), used.messages_df(session="bot"))
+    SAME(recording.sessions_df(), used.sessions_df())
     before = recording.traces_df()
-    talked.session("bot").press("S")
+    used.session("bot").press("S")
     new = recording.traces_df(since=before)
     of_bot = [frame.query("session == 'bot'")["seq"] for frame in (before, new)]
     assert of_bot[1].iloc[0] == of_bot[0].iloc[-1] + 1
-    talked.close()
+    used.close()
     assert not recording.live
-    SAME(recording.traces_df(), talked.traces_df())
+    SAME(recording.traces_df(), used.traces_df())
     assert repr(recording) == f"<recording {recording.name!r}: {len(recording):,} traces>"
 
 
-def test_a_recording_is_opened_by_its_folder_too_and_a_wrong_name_says_which_exist(talked: Hub, tmp_path: Path) -> None:
-    folder = talked.recording()
+def test_a_recording_is_opened_by_its_folder_and_an_unknown_name_lists_those_that_exist(
+    used: Hub, tmp_path: Path
+) -> None:
+    folder = used.recording()
     assert folder
     assert snb.open_recording(folder).name == snb.open_recording(str(folder)).name == folder.name
     with pytest.raises(RecordingError, match=f"unknown recording 'x'; available: {folder.name}"):
@@ -91,17 +93,17 @@ def test_a_recording_is_opened_by_its_folder_too_and_a_wrong_name_says_which_exi
             snb.open_recording(wrong)  # type: ignore[arg-type]
 
 
-def test_a_recording_that_is_damaged_is_listed_with_what_is_wrong(talked: Hub) -> None:
-    folder = talked.recording()
+def test_a_damaged_recording_is_listed_with_its_problem(used: Hub) -> None:
+    folder = used.recording()
     assert folder
-    talked.close()
+    used.close()
     (part,) = folder.glob("*.parquet")
     part.write_bytes(part.read_bytes()[:-9])
     (row,) = snb.recordings().to_dict("records")
     assert "is damaged" in row["state"]
 
 
-def test_a_recording_of_a_killed_kernel_says_so(home: Path) -> None:
+def test_the_recording_of_a_killed_kernel_is_listed_as_cut_short(home: Path) -> None:
     code = (
         "import os, socketnb as snb\n"
         "snb.connect('voiceflow', simulate=True).say('hours')\n"
@@ -114,24 +116,24 @@ def test_a_recording_of_a_killed_kernel_says_so(home: Path) -> None:
     assert list(snb.open_recording(snb.recordings()["recording"][0]).turns_df()["status"]) == ["completed"]
 
 
-# Deleted
+# Delete
 
 
-def test_a_recording_is_deleted_but_not_while_it_is_written_nor_what_else_lies_there(talked: Hub) -> None:
-    folder = talked.recording()
+def test_deleting_a_recording_keeps_other_files_and_is_refused_while_it_is_written(used: Hub) -> None:
+    folder = used.recording()
     assert folder
     recording = snb.open_recording(folder)
     for live in (recording, snb.open_recording(next(folder.glob("_*.jsonl")))):
         with pytest.raises(RecordingError, match="a kernel records into"):
             live.delete()
-    talked.close()
-    mine = {"notes.txt", "sales.parquet", "_mine.jsonl", "sales-00001.parquet"}
-    for name in mine:
-        (folder / name).write_text("mine")
-    (folder / f".{folder.name}-00007.parquet.new").write_text("as a kernel leaves it that is killed while it seals")
+    used.close()
+    others = {"notes.txt", "sales.parquet", "_mine.jsonl", "sales-00001.parquet"}
+    for name in others:
+        (folder / name).write_text("other")
+    (folder / f".{folder.name}-00007.parquet.new").write_text("as after a kill during sealing")
     assert len(recording) > 0
     recording.delete()
-    assert {file.name for file in folder.iterdir()} == mine
+    assert {file.name for file in folder.iterdir()} == others
     with pytest.raises(RecordingError, match="neither parts nor lines"):
         snb.open_recording(folder)
     shutil.rmtree(folder)
@@ -140,25 +142,25 @@ def test_a_recording_is_deleted_but_not_while_it_is_written_nor_what_else_lies_t
     assert "no longer exists" in repr(recording)
 
 
-def test_what_else_lies_among_recordings_is_passed_over(talked: Hub, home: Path) -> None:
+def test_other_files_among_recordings_are_ignored(used: Hub, home: Path) -> None:
     (home / "recordings" / ".ipynb_checkpoints").mkdir()
-    folder = talked.recording()
+    folder = used.recording()
     assert folder
     (folder / "x.parquet").mkdir()
     (folder / "_x.jsonl").symlink_to("nowhere")
     assert list(snb.recordings()["recording"]) == [folder.name]
-    assert len(snb.open_recording(folder).traces_df()) == len(talked.traces_df())
+    assert len(snb.open_recording(folder).traces_df()) == len(used.traces_df())
 
 
-def test_old_recordings_are_pruned_and_told(talked: Hub) -> None:
-    folder = talked.recording()
+def test_old_recordings_are_pruned_and_listed(used: Hub) -> None:
+    folder = used.recording()
     assert folder
     assert snb.prune("1 day").empty
     long_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(days=40)).timestamp()
     for file in folder.iterdir():
         os.utime(file, (long_ago, long_ago))
-    assert snb.prune("30 days").empty, "it is being written"
-    talked.close()
+    assert snb.prune("30 days").empty, "it is being recorded"
+    used.close()
     for file in folder.iterdir():
         os.utime(file, (long_ago, long_ago))
     assert list(snb.prune(dt.timedelta(days=30))["recording"]) == [folder.name]
@@ -166,15 +168,15 @@ def test_old_recordings_are_pruned_and_told(talked: Hub) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "soon", "30", "+30", "30,", 30, None, "-1 day", "0s", dt.timedelta(0)])
-def test_an_age_that_is_none_deletes_nothing(wrong: Any) -> None:
+def test_an_invalid_age_deletes_nothing(wrong: Any) -> None:
     with pytest.raises(SettingsError, match='older_than must be a duration such as "30 days"'):
         snb.prune(wrong)
 
 
-# Out and in
+# Export and import
 
 
-def test_traces_come_back_from_parquet_and_lines_as_they_were(traces: pd.DataFrame, tmp_path: Path) -> None:
+def test_traces_are_the_same_after_export_to_parquet_and_lines(traces: pd.DataFrame, tmp_path: Path) -> None:
     traces.chat.to_parquet(tmp_path / "a.parquet")
     traces.chat.to_jsonl(str(tmp_path / "a.jsonl"))
     SAME(snb.open_recording(tmp_path / "a.parquet").traces_df(), traces)
@@ -185,7 +187,7 @@ def test_traces_come_back_from_parquet_and_lines_as_they_were(traces: pd.DataFra
     assert list(json.loads(lines[0])) == ["v", *COLUMNS]
 
 
-def test_any_part_of_a_frame_and_an_empty_one_go_out_and_in(traces: pd.DataFrame, tmp_path: Path) -> None:
+def test_any_part_of_a_frame_and_an_empty_one_can_be_exported_and_read(traces: pd.DataFrame, tmp_path: Path) -> None:
     for part in (traces[traces["turn"] == 1], traces[:0], pd.concat([traces[5:], traces[:5]])):
         part.chat.to_parquet(tmp_path / "a.parquet")
         part.chat.to_jsonl(tmp_path / "a.jsonl")
@@ -194,7 +196,7 @@ def test_any_part_of_a_frame_and_an_empty_one_go_out_and_in(traces: pd.DataFrame
             assert {name: str(dtype) for name, dtype in back.dtypes.items()} == COLUMNS
 
 
-def test_lines_that_another_tool_has_written_are_read(traces: pd.DataFrame, tmp_path: Path) -> None:
+def test_lines_written_by_another_tool_are_read(traces: pd.DataFrame, tmp_path: Path) -> None:
     traces.chat.to_jsonl(tmp_path / "a.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     sorted_rows = "\r\n".join(json.dumps(row, sort_keys=True) for row in rows)
@@ -211,7 +213,7 @@ LINE = LINE.replace('"seq": "x"', '"seq": %s').replace('"elapsed_ms": "x"', '"el
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (LINE % '"abc"', "has a line that is not a trace"),
         (LINE % "null", "a line that is not a trace: it has no 'seq'"),
@@ -226,9 +228,9 @@ LINE = LINE.replace('"seq": "x"', '"seq": %s').replace('"elapsed_ms": "x"', '"el
         ("{}\n", "it has no 'recording'"),
     ],
 )
-def test_a_file_that_has_no_traces_is_named(text: str, says: str, tmp_path: Path) -> None:
+def test_a_file_without_traces_is_named_in_the_error(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(text)
-    with pytest.raises(RecordingError, match=says):
+    with pytest.raises(RecordingError, match=message):
         snb.from_jsonl(tmp_path / "a.jsonl")
     if "{" not in text:
         with pytest.raises(RecordingError, match=r"a\.jsonl has no line that is a trace"):
@@ -237,7 +239,7 @@ def test_a_file_that_has_no_traces_is_named(text: str, says: str, tmp_path: Path
         snb.from_jsonl(tmp_path / "none.jsonl")
 
 
-def test_a_frame_that_is_not_of_traces_says_what_it_misses_or_has_too_much(
+def test_exporting_a_frame_that_is_not_of_traces_names_the_missing_or_extra_column(
     traces: pd.DataFrame, tmp_path: Path
 ) -> None:
     for write in ("to_parquet", "to_jsonl", "to_duckdb"):
@@ -252,7 +254,7 @@ def test_a_frame_that_is_not_of_traces_says_what_it_misses_or_has_too_much(
     assert not list(tmp_path.glob("a*"))
 
 
-def test_duckdb_gets_a_table_and_keeps_one_that_is_there(traces: pd.DataFrame, tmp_path: Path) -> None:
+def test_duckdb_gets_a_new_table_and_keeps_existing_ones(traces: pd.DataFrame, tmp_path: Path) -> None:
     duckdb = pytest.importorskip("duckdb")
     traces.chat.to_duckdb(tmp_path / "a.duckdb")
     traces[:3].chat.to_duckdb(tmp_path / "a.duckdb", table='odd "name"')
@@ -264,21 +266,23 @@ def test_duckdb_gets_a_table_and_keeps_one_that_is_there(traces: pd.DataFrame, t
     for name in ("seq", "payload", "session", "server_at"):
         assert rows[name].to_pandas().tolist() == traces[name].tolist()
     assert (rows["observed_at"].to_pandas() == traces["observed_at"]).all()
-    assert rows["elapsed_ms"].null_count == traces["elapsed_ms"].isna().sum(), "no NaN that SQL would count with"
+    assert rows["elapsed_ms"].null_count == traces["elapsed_ms"].isna().sum(), (
+        "missing, not NaN, which SQL would calculate with"
+    )
 
 
-# Parts as other tools read them
+# Parts read by other tools
 
 
 @pytest.fixture
-def folder(talked: Hub, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A recording of two parts and a segment, as of a kernel that still runs."""
+def folder(used: Hub, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a running kernel's recording, with two parts and a segment."""
     monkeypatch.setattr("socketnb.recording.recorder.PART_ROWS", 20)
-    recorder = talked._current[True]
+    recorder = used._current[True]
     for _ in range(2):
-        begun = recorder._start
-        while recorder._start == begun:
-            talked.session("bot").say("more")
+        start = recorder._start
+        while recorder._start == start:
+            used.session("bot").say("more")
     assert recorder._sealer
     recorder._sealer.submit(int).result()
     assert recorder.folder
@@ -286,35 +290,35 @@ def folder(talked: Hub, monkeypatch: pytest.MonkeyPatch) -> Path:
     return recorder.folder
 
 
-def test_pandas_reads_the_folder_as_it_is(folder: Path, talked: Hub) -> None:
+def test_pandas_reads_the_folder(folder: Path, used: Hub) -> None:
     found = pd.read_parquet(folder)
-    assert found["payload"].tolist() == talked.traces_df()["payload"][: len(found)].tolist()
+    assert found["payload"].tolist() == used.traces_df()["payload"][: len(found)].tolist()
     assert str(found["observed_at"].dt.tz) == "UTC"
     assert found["kind"].dtype == "category"
 
 
-def test_duckdb_reads_parts_and_lines_as_they_are(folder: Path, talked: Hub) -> None:
+def test_duckdb_reads_parts_and_lines(folder: Path, used: Hub) -> None:
     duckdb = pytest.importorskip("duckdb")
     parts = duckdb.read_parquet(f"{folder}/*.parquet").select("session, seq, payload").fetchall()
     lines = duckdb.read_json(f"{folder}/_*.jsonl").select("session, seq").fetchall()
-    traces = talked.traces_df()
+    traces = used.traces_df()
     assert [row[:2] for row in parts] == list(zip(traces["session"], traces["seq"], strict=True))[: len(parts)]
     assert [row[2] for row in parts] == traces["payload"][: len(parts)].tolist()
     assert {row[1] for row in lines} <= set(traces["seq"])
 
 
-def test_polars_reads_the_parts_as_they_are(folder: Path, talked: Hub) -> None:
+def test_polars_reads_the_parts(folder: Path, used: Hub) -> None:
     polars = pytest.importorskip("polars")
     found = polars.read_parquet(folder / "*.parquet")
-    assert found["payload"].to_list() == talked.traces_df()["payload"][: len(found)].tolist()
+    assert found["payload"].to_list() == used.traces_df()["payload"][: len(found)].tolist()
     assert found["observed_at"].dtype == polars.Datetime("ns", "UTC")
 
 
 @pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own use of pandas
-def test_dask_reads_the_folder_as_it_is(folder: Path, talked: Hub) -> None:
+def test_dask_reads_the_folder(folder: Path, used: Hub) -> None:
     dask = pytest.importorskip("dask.dataframe")
     found = dask.read_parquet(folder).compute()
-    assert found["payload"].tolist() == talked.traces_df()["payload"][: len(found)].tolist()
+    assert found["payload"].tolist() == used.traces_df()["payload"][: len(found)].tolist()
 
 
 # A saved transcript of Voiceflow
@@ -335,7 +339,7 @@ REPLIES = [
 
 
 def logs(encode: Callable[[Any], Any]) -> list[dict[str, Any]]:
-    """Return the logs of a transcript: a turn begins every 10 s, a trace comes every 250 ms."""
+    """Return the logs of a transcript with a turn every 10 s and a trace every 250 ms."""
     found = []
     for n, (action, traces) in enumerate(zip(ACTIONS, REPLIES, strict=True)):
         for place, (kind, data) in enumerate([("action", action), *(("trace", trace) for trace in traces)]):
@@ -345,13 +349,13 @@ def logs(encode: Callable[[Any], Any]) -> list[dict[str, Any]]:
     return found
 
 
-def dialog() -> list[dict[str, Any]]:
-    """Return the same as the older call has it."""
-    forms = {"launch": "launch", "text": "request", "path-1": "request"}
+def old_format() -> list[dict[str, Any]]:
+    """Return the same transcript in the format of the older API call."""
+    formats = {"launch": "launch", "text": "request", "path-1": "request"}
     return [
         {
             "turnID": str(n),
-            "format": "trace" if log["type"] == "trace" else forms[log["data"]["type"]],
+            "format": "trace" if log["type"] == "trace" else formats[log["data"]["type"]],
             "type": log["data"]["type"],
             "payload": log["data"],
             "startTime": log["createdAt"],
@@ -368,11 +372,11 @@ SAVED = [
     {"transcript": {"id": "t1", "sessionID": "s", "logs": logs(lambda data: data)}},
     {"id": "t1", "logs": logs(json.dumps)},
     {"transcript": {"id": "t1", "logs": logs(encoded)}},
-    dialog(),
+    old_format(),
 ]
 
 
-@pytest.mark.parametrize("saved", SAVED, ids=["objects", "json", "encoded", "dialog"])
+@pytest.mark.parametrize("saved", SAVED, ids=["objects", "json", "encoded", "old format"])
 def test_a_saved_transcript_of_voiceflow_becomes_traces(saved: Any, tmp_path: Path) -> None:
     (tmp_path / "saved.json").write_text(json.dumps(saved))
     traces = snb.from_voiceflow(tmp_path / "saved.json")
@@ -392,7 +396,7 @@ def test_a_saved_transcript_of_voiceflow_becomes_traces(saved: Any, tmp_path: Pa
 
 
 @pytest.mark.parametrize("wrong", [{}, {"logs": 7}, [1], {"transcript": {"logs": ["x"]}}, {"transcript": 3}])
-def test_what_is_no_transcript_is_told_so(wrong: Any, tmp_path: Path) -> None:
+def test_something_that_is_not_a_transcript_is_refused(wrong: Any, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="not a saved Voiceflow transcript"):
         snb.from_voiceflow(wrong)
     (tmp_path / "a.json").write_text("{")
@@ -400,7 +404,7 @@ def test_what_is_no_transcript_is_told_so(wrong: Any, tmp_path: Path) -> None:
         snb.from_voiceflow(tmp_path / "a.json")
 
 
-def test_a_transcript_may_say_odd_things() -> None:
+def test_a_transcript_with_odd_values_is_read() -> None:
     deep = "[" * 100_000 + "]" * 100_000
     logs = [{"type": "action", "data": deep, "createdAt": when} for when in ("9999-12-31T00:00:00Z", "0001-01-01", "x")]
     traces = snb.from_voiceflow({"id": "\ud800", "logs": logs})
@@ -408,14 +412,17 @@ def test_a_transcript_may_say_odd_things() -> None:
     assert traces["session"].iloc[0] == "?"
 
 
-def test_a_frame_that_was_brought_in_has_the_accessor_in_a_new_kernel() -> None:
+def test_an_imported_frame_has_the_accessor_in_a_new_kernel() -> None:
     code = "import socketnb as snb; print(len(snb.from_voiceflow({'logs': []}).chat.turns()))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "0\n"
 
 
 @pytest.mark.parametrize("wrong", [None, "", "a\0b", "~nobody-of-this-name/x", 7])
-def test_a_path_that_is_none_is_one_sentence(wrong: Any, traces: pd.DataFrame, hub: Hub) -> None:
-    calls: list[Callable[[Any], Any]] = [snb.from_jsonl, *(getattr(traces.chat, f"to_{form}") for form in FORMS)]
+def test_an_invalid_path_is_refused_in_one_sentence(wrong: Any, traces: pd.DataFrame, hub: Hub) -> None:
+    calls: list[Callable[[Any], Any]] = [
+        snb.from_jsonl,
+        *(getattr(traces.chat, f"to_{format_}") for format_ in FORMATS),
+    ]
     for call in calls:
         with pytest.raises(SettingsError, match="is a path, not"):
             call(wrong)
@@ -424,7 +431,7 @@ def test_a_path_that_is_none_is_one_sentence(wrong: Any, traces: pd.DataFrame, h
             hub.connect("voiceflow", simulate=True, record=wrong)
 
 
-FORMS = ("parquet", "jsonl", "duckdb")
+FORMATS = ("parquet", "jsonl", "duckdb")
 
 
 def test_a_long_transcript_leaves_no_thread_behind() -> None:
@@ -434,18 +441,18 @@ def test_a_long_transcript_leaves_no_thread_behind() -> None:
     assert threading.active_count() == before
 
 
-def test_a_segment_that_cannot_be_read_is_one_sentence(talked: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(self: Path) -> bytes:
+def test_a_segment_that_cannot_be_read_is_reported_in_one_sentence(used: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> bytes:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    folder = talked.recording()
+    folder = used.recording()
     assert folder
-    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(RecordingError, match="cannot be read: Permission denied"):
         snb.open_recording(folder).traces_df()
 
 
-def test_logs_that_nobody_knows_are_kept() -> None:
+def test_unknown_logs_of_a_transcript_are_kept() -> None:
     strange = [
         {"type": "debug", "data": {"x": 1}},
         {"type": "trace", "data": "?"},

@@ -1,4 +1,4 @@
-"""Masking: nothing secret gets in, and all else stays as it came."""
+"""Masking: no credential is recorded, and everything else is unchanged."""
 
 import base64
 import html
@@ -23,6 +23,7 @@ from socketnb.hub import Hub
 from socketnb.model.effects import Record
 from socketnb.model.secret import Secret, fingerprint, masked
 from socketnb.model.trace import NO_TIME
+from socketnb.recording import masks
 from socketnb.recording.masks import Mask, Secrets
 from socketnb.recording.recorder import Recorder
 
@@ -35,15 +36,15 @@ JWT = ".".join(
 DIGEST = "a='b', c='planted'"
 
 
-def mask_of(*hidden: str) -> Mask:
+def mask_of(*known: str) -> Mask:
     secrets = Secrets()
-    for secret in hidden:
+    for secret in known:
         secrets.add(secret)
     return Mask({"sessionKey"}, secrets)
 
 
-def payload(value: Any, *hidden: str) -> Any:
-    return json.loads(mask_of(*hidden).payload(value))
+def payload(value: Any, *known: str) -> Any:
+    return json.loads(mask_of(*known).payload(value))
 
 
 @pytest.mark.parametrize(
@@ -64,21 +65,21 @@ def test_a_header_in_a_list_of_names_and_values_is_masked() -> None:
 
 @pytest.mark.parametrize("level", [1, 2, 3])
 @pytest.mark.parametrize("around", ["%s", "42[%s]", "%s and more", "\n  %s"])
-def test_json_within_a_text_is_looked_into_and_else_left_as_it_is(level: int, around: str) -> None:
-    said = around % '{"n":  1.10, "token": "it\'s planted", "token": 7, "said": "hello"}'
+def test_credentials_in_json_inside_a_text_are_masked_and_the_rest_is_unchanged(level: int, around: str) -> None:
+    text = around % '{"n":  1.10, "token": "it\'s planted", "token": 7, "text": "hello"}'
     for _ in range(level - 1):
-        said = json.dumps(said)
-    found = payload({"body": said})["body"]
+        text = json.dumps(text)
+    found = payload({"body": text})["body"]
     for _ in range(level - 1):
         found = json.loads(found)
     assert (
         found
-        == around % f'{{"n":  1.10, "token": "{masked("it" + chr(39) + "s planted")}", "token": 7, "said": "hello"}}'
+        == around % f'{{"n":  1.10, "token": "{masked("it" + chr(39) + "s planted")}", "token": 7, "text": "hello"}}'
     )
 
 
 @pytest.mark.parametrize(
-    ("said", "becomes"),
+    ("text", "expected"),
     [
         ("wss://h/socket?EIO=4&token=planted&x=1", f"wss://h/socket?EIO=4&token={masked('planted')}&x=1"),
         ("https://h/?api_key=planted,two#top", f"https://h/?api_key={masked('planted,two')}#top"),
@@ -97,15 +98,15 @@ def test_json_within_a_text_is_looked_into_and_else_left_as_it_is(level: int, ar
         (f"join with {JWT} now", f"join with {masked(JWT)} now"),
     ],
 )
-def test_a_credential_in_an_address_a_header_or_a_text_is_masked(said: str, becomes: str) -> None:
+def test_a_credential_in_a_url_a_header_or_a_text_is_masked(text: str, expected: str) -> None:
     mask = mask_of()
-    assert mask.text(said) == becomes
-    assert mask.text(becomes) == becomes, "what is masked stays as it is"
-    assert payload({"said": said}) == {"said": becomes}
+    assert mask.text(text) == expected
+    assert mask.text(expected) == expected, "a mask is not masked again"
+    assert payload({"text": text}) == {"text": expected}
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "Your token is in the post", "max_token=5", "a bearer of good news", "tokens: 7", "author: Ada", "api=1",
         "the bearer certificates are sold", "ring-bearer yesterday", "token=5 coins", "bearer 2026-01-01",
@@ -116,11 +117,11 @@ def test_a_credential_in_an_address_a_header_or_a_text_is_masked(said: str, beco
         '{"usage": {"tokens": 12}}', "eyJust kidding", "[token](https://x/y)", "monkey=banana",
     ],
 )  # fmt: skip
-def test_all_else_stays_as_it_came(said: str) -> None:
-    value = {"said": said, "token": 7, "tokens": "seven", "authorization": None, "apiKeys": [True]}
+def test_texts_that_only_resemble_credentials_are_unchanged(text: str) -> None:
+    value = {"text": text, "token": 7, "tokens": "seven", "authorization": None, "apiKeys": [True]}
     value |= {"replies": ["Token", "Log in"], "field": {"name": "Token", "value": "a chip"}}
     assert payload(value) == value
-    assert mask_of().text(said) == said
+    assert mask_of().text(text) == text
 
 
 @pytest.mark.parametrize(
@@ -134,25 +135,25 @@ def test_all_else_stays_as_it_came(said: str) -> None:
         lambda key: json.dumps(key)[1:-1],
         lambda key: json.dumps(json.dumps(key))[3:-3],
         lambda key: json.dumps(key)[1:-1].replace("/", r"\/"),
-        lambda key: "".join(f"\\u{ord(sign):04X}" for sign in key),
+        lambda key: "".join(f"\\u{ord(char):04X}" for char in key),
         html.escape,
-        lambda key: "".join(f"&#{ord(sign)};" for sign in key),
+        lambda key: "".join(f"&#{ord(char)};" for char in key),
         quote_plus,
     ],
     ids="plain quoted twice component lower json json-twice php dotnet html entities plus".split(),
 )
-def test_a_known_credential_is_masked_wherever_it_turns_up(form: Any) -> None:
+def test_a_known_credential_is_masked_in_every_encoding(form: Any) -> None:
     mask = mask_of(KEY)
-    said = f"before {form(KEY)} after"
-    assert mask.text(said) == f"before {masked(KEY)} after"
-    assert json.loads(mask.payload({"a": [said], said: 1})) == {
+    text = f"before {form(KEY)} after"
+    assert mask.text(text) == f"before {masked(KEY)} after"
+    assert json.loads(mask.payload({"a": [text], text: 1})) == {
         "a": [f"before {masked(KEY)} after"],
         f"before {masked(KEY)} after": 1,
     }
 
 
 @pytest.mark.parametrize(
-    ("secret", "value", "becomes"),
+    ("secret", "value", "expected"),
     [
         ("12345678", {"id": 12345678}, {"id": masked("12345678")}),
         ("u0000", "a\0b", "a\0b"),
@@ -160,13 +161,13 @@ def test_a_known_credential_is_masked_wherever_it_turns_up(form: Any) -> None:
         ("null", None, None),
     ],
 )
-def test_only_texts_and_whole_numbers_are_masked_never_the_json_around_them(
-    secret: str, value: Any, becomes: Any
+def test_only_texts_and_numbers_are_masked_and_never_the_json_around_them(
+    secret: str, value: Any, expected: Any
 ) -> None:
-    assert payload(value, secret) == becomes
+    assert payload(value, secret) == expected
 
 
-def test_a_credential_that_begins_with_another_is_masked_whole() -> None:
+def test_a_credential_that_begins_with_another_is_masked_completely() -> None:
     assert payload("it was planted-key-one", "planted-key", "planted-key-one") == f"it was {masked('planted-key-one')}"
 
 
@@ -180,15 +181,15 @@ def test_a_credential_that_begins_with_another_is_masked_whole() -> None:
     ],
     ids=lambda text: text[:12],
 )  # fmt: skip
-@pytest.mark.timeout(20)  # a pattern that goes back and forth would need minutes
-def test_no_text_keeps_the_loop_from_everybody_else(text: str) -> None:
-    mask_of("VF.DM.key%/+ " + "x" * 40).payload({"said": text})
+@pytest.mark.timeout(20)  # a pattern that backtracks would take minutes
+def test_no_text_blocks_the_event_loop(text: str) -> None:
+    mask_of("VF.DM.key%/+ " + "x" * 40).payload({"text": text})
 
 
-def test_a_key_that_was_given_to_one_session_is_masked_in_all(hub: Hub, tmp_path: Path) -> None:
+def test_a_key_given_to_one_session_is_masked_in_all_sessions(hub: Hub, tmp_path: Path) -> None:
     plain, keys = keys_of(hub, "voiceflow")
     hub.connect("voiceflow", name="a", **plain)
-    other = hub.connect("voiceflow", name="b", simulate=True, flow=parrot(), record=tmp_path)
+    other = hub.connect("voiceflow", name="b", simulate=True, flow=echo_flow(), record=tmp_path)
     other.say(f"the other's key is {keys[0]}")
     assert keys[0] not in hub.traces_df().to_csv()
 
@@ -197,11 +198,11 @@ def test_a_key_that_was_given_to_one_session_is_masked_in_all(hub: Hub, tmp_path
     "form",
     [lambda key: quote(html.escape(key)), lambda key: quote(json.dumps(key)), lambda key: html.escape(json.dumps(key))],
 )
-def test_a_known_credential_that_is_encoded_beyond_recognition_takes_the_text_with_it(form: Any) -> None:
+def test_a_text_is_masked_completely_if_a_credential_in_it_cannot_be_located(form: Any) -> None:
     assert "planted" not in mask_of(KEY).text(f"before {form(KEY)} after")
 
 
-def test_what_is_no_json_is_masked_too() -> None:
+def test_values_that_are_not_json_are_masked_too() -> None:
     found = payload(
         {"a": b"planted-key", "token": b"planted", "b": {"planted-key"}, 1: None, "big": 10**30}, "planted-key"
     )
@@ -210,42 +211,42 @@ def test_what_is_no_json_is_masked_too() -> None:
     assert found["big"] == 10**30
 
 
-def test_a_credential_is_masked_also_while_another_becomes_known() -> None:
+def test_a_credential_is_masked_while_another_thread_adds_one() -> None:
     secrets = Secrets()
     secrets.add("planted-known-key")
     mask = Mask((), Secrets(secrets))
     adding = threading.Thread(target=lambda: [secrets.add(f"another-{n}") for n in range(150)])
     adding.start()
-    said = set()
+    texts = set()
     while adding.is_alive():
-        said |= {mask.text("is planted-known-key")}
+        texts |= {mask.text("is planted-known-key")}
     adding.join()
-    assert said <= {f"is {masked('planted-known-key')}"}
+    assert texts <= {f"is {masked('planted-known-key')}"}
 
 
 @pytest.mark.timeout(20)
-def test_many_known_credentials_cost_little_in_a_long_text() -> None:
+def test_many_known_credentials_are_masked_quickly_in_a_long_text() -> None:
     keys = [f"VF.DM.{n:030x}" for n in range(100)]
     mask = mask_of(*keys)
     long = "lorem ipsum dolor sit amet & more %20 " * 10_000
     assert mask.text(long + keys[50]) == long + masked(keys[50])
 
 
-def test_a_backslash_before_a_credential_is_not_its_own() -> None:
+def test_a_backslash_before_a_credential_is_not_masked_with_it() -> None:
     assert mask_of("abcd").text("C:\\new\\abcd") == f"C:\\new\\{masked('abcd')}"
 
 
-def test_credentials_may_become_known_in_several_threads() -> None:
+def test_credentials_can_be_added_in_several_threads() -> None:
     shared, wrong = Secrets(), []
 
-    def meet(n: int) -> None:
+    def add(n: int) -> None:
         for k in range(60):
             own = Secrets(shared)
             own.add(f"wire-secret-{n}-{k}")
             if Mask((), own).text(f"wire-secret-{n}-{k}") != masked(f"wire-secret-{n}-{k}"):
                 wrong.append((n, k))
 
-    threads = [threading.Thread(target=meet, args=(n,)) for n in range(2)]
+    threads = [threading.Thread(target=add, args=(n,)) for n in range(2)]
     for thread in threads:
         thread.start()
     for n in range(60):
@@ -255,7 +256,7 @@ def test_credentials_may_become_known_in_several_threads() -> None:
     assert not wrong
 
 
-def test_a_mask_is_a_short_stable_hash_so_that_rows_stay_joinable() -> None:
+def test_a_mask_is_a_short_stable_hash_so_that_rows_can_be_joined() -> None:
     assert payload({"token": "planted"})["token"] == f"***{fingerprint('planted')}"
     assert payload("it was planted", "planted") == f"it was ***{fingerprint('planted')}"
 
@@ -268,7 +269,7 @@ ANY = st.recursive(
 
 
 @given(ANY, st.text(min_size=6), st.sampled_from(["token", "Authorization", "api_key"]))
-def test_wherever_a_credential_is_put_it_is_not_found_again(value: Any, secret: str, field: str) -> None:
+def test_a_credential_in_a_secret_field_never_appears_in_the_payload(value: Any, secret: str, field: str) -> None:
     secret = f"planted{secret}"
     found = mask_of().payload({"value": value, "nested": [{field: secret}], "inside": json.dumps({field: secret})})
     assert b"planted" not in found
@@ -280,21 +281,21 @@ def test_a_secret_is_masked_in_json_too() -> None:
     assert "planted" not in "Bearer " + Secret("planted")
 
 
-# Planted everywhere
+# Credentials in every place
 
 
 def keys_of(hub: Hub, platform: str) -> tuple[dict[str, Any], list[str]]:
-    """Return a simulator's settings in plain words, and its credentials."""
-    simulator = hub.simulate(platform, parrot())
+    """Return the settings of a simulator with its credentials revealed, and the credentials alone."""
+    simulator = hub.simulate(platform, echo_flow())
     plain = simulator.revealed()
     return plain, [plain[name] for name, value in simulator.settings.items() if isinstance(value, Secret)]
 
 
-def parrot() -> Flow:
-    flow = Flow("parrot")
+def echo_flow() -> Flow:
+    flow = Flow("echo")
 
     @flow.otherwise
-    def parrot(turn: FlowTurn) -> None:
+    def echo(turn: FlowTurn) -> None:
         turn.say(turn.text)
 
     return flow
@@ -309,12 +310,12 @@ def test_no_credential_reaches_recording_frames_reprs_log_or_exported_files(
     bot = hub.connect(platform, name="bot", **plain, record=tmp_path / "r")
     turn = bot.say(f"is it {keys[0]}, https://x/?token=planted-one or {JWT}?")
     session_keys = list(getattr(hub._simulators[-1]._machine, "_keys", ()))
-    told = ""
+    errors = ""
     for wrong in ({**plain, "url": f"http://127.0.0.1:9/{keys[0]}"}, {**plain, "nonsense": keys[0]}):
         try:
             hub.connect(platform, **wrong, timeout=0.5)
         except (SocketnbError, TypeError) as error:
-            told += f"{error} {error!r}"
+            errors += f"{error} {error!r}"
     traces = bot.traces_df()
     out = tmp_path / "out"
     out.mkdir()
@@ -325,15 +326,19 @@ def test_no_credential_reaches_recording_frames_reprs_log_or_exported_files(
     hub.close()
     places = {str(file): file.read_bytes() for folder in (tmp_path / "r", out) for file in folder.iterdir()}
     recorded = snb.open_recording(tmp_path / "r")
-    frames = [f for at in (hub, recorded) for f in (at.traces_df(), at.turns_df(), at.messages_df(), at.sessions_df())]
+    frames = [
+        frame
+        for source in (hub, recorded)
+        for frame in (source.traces_df(), source.turns_df(), source.messages_df(), source.sessions_df())
+    ]
     places["frames"] = " ".join(frame.to_csv() for frame in frames).encode()
-    shown = [turn, bot, recorded, hub._simulators, settings_of(bot)]
-    places["reprs"] = " ".join(f"{s!r} {s}" for s in shown).encode()
+    objects = [turn, bot, recorded, hub._simulators, settings_of(bot)]
+    places["reprs"] = " ".join(f"{each!r} {each}" for each in objects).encode()
     places["html"] = (turn._repr_mimebundle_()["text/html"] + bot._repr_mimebundle_()["text/html"]).encode()
-    places["errors"] = told.encode()
+    places["errors"] = errors.encode()
     places["log"] = caplog.text.encode()
     for key in [*keys, *session_keys, "planted-one", JWT]:
-        assert [where for where, text in places.items() if key.encode() in text] == []
+        assert [place for place, content in places.items() if key.encode() in content] == []
 
 
 def settings_of(bot: Any) -> str:
@@ -363,7 +368,7 @@ def test_no_credential_reaches_a_saved_notebook(
     path = tmp_path / "saved.ipynb"
     nbformat.write(notebook, path)
     saved = path.read_text()
-    assert "is it ***" in saved, "it was run"
+    assert "is it ***" in saved, "the notebook was executed"
     assert "ConnectError" in saved or "Unreachable" in saved or "SettingsError" in saved
     assert [key for key in keys if key in saved] == []
 
@@ -398,3 +403,31 @@ def test_a_secret_field_of_any_dialect_is_masked_in_texts() -> None:
 def test_the_fields_of_one_session_do_not_change_those_of_another() -> None:
     Mask({"pin_code"}, Secrets())
     assert json.loads(Mask((), Secrets()).payload({"pin_code": "1234-5678"})) == {"pin_code": "1234-5678"}
+
+
+# Limits
+
+
+@pytest.mark.parametrize(("number", "is_masked"), [(12345, False), (123456, True), (-12345, True), (1234.5, True)])
+def test_a_number_in_a_secret_field_is_masked_from_six_characters_on(number: float, is_masked: object) -> None:
+    assert payload({"token": number}) == {"token": masked(str(number)) if is_masked else number}
+
+
+def test_a_known_credential_is_masked_from_four_characters_on() -> None:
+    assert payload(["abc", "abcd"], "abc", "abcd") == ["abc", masked("abcd")]
+
+
+def test_the_cache_of_short_texts_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masks, "MAX_CACHED_WORDS", 3)
+    words = mask_of().words
+    for n in range(10):
+        assert words[f"event {n}"] == f"event {n}"
+        assert len(words) <= 3
+
+
+def test_a_cached_text_is_masked_again_when_a_credential_becomes_known() -> None:
+    secrets = Secrets()
+    mask = Mask((), secrets)
+    assert mask.words["is planted-key"] == "is planted-key"
+    secrets.add("planted-key")
+    assert mask.words["is planted-key"] == f"is {masked('planted-key')}"
