@@ -157,8 +157,8 @@ def confirm(client: Any, turn: int, how: str) -> None:
 
 
 def is_repeated(effects: Sequence[Any]) -> bool:
-    """Tell whether a message was recorded as a repetition, which ends no turn."""
-    return [(e.kind, e.text) for e in effects] == [("status", "repeated")]
+    """Tell whether a message was recorded as a repetition and had no other effect."""
+    return [isinstance(e, Record) and (e.kind, e.text) for e in effects] == [("status", "repeated")]
 
 
 @pytest.mark.parametrize("how", ["echo", "ack"])
@@ -443,3 +443,16 @@ def test_an_echo_after_its_reply_does_not_confirm_another_turn() -> None:
     client.received("support", reply("a"), 0.0)
     assert not ended_turns(client.received("support_echo", {"data": {}}, 0.0))
     assert ended_turns(client.received("support_echo", {"data": {}}, 0.0)) == [(2, "completed")]
+
+
+def test_a_missed_message_may_have_the_time_of_the_latest_one() -> None:
+    client = ready_client("a")
+    client.received("support", reply("a", "first", date_created=SECOND), 0.0)
+    assert texts(reconnect_with_messages(client, http_message("second", SECOND))) == ["live", "second"]
+
+
+def test_an_older_message_that_comes_late_does_not_make_older_ones_missed() -> None:
+    client = ready_client("a")
+    client.received("support", reply("a", "new", date_created="2026-01-01T10:00:05Z"), 0.0)
+    client.received("customer_support", reply("a", "late", "agent", date_created=SECOND), 0.0)
+    assert texts(reconnect_with_messages(client, http_message("between", "2026-01-01T10:00:03Z"))) == ["live"]

@@ -1,4 +1,4 @@
-"""Eusate over real sockets: conversations, agents, calls, lost links, and a second client that is an agent's."""
+"""Eusate over real sockets: conversations, agents, calls, lost links, and an agent as a second client."""
 
 import datetime as dt
 import json
@@ -26,7 +26,9 @@ def bot(hub: Hub, flow: Flow) -> Session:
 
 @pytest.mark.parametrize("transport", ["auto", "websocket", "polling"])
 @pytest.mark.parametrize("answers", ["event", "ack", "both"])
-def test_a_conversation(hub: Hub, flow: Flow, transport: str, answers: str) -> None:
+def test_a_conversation_over_every_transport_and_kind_of_answer(
+    hub: Hub, flow: Flow, transport: str, answers: str
+) -> None:
     simulator = hub.simulate("eusate", flow, answers=answers)
     bot = hub.connect("eusate", **simulator.settings, transport=transport)
     assert bot.say("hi").text == "You said hi"
@@ -40,7 +42,7 @@ def test_a_conversation(hub: Hub, flow: Flow, transport: str, answers: str) -> N
     assert bot.conversations()[0].closed
 
 
-def test_the_demo_tells_the_whole_story(hub: Hub, eventually: Eventually) -> None:
+def test_the_demo_covers_bot_agent_call_and_review(hub: Hub, eventually: Eventually) -> None:
     bot = hub.connect("eusate", simulate=True)
     assert bot.say("Where is my order?").text.startswith("Gladly.")
     assert "Tuesday before noon" in bot.say("4567").text
@@ -62,19 +64,19 @@ def test_the_demo_tells_the_whole_story(hub: Hub, eventually: Eventually) -> Non
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-def test_a_wrong_key_is_one_sentence_that_names_it(hub: Hub, flow: Flow, transport: str) -> None:
+def test_a_wrong_key_is_refused_with_a_sentence_that_names_the_setting(hub: Hub, flow: Flow, transport: str) -> None:
     simulator = hub.simulate("eusate", flow)
     with pytest.raises(Refused, match="Invalid token: check api_key") as raised:
         hub.connect("eusate", url=simulator.url, api_key="planted-wrong-key", transport=transport)
     assert "planted" not in str(raised.value)
 
 
-def test_neither_the_key_nor_a_call_s_token_is_anywhere_to_be_read(
+def test_the_key_and_the_token_of_a_call_are_never_shown_or_saved(
     hub: Hub, flow: Flow, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bot = hub.connect("eusate", name="bot", resume=True, **hub.simulate("eusate", flow).settings)
     call = bot.call()
-    shown = (
+    exposed = (
         bot.traces_df().to_csv()
         + repr(bot)
         + str(bot._repr_mimebundle_())
@@ -82,30 +84,30 @@ def test_neither_the_key_nor_a_call_s_token_is_anywhere_to_be_read(
         + repr(call.token)
         + caplog.text
     )
-    shown += "".join(path.read_text() for path in home.rglob("*") if path.is_file())
-    assert call.token.reveal() not in shown
-    assert sim(hub).revealed()["api_key"] not in shown
+    exposed += "".join(path.read_text() for path in home.rglob("*") if path.is_file())
+    assert call.token.reveal() not in exposed
+    assert sim(hub).revealed()["api_key"] not in exposed
 
 
-def test_three_conversations_in_one_session(bot: Session) -> None:
+def test_a_session_holds_three_open_conversations(bot: Session) -> None:
     for word in ("one", "two", "three"):
         bot.new_conversation().say(word)
     first, second, third = bot.conversations()
     assert bot.say("still the third").status == "completed"
     assert bot.conversation(first.id).say("to the first").status == "completed"
     assert bot.conversation(second).say("to the second").status == "completed"
-    with pytest.raises(TurnFailed, match="3 conversations are open, and no more can be"):
+    with pytest.raises(TurnFailed, match="3 conversations are open, and no more are allowed"):
         bot.new_conversation().say("a fourth")
     with pytest.raises(ActionError, match="unknown conversation 'none'"):
         bot.conversation("none")
     frame = bot.messages_df()
-    said = dict(zip(frame["text"], frame["conversation"], strict=True))
-    assert said["You said to the first"] == first.id
-    assert said["You said to the second"] == second.id
-    assert said["You said still the third"] == third.id
+    conversation_of = dict(zip(frame["text"], frame["conversation"], strict=True))
+    assert conversation_of["You said to the first"] == first.id
+    assert conversation_of["You said to the second"] == second.id
+    assert conversation_of["You said still the third"] == third.id
 
 
-def test_other_platforms_have_one_conversation_a_session(hub: Hub, flow: Flow) -> None:
+def test_other_platforms_have_one_conversation_per_session(hub: Hub, flow: Flow) -> None:
     bot = hub.connect("voiceflow", simulate=True, flow=flow)
     assert bot.conversations() == []
     with pytest.raises(ActionError, match="one conversation a session"):
@@ -114,7 +116,7 @@ def test_other_platforms_have_one_conversation_a_session(hub: Hub, flow: Flow) -
         bot.call()
 
 
-def test_a_call_says_where_it_is_and_how_it_ended(hub: Hub, bot: Session, eventually: Eventually) -> None:
+def test_a_call_knows_its_room_its_times_and_how_it_ended(hub: Hub, bot: Session, eventually: Eventually) -> None:
     bot.say("hi")
     call = bot.call()
     assert call.running
@@ -122,7 +124,7 @@ def test_a_call_says_where_it_is_and_how_it_ended(hub: Hub, bot: Session, eventu
     assert call.grants["roomJoin"] is True
     assert call.expires is not None
     assert dt.timedelta(hours=5) < call.expires - call.started < dt.timedelta(hours=7)
-    with pytest.raises(TurnFailed, match="a call is running already"):
+    with pytest.raises(TurnFailed, match="another call is running"):
         bot.call()
     call.end()
     assert not call.running
@@ -135,11 +137,13 @@ def test_a_call_says_where_it_is_and_how_it_ended(hub: Hub, bot: Session, eventu
     assert "the bot has left the call" in bot.transcript()
     sim(hub).agent_joins("Ada")
     eventually(lambda: bot.conversations()[0].handler == "agent")
-    with pytest.raises(TurnFailed, match="an agent answers here"):
+    with pytest.raises(TurnFailed, match="an agent answers in this conversation"):
         bot.call()
 
 
-def test_joining_a_call_without_the_extra_says_how_to_install_it(bot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_joining_a_call_without_the_voice_extra_says_how_to_install_it(
+    bot: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "livekit", None)
     call = bot.call()
     with pytest.raises(ConnectError, match=r'pip install "socketnb\[voice\]"'):
@@ -149,14 +153,14 @@ def test_joining_a_call_without_the_extra_says_how_to_install_it(bot: Session, m
         call.join("wss://example.org")
 
 
-def test_a_call_is_joined_with_livekit_s_own_sdk(bot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[str, str]] = []
+def test_a_call_is_joined_with_the_livekit_sdk(bot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    joined: list[tuple[str, str]] = []
 
     class Room:
-        """What the SDK offers, and no more."""
+        """The part of the SDK that is used."""
 
         async def connect(self, url: str, token: str) -> None:
-            seen.append((url, token))
+            joined.append((url, token))
             if "wrong" in url:
                 raise RuntimeError(f"engine: no room with {token}")
 
@@ -165,22 +169,24 @@ def test_a_call_is_joined_with_livekit_s_own_sdk(bot: Session, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "livekit", livekit)
     call = bot.call()
     assert isinstance(call.join("wss://example.org"), Room)
-    assert seen == [("wss://example.org", call.token.reveal())]
+    assert joined == [("wss://example.org", call.token.reveal())]
     with pytest.raises(ConnectError, match="the room cannot be joined at wss://wrong") as raised:
         call.join("wss://wrong")
     assert call.token.reveal() not in str(raised.value)
 
 
-def test_a_helpdesk_that_closes_a_conversation_says_so(hub: Hub, bot: Session, eventually: Eventually) -> None:
+def test_a_conversation_closed_by_the_helpdesk_is_shown_as_closed(
+    hub: Hub, bot: Session, eventually: Eventually
+) -> None:
     bot.say("hi")
     sim(hub).close()
     eventually(lambda: bot.conversations()[0].closed)
-    assert "the helpdesk has closed it" in bot.transcript()
+    assert "the helpdesk has closed the conversation" in bot.transcript()
     assert bot.say("again").text == "You said again"
     assert len(bot.conversations()) == 2
 
 
-def test_a_customer_is_gone_on_with_in_a_later_kernel(hub: Hub, flow: Flow) -> None:
+def test_a_later_kernel_resumes_the_conversation_of_a_customer(hub: Hub, flow: Flow) -> None:
     simulator = hub.simulate("eusate", flow)
     hub.connect("eusate", name="desk", resume=True, **simulator.settings).say("Order")
     hub.session("desk").close()
@@ -196,38 +202,36 @@ STEPS = ["support", "support_echo", "You", "mark_conversation_read", "enter_supp
 
 
 @pytest.mark.timeout(60)
-def test_a_link_that_is_cut_at_any_point_enters_all_rooms_again_and_misses_and_doubles_nothing(
-    hub: Hub, bot: Session, eventually: Eventually
-) -> None:
-    simulator, cuts = sim(hub), [""]
+def test_no_message_is_lost_or_doubled_wherever_the_link_is_cut(hub: Hub, bot: Session, eventually: Eventually) -> None:
+    simulator, cut_points = sim(hub), [""]
 
     def cut(trace: Any) -> None:
-        if cuts and cuts[0] in (trace.event, str(trace.text).split(" ")[0]) and trace.direction == "in":
-            cuts.pop()
+        if cut_points and cut_points[0] in (trace.event, str(trace.text).split(" ")[0]) and trace.direction == "in":
+            cut_points.pop()
             simulator._loop.submit(simulator._cut())
 
-    cuts.clear()
+    cut_points.clear()
     bot.say("zero")
     bot.listen(cut)
-    wanted = ["zero", "You said zero"]
+    expected = ["zero", "You said zero"]
     for n in range(20):
-        cuts[:] = [STEPS[n % len(STEPS)]]
+        cut_points[:] = [STEPS[n % len(STEPS)]]
         if n % len(STEPS) == 4:
             simulator.fault("drop")
         else:
             turn = bot.send(f"n{n}")
             turn.wait(10)
-            wanted += [f"n{n}", f"You said n{n}"]
+            expected += [f"n{n}", f"You said n{n}"]
         simulator.agent_says(f"agent {n}")
         simulator.agent_leaves()
-        wanted += [f"agent {n}"]
-        eventually(lambda n=n: not cuts and bot.state == "ready" and bot._driver._number >= n + 2)  # type: ignore[misc]
+        expected += [f"agent {n}"]
+        eventually(lambda n=n: not cut_points and bot.state == "ready" and bot._driver._number >= n + 2)  # type: ignore[misc]
         eventually(lambda n=n: f"agent {n}" in list(bot.messages_df()["text"]))  # type: ignore[misc]
         eventually(lambda: bot.conversations()[0].handler == "bot")
-    assert list(bot.messages_df()["text"]) == wanted
+    assert list(bot.messages_df()["text"]) == expected
 
 
-def test_an_agent_is_a_second_client_in_a_browser_or_here(hub: Hub, flow: Flow, eventually: Eventually) -> None:
+def test_an_agent_can_connect_with_any_socket_io_client(hub: Hub, flow: Flow, eventually: Eventually) -> None:
     import asyncio
 
     import socketio
@@ -235,40 +239,45 @@ def test_an_agent_is_a_second_client_in_a_browser_or_here(hub: Hub, flow: Flow, 
     simulator = hub.simulate("eusate", flow)
     bot = hub.connect("eusate", **simulator.settings)
     bot.say("hi")
-    settings, heard = simulator.revealed(), []
+    settings, payloads = simulator.revealed(), []
 
     async def agent() -> None:
-        came = asyncio.Event()
+        received = asyncio.Event()
 
-        def hear(said: Any) -> None:
-            heard.append(said)
-            came.set()
+        def receive(payload: Any) -> None:
+            payloads.append(payload)
+            received.set()
 
         client = socketio.AsyncClient(handle_sigint=False)
-        client.on("agent_support", hear, namespace="/helpdesk")
+        client.on("agent_support", receive, namespace="/helpdesk")
         address = f"{settings['url']}?token_source=inapp&token={settings['api_key']}"
         await client.connect(address, namespaces=["/helpdesk"], transports=["websocket"])
-        talk = bot.conversations()[0].id
-        await client.emit("enter_support", {"ticket_chat_id": talk}, namespace="/helpdesk")
-        message = {"message": "I am real", "ticket_chat_id": talk, "attachment": False, "attachment_metadata": None}
+        conversation = bot.conversations()[0].id
+        await client.emit("enter_support", {"ticket_chat_id": conversation}, namespace="/helpdesk")
+        message = {
+            "message": "I am real",
+            "ticket_chat_id": conversation,
+            "attachment": False,
+            "attachment_metadata": None,
+        }
         await client.emit("agent_support", message, namespace="/helpdesk")
-        await asyncio.wait_for(came.wait(), 5)
+        await asyncio.wait_for(received.wait(), 5)
         await client.disconnect()
 
     asyncio.run(agent())
     eventually(lambda: "I am real" in list(bot.messages_df()["text"]))
-    assert heard[0]["data"]["sender"] == "agent"
+    assert payloads[0]["data"]["sender"] == "agent"
     assert bot.conversations()[0].handler == "agent"
     assert bot.act("attach", files=[{"url": "https://x.org/a.pdf", "name": "a.pdf"}]).reason == "support_echo"
 
 
-def test_errors_of_a_flow_reject_the_turn(bot: Session) -> None:
+def test_an_error_in_the_flow_rejects_the_turn(bot: Session) -> None:
     turn = bot.say("break")
     assert (turn.status, "ZeroDivisionError" in str(turn.reason)) == ("rejected", True)
     assert bot.say("hi").text == "You said hi"
 
 
-def test_junk_from_the_helpdesk_breaks_nothing(hub: Hub, flow: Flow) -> None:
+def test_malformed_events_leave_the_session_usable(hub: Hub, flow: Flow) -> None:
     @flow.on("junk")
     def junk(turn: FlowTurn) -> None:
         for event in (
@@ -289,7 +298,7 @@ def test_junk_from_the_helpdesk_breaks_nothing(hub: Hub, flow: Flow) -> None:
 
 
 @pytest.mark.parametrize("answers", ["event", "ack", "both"])
-def test_a_message_that_is_refused_is_rejected_and_begins_nothing(hub: Hub, flow: Flow, answers: str) -> None:
+def test_a_rejected_message_starts_no_conversation(hub: Hub, flow: Flow, answers: str) -> None:
     bot = hub.connect("eusate", **hub.simulate("eusate", flow, answers=answers).settings)
     sim(hub).fault("refuse")
     turn = bot.say("hi")
@@ -297,19 +306,19 @@ def test_a_message_that_is_refused_is_rejected_and_begins_nothing(hub: Hub, flow
     assert bot.conversations() == []
 
 
-def test_a_conversation_that_was_only_called_in_and_any_customer_s_id_are_listed(
+def test_a_conversation_with_only_a_call_is_listed_for_a_customer_id_with_special_characters(
     hub: Hub, flow: Flow, eventually: Eventually
 ) -> None:
     bot = hub.connect("eusate", simulate=True, flow=flow, session_id="a/b ü?c", **FAST)
     bot.call().end()
     sim(hub).fault("drop")
     eventually(lambda: bot.traces_df()["kind"].eq("resumed").any() and bot.state == "ready")
-    assert "log" not in set(bot.traces_df()["kind"]), "the helpdesk tells its conversations"
+    assert "log" not in set(bot.traces_df()["kind"]), "the helpdesk lists its conversations"
     assert bot.say("hi").text == "You said hi"
     assert len(bot.conversations()) == 1
 
 
-def test_ending_a_call_chooses_no_conversation(bot: Session) -> None:
+def test_ending_a_call_does_not_change_the_current_conversation(bot: Session) -> None:
     call = bot.call()
     bot.new_conversation()
     call.end()
@@ -320,16 +329,16 @@ def test_ending_a_call_chooses_no_conversation(bot: Session) -> None:
     assert (second.running, second.reason) == (False, "the session was closed")
 
 
-def test_each_thread_chooses_for_itself(bot: Session) -> None:
+def test_each_thread_has_its_own_current_conversation(bot: Session) -> None:
     for word in "abc":
         bot.new_conversation().say(word)
-    talks = [talk.id for talk in bot.conversations()]
+    ids = [conversation.id for conversation in bot.conversations()]
 
-    def talk_in(talk: str) -> None:
+    def send_in(id_: str) -> None:
         for n in range(20):
-            bot.conversation(talk).send(f"{talk} {n}").wait()
+            bot.conversation(id_).send(f"{id_} {n}").wait()
 
-    threads = [threading.Thread(target=talk_in, args=[talk]) for talk in talks]
+    threads = [threading.Thread(target=send_in, args=[id_]) for id_ in ids]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -337,11 +346,11 @@ def test_each_thread_chooses_for_itself(bot: Session) -> None:
     frame = bot.messages_df()
     replies = frame[frame["text"].str.startswith("You said conv")]
     assert len(replies) == 60
-    assert all(text.split()[2] == talk for text, talk in zip(replies["text"], replies["conversation"], strict=True))
+    assert all(text.split()[2] == id_ for text, id_ in zip(replies["text"], replies["conversation"], strict=True))
 
 
 @pytest.mark.parametrize("keep_missed", [True, False])
-def test_a_link_that_is_lost_while_a_conversation_begins_loses_no_reply(
+def test_no_reply_is_lost_if_the_link_is_lost_while_a_conversation_starts(
     hub: Hub, flow: Flow, eventually: Eventually, keep_missed: Any
 ) -> None:
     go = threading.Event()

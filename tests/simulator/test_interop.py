@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
+from socketnb.model.content import Handover
 
 HERE = Path(__file__).parents[1] / "interop"
 pytestmark = pytest.mark.skipif(
@@ -179,7 +181,7 @@ def test_a_customer_after_eusate_s_complete_example_talks_to_the_simulator(hub: 
         effects = say(link, about, at)
         if about.get("attachment"):
             here = simulator._machine.conversation(None)
-            effects += simulator._machine._agent_joins(simulator._machine._talks[here], "")  # type: ignore[attr-defined]
+            effects += simulator._machine.put(here, Handover(), time.time())
         return effects
 
     simulator._machine._support = support  # type: ignore[attr-defined]

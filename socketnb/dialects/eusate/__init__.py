@@ -21,13 +21,13 @@ from socketnb.model.json import Json, as_dict
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from socketnb.dialects.base import NewId
 
 
 SETTINGS: dict[str, Setting] = {
     "url": Setting("the URL of the helpdesk", default="https://api.eusate.com"),
     "api_key": Setting("the organisation's API key", secret=True, required=True),
-    "session_id": Setting("the id of the customer (default: generated)", generate="session"),
+    "session_id": Setting("the id of the customer; generated if not given", generate="session"),
     "conversation_id": Setting("the id of a conversation to continue"),
     "token_source": Setting("the kind of the key", default="api", among=("api", "inapp")),
     "mark_read": Setting("mark messages as read when they arrive", type=bool, default=True),
@@ -56,7 +56,7 @@ def content(event: str, payload: Json) -> Content | None:
     return read_message(body).content if event == "messages" else None
 
 
-def simulated(ids: Callable[[], str]) -> dict[str, Any]:  # settings are of any type
+def simulated(ids: NewId) -> dict[str, Any]:  # settings are of any type
     """Return generated settings for a simulator, without its URL."""
     return {"api_key": Secret(f"eu-{ids()}{ids()}")}
 

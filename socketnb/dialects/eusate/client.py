@@ -14,7 +14,7 @@ Sources: the vendor's page "Socket.IO Events" and its HTTP reference.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from socketnb.dialects.base import ClientMachine
 from socketnb.dialects.eusate.calls import Calls
@@ -29,8 +29,9 @@ from socketnb.model.effects import Address, ClientEffect, Failed, HttpResponse, 
 from socketnb.model.json import Json, as_dict, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Sequence
 
+    from socketnb.dialects.base import NewId, Settings
     from socketnb.model.actions import Action
 
 TRANSPORTS = {"auto": ("websocket", "polling"), "websocket": ("websocket",), "polling": ("polling",)}
@@ -46,11 +47,7 @@ EMPTY_ACK_EVENTS = (*STARTING_EVENTS, "close_support", "close_call_support")
 class Client(ClientMachine):
     """One customer. `ids` is not used: the helpdesk makes all ids."""
 
-    def __init__(
-        self,
-        settings: Mapping[str, Any],  # settings are of any type
-        ids: Callable[[], str],  # noqa: ARG002 (all machines' form)
-    ) -> None:
+    def __init__(self, settings: Settings, ids: NewId) -> None:  # noqa: ARG002 (all machines' form)
         self._settings = settings
         self._state = CustomerState(settings["conversation_id"] or None)
         self._calls = Calls(self._state)

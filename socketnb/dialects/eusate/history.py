@@ -7,10 +7,10 @@ were sent while there was no link are lost.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
+from socketnb.dialects.base import Settings
 from socketnb.dialects.eusate.inbox import CLOSED_BY_HELPDESK, Inbox
 from socketnb.dialects.eusate.requests import Answer
 from socketnb.dialects.eusate.seen import SeenMessages
@@ -33,18 +33,12 @@ class History:
 
     Args:
         state: The link, the conversations and the turns.
-        inbox: Takes the messages that were missed.
-        seen: The messages that have come.
+        inbox: Handles the messages that were missed.
+        seen: The messages that were received.
         settings: The settings of the dialect.
     """
 
-    def __init__(
-        self,
-        state: CustomerState,
-        inbox: Inbox,
-        seen: SeenMessages,
-        settings: Mapping[str, Any],  # settings are of any type
-    ) -> None:
+    def __init__(self, state: CustomerState, inbox: Inbox, seen: SeenMessages, settings: Settings) -> None:
         self._state = state
         self._inbox = inbox
         self._seen = seen
@@ -96,7 +90,7 @@ class History:
         self._listed = True
         state = self._state
         if state.current == self._saved and state.known(state.current) is None:
-            state.current = None  # the saved conversation is not open any more
+            state.current = None  # the saved conversation is no longer open
         return [*effects, *state.mark_ready(f"{len(items)} conversations are open")]
 
     def _read_conversation(self, item: JsonObject) -> list[ClientEffect]:

@@ -1,8 +1,8 @@
-"""What the bot, agents and the helpdesk send: messages, echoes, a new handler, and the end of a conversation.
+"""Messages and other events of the helpdesk: echoes, a change of the handler, and the end of a conversation.
 
-A turn ends with the `support` reply to it. While an agent is the handler, nobody knows when a reply comes. The turn
-then ends with its `support_echo`, and messages of the agent (`customer_support`) belong to no turn that waits. The
-reason of the turn says which rule ended it.
+A turn ends with its `support` reply. If an agent is the handler, the time of the reply is unknown. The turn then ends
+with its `support_echo`, and the agent's messages (`customer_support`) do not end turns. The reason of a turn names the
+event that ended it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ CLOSED_BY_HELPDESK = "the helpdesk has closed the conversation"
 
 
 class Inbox:
-    """Records messages and other news of the helpdesk, and ends the turns that they answer.
+    """Records the events of the helpdesk, and ends the turns that they answer.
 
     Args:
         state: The link, the conversations and the turns.
         calls: The calls that are running.
-        seen: The messages that have come.
+        seen: The messages that were received.
         mark_read: Whether to mark messages as read when they arrive.
     """
 
@@ -38,10 +38,10 @@ class Inbox:
         self._calls = calls
         self._seen = seen
         self._mark_read = mark_read
-        self._late_echoes = 0  # echoes that are still to come of turns that are over
+        self._late_echoes = 0  # echoes that are still expected for turns that have ended
 
     def link_lost(self) -> None:
-        """Note that the link is lost: no echo comes any more for what was sent over it."""
+        """Note that the link is lost, and with it the echoes of the messages sent over it."""
         self._late_echoes = 0
 
     # Messages

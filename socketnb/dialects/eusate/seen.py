@@ -57,13 +57,13 @@ class SeenMessages:
         """Note from when on messages may be missed.
 
         Args:
-            unanswered: Conversations whose messages were requested over the lost link and did not come. They are
+            unanswered: Conversations whose messages were requested over the lost link and did not arrive. They are
                 requested again from the earlier time.
         """
         self._missed_since |= {name: time for name, time in self._latest.items() if name not in unanswered}
 
     def is_missed(self, conversation: str, data: JsonObject) -> bool:
-        """Tell whether a message of the HTTP interface was sent while there was no link, and has not come since."""
+        """Tell whether a message of the HTTP interface was sent while there was no link, and has not arrived since."""
         key = MessageKey.of(conversation, data)
         if key is None or key.sender == "customer" or key in self._keys:
             return False

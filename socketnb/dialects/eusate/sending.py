@@ -1,4 +1,4 @@
-"""What the customer does: actions in line, their checks, and sending.
+"""The customer's actions: the queue, the checks before sending, and sending.
 
 A turn is for the conversation that it names, otherwise for the one that the turn before was for.
 """

@@ -9,7 +9,7 @@ so everything that the flow shows in a turn is joined into one text.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from socketnb.dialects.base import ServerMachine
 from socketnb.dialects.eusate.actions import MAX_RATING, MIN_RATING, user_input
@@ -48,7 +48,9 @@ from socketnb.model.effects import Emit, EndFlow, HttpCall, Refuse, RunFlow, Ser
 from socketnb.model.json import Json, JsonObject, as_dict, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+
+    from socketnb.dialects.base import NewId, Settings
 
 OPTIONS: dict[str, Setting] = {
     "envelope": Setting("the event sent after connecting; empty for none", default="connect_response"),
@@ -76,12 +78,7 @@ class Server(ServerMachine):
     namespace = NAMESPACE
     path = "socket.io"
 
-    def __init__(
-        self,
-        settings: Mapping[str, Any],  # settings are of any type
-        ids: Callable[[], str],
-        options: Mapping[str, Any],  # so are options
-    ) -> None:
+    def __init__(self, settings: Settings, ids: NewId, options: Settings) -> None:
         self._api_key: str = settings["api_key"].reveal()
         self._ids = ids
         self._options = options

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from socketnb.dialects.base import NewId
 from socketnb.dialects.eusate.requests import MAX_OPEN_CONVERSATIONS
 from socketnb.errors import SettingsError
 from socketnb.model.content import UserInput
@@ -98,7 +98,7 @@ class ConversationStore:
         by_id: The conversations by id, in the order of their last use.
     """
 
-    def __init__(self, ids: Callable[[], str]) -> None:
+    def __init__(self, ids: NewId) -> None:
         self.by_id: dict[str, HelpdeskConversation] = {}
         self._ids = ids
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
 
+from socketnb.dialects.base import Settings
 from socketnb.dialects.eusate.server_conversations import HelpdeskConversation, Problem
 from socketnb.model.effects import Acknowledge, Emit, ServerEffect
 from socketnb.model.json import JsonObject
@@ -27,11 +26,7 @@ class Rooms:
         agents: The links of agents.
     """
 
-    def __init__(
-        self,
-        options: Mapping[str, Any],  # options are of any type
-        faults: AbstractSet[str],
-    ) -> None:
+    def __init__(self, options: Settings, faults: AbstractSet[str]) -> None:
         self.agents: set[str] = set()
         self._options = options
         self._faults = faults

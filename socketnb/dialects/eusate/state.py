@@ -15,9 +15,9 @@ from socketnb.model.trace import Status
 
 
 class Phase(enum.Enum):
-    """How far the link is.
+    """The phase of a link.
 
-        DOWN ──opened──▶ LISTING ──the list of conversations came, failed or is late──▶ READY
+        DOWN ──opened──▶ LISTING ──the list of conversations arrived, failed or is late──▶ READY
 
     A lost link leads from any phase to DOWN. Turns are sent only in READY.
     """
@@ -56,7 +56,7 @@ class CustomerState:
         current: The conversation that the next turn is for, unless it names another. None means a new one.
         deadlines: When something is due: a member of `Due`, or the late answer to an abandoned turn.
         turns: The turns in line and under way.
-        phase: How far the link is.
+        phase: The phase of the link.
         link: The number of the link; 0 before the first one.
     """
 

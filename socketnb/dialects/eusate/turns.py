@@ -1,7 +1,7 @@
 """The turns of a customer, and the rules that find the turn of an answer.
 
-Answers name no turn, so one turn per conversation is sent at a time, even if it asks to be sent at once. New
-conversations are started one at a time, because the answer to the first turn is what tells the id.
+An event does not say which turn it answers. So one turn per conversation is sent at a time, even if it asks to be
+sent at once. New conversations are started one at a time, because only the answer to the first turn contains the id.
 
 - An acknowledgement names its turn.
 - An event that names a known conversation is for the oldest turn in it.
@@ -21,7 +21,7 @@ from socketnb.model.actions import Action
 
 
 class NewConversation(NamedTuple):
-    """A conversation that the helpdesk has given no id yet. `turn` is the turn that starts it."""
+    """A conversation that does not have an id yet. `turn` is the turn that starts it."""
 
     turn: int
 
@@ -41,7 +41,7 @@ class Turn:
         previous: The conversation that was the current one before.
         link: The number of the link that it was sent over; 0 while it waits.
         acked: Whether the helpdesk has acknowledged it.
-        echoed: Whether its `support_echo` has come.
+        echoed: Whether its `support_echo` has arrived.
     """
 
     number: int
@@ -108,12 +108,12 @@ class Turns(TurnQueue[Turn]):
         return next((turn for turn in candidates if not turn.echoed), next(iter(candidates), None))
 
     def number_in(self, conversation: str) -> int:
-        """Return the turn to which an event belongs that is no answer: the oldest in its conversation, or the last."""
+        """Return the turn of an event that is not an answer: the oldest turn in its conversation, or the last one."""
         numbers = (turn.number for turn in self.sent if turn.conversation in self._names_of(conversation))
         return next(numbers, self._last_of.get(conversation or None, self.last))
 
     def _names_of(self, conversation: str) -> tuple[ConversationRef, ...]:
-        """Return what turns may call a conversation: its id, and if it is unknown, the one that is being started."""
+        """Return the references that mean a conversation: its id, and the one being started if the id is unknown."""
         starting = None if conversation in self._known else self.starting
         return (conversation, starting) if starting else (conversation,)
 
