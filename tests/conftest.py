@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import kernels
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -17,6 +18,7 @@ from socketnb.conversation.session import Session
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 
+hypothesis.settings.register_profile("mutants", max_examples=20, deadline=None, database=None)  # make mutants
 NUMBERS = count()
 Eventually = Callable[..., None]  # takes a condition, and optionally the seconds to wait for it
 FAST = {"reconnection_delay": 0.02, "reconnection_delay_max": 0.05}

@@ -758,6 +758,7 @@ def spoiled(payload: Any, place: int, junk: Any) -> Any:
 EVENT = st.tuples(st.integers(0, len(WIRE) - 1), st.integers(0, 24), st.integers(0, len(JUNK) - 1))
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(st.lists(EVENT, min_size=100, max_size=100))
 def test_a_session_survives_a_hundred_thousand_malformed_events(events: list[tuple[int, int, int]]) -> None:

@@ -223,6 +223,7 @@ def test_a_session_survives_errors_of_the_endpoint(hub: Hub, bot: Session, event
     assert bot.say("hi").text == "You said hi"
 
 
+@pytest.mark.slow
 def test_an_error_without_a_final_ping_fails_its_turn_soon(hub: Hub, flow: Flow) -> None:
     @flow.on("quota")
     def quota(turn: FlowTurn) -> None:

@@ -91,6 +91,7 @@ WIRE += [
 EVENT = st.tuples(st.integers(0, len(WIRE) - 1), st.integers(0, 20), st.integers(0, len(JUNK) - 1))
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(st.lists(EVENT, min_size=100, max_size=100))
 def test_a_hundred_thousand_malformed_events_leave_the_session_usable(events: list[tuple[int, int, int]]) -> None:

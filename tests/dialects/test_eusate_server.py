@@ -103,6 +103,7 @@ def test_the_http_interface_returns_the_documented_fields() -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 10), st.integers(0, 8), st.integers(0, len(JUNK) - 1)), min_size=50, max_size=50)
 )
+@pytest.mark.slow
 def test_malformed_requests_leave_the_helpdesk_usable(requests: list[tuple[int, int, int]]) -> None:
     server = eusate.DIALECT.server(client_settings(), ids(), options())
     asked = [(line["event"], line["payload"]) for line in lines() if line["from"] == "client"]

@@ -266,6 +266,7 @@ def junk(random: random.Random, depth: int = 0) -> Any:
             return {random.choice(names): junk(random, depth + 1) for _ in range(random.randrange(5))}
 
 
+@pytest.mark.slow
 def test_the_client_survives_a_hundred_thousand_malformed_events() -> None:
     chance = random.Random(7)  # noqa: S311 (the same junk every time)
     client = voiceflow.DIALECT.client(SETTINGS, ids())

@@ -1,4 +1,4 @@
-"""The notebooks run, and are committed as a reader without a kernel should see them."""
+"""The notebooks run, and they are committed with output that can be read without a kernel."""
 
 import json
 from pathlib import Path
@@ -14,14 +14,14 @@ each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 @each
 @pytest.mark.kernel
-@pytest.mark.filterwarnings("default")  # the kernel client's own warnings
+@pytest.mark.filterwarnings("default")  # warnings of the kernel client itself
 def test_a_notebook_runs_from_top_to_bottom(path: Path) -> None:
     notebook = execute(path)
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
 
 
 @each
-def test_a_notebook_is_committed_executed_with_static_output_only(path: Path) -> None:
+def test_a_notebook_is_committed_with_static_output_of_a_complete_run(path: Path) -> None:
     text = path.read_text()
     notebook = json.loads(text)
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]

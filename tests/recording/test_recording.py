@@ -115,6 +115,7 @@ for folder in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_a_process_killed_at_twenty_moments_keeps_every_acknowledged_trace_once_and_in_order(
     tmp_path: Path, eventually: Callable[[Callable[[], bool]], None]
