@@ -161,6 +161,8 @@ def test_old_recordings_are_pruned_and_listed(used: Hub) -> None:
         os.utime(file, (long_ago, long_ago))
     assert snb.prune("30 days").empty, "it is being recorded"
     used.close()
+    (folder / ".lock").touch()
+    assert snb.prune("30 days").empty, "it was written recently"
     for file in folder.iterdir():
         os.utime(file, (long_ago, long_ago))
     assert list(snb.prune(dt.timedelta(days=30))["recording"]) == [folder.name]
