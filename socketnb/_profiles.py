@@ -81,11 +81,11 @@ class Profile:
             SettingsError: The environment or the keyring does not have the value.
         """
         match self.settings.get(setting):
-            case {"env": name}:
+            case {"env": str(name)}:
                 if not (value := os.environ.get(name)):
                     raise SettingsError(f"{self.location(setting)}: the environment variable {name} is not set")
                 return value
-            case {"keyring": entry}:
+            case {"keyring": str(entry)}:
                 if not (value := self._from_keyring(setting, entry)):
                     raise SettingsError(f"{self.location(setting)}: the keyring has no entry {entry}")
                 return value
@@ -121,9 +121,9 @@ def _rows(profile: Profile, environment: Mapping[str, str]) -> list[tuple[str, s
     rows = []
     value: Value
     for name, setting in dialect.settings.items():
-        in_keyring = "keyring" in as_dict(profile.settings.get(name))
-        if in_keyring and not environment.get(environment_variable(profile.name, name)):
-            value, source = f"in the keyring as {profile.settings[name]['keyring']}", profile.location(name)
+        lookup = as_dict(profile.settings.get(name))
+        if "keyring" in lookup and not environment.get(environment_variable(profile.name, name)):
+            value, source = f"in the keyring as {lookup['keyring']}", profile.location(name)
         else:
             try:
                 value, source = find_value(dialect, name, {}, environment, profile)

@@ -11,7 +11,7 @@ from socketnb.conversation.reading import SessionReader
 from socketnb.conversation.turn import Turn
 from socketnb.conversation.verbs import check_fields, check_timeout
 from socketnb.errors import SessionError, TurnFailed
-from socketnb.model.actions import Action, Conversation
+from socketnb.model.actions import Action, Conversation, FieldValue
 from socketnb.model.content import Choice
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from socketnb.dialects.messages import Message
     from socketnb.engine.driver import Driver
     from socketnb.engine.loop import Loop
-    from socketnb.model.json import Json
 
 
 class SessionActions(SessionReader):
@@ -154,15 +153,16 @@ class SessionActions(SessionReader):
         check_timeout(timeout)
         return self.start("reset").wait(timeout)
 
-    def act(self, verb: str, **fields: Json) -> Turn:
+    def act(self, verb: str, *, conversation: str | None = None, **fields: FieldValue) -> Turn:
         """Perform any action of the platform, and wait until the bot is done.
 
         Args:
             verb: One of `verbs`.
+            conversation: As in `send`.
             **fields: The fields of the verb.
 
         Raises:
-            ActionError: There is no such verb or field. Nothing was sent.
+            ActionError: There is no such verb, field or conversation. Nothing was sent.
             TurnTimeout: The bot was not done in time.
             TurnFailed: The session failed during the turn.
 
@@ -171,9 +171,9 @@ class SessionActions(SessionReader):
             ...     bot.act("text", text="track").status
             'completed'
         """
-        return self.start(verb, **fields).wait()
+        return self.start(verb, conversation=conversation, **fields).wait()
 
-    def start(self, verb: str, /, *, conversation: str | None = None, **fields: Json) -> Turn:
+    def start(self, verb: str, /, *, conversation: str | None = None, **fields: FieldValue) -> Turn:
         """Perform an action as `act` does, but return at once.
 
         Args:
@@ -186,15 +186,15 @@ class SessionActions(SessionReader):
             SessionError: The session is closed.
         """
         if verb == "press" and "choice" in fields:
-            fields = {**fields, "choice": self.button(fields["choice"])}
-        fields = check_fields(self._dialect, verb, fields)
-        return self._start(Action(verb, fields, conversation=self._events.conversations.check(conversation)))
+            fields = {**fields, "choice": self._events.buttons.find(fields["choice"])}
+        checked = check_fields(self._dialect, verb, fields)
+        return self._start(Action(verb, checked, conversation=self._events.conversations.check(conversation)))
 
     def _start(self, action: Action) -> Turn:
         self._log.recorder.warn()
         action = self._dialect.prepare(action, self._events.buttons.of_turn(self._log.turn), self._settings)
-        if isinstance(choice := action.fields.get("choice"), Choice):
-            action = replace(action, fields={**action.fields, "choice": self._events.buttons.unmask(choice)})
+        if action.choice:
+            action = replace(action, fields={**action.fields, "choice": self._events.buttons.unmask(action.choice)})
         with self._lock:
             self._check_open()
             if action.conversation is None:

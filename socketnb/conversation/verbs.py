@@ -14,10 +14,11 @@ from socketnb.model.content import Choice
 from socketnb.model.secret import MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from socketnb.dialects.base import Dialect, ReadContent
-    from socketnb.model.json import Json, JsonObject
+    from socketnb.model.actions import FieldValue
+    from socketnb.model.json import JsonOut
     from socketnb.model.trace import Trace
 
 MAX_OFFERS = 8
@@ -37,7 +38,7 @@ def check_timeout(timeout: float | None) -> None:
         raise ActionError(f"timeout must be a number of seconds above 0, got {timeout!r}")
 
 
-def check_fields(dialect: Dialect, verb: str, fields: JsonObject) -> JsonObject:
+def check_fields(dialect: Dialect, verb: str, fields: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
     """Check the fields of an action.
 
     Returns:
@@ -50,7 +51,7 @@ def check_fields(dialect: Dialect, verb: str, fields: JsonObject) -> JsonObject:
     if verb not in list(dialect.verbs):
         raise ActionError(unknown(f"{dialect.name} verb", verb, dialect.verbs))
     known = {field.name: field for field in dialect.verbs[verb].fields}
-    checked: JsonObject = {}
+    checked: dict[str, FieldValue] = {}
     for name, value in fields.items():
         if name not in known:
             raise ActionError(unknown(f"{verb} field", name, known))
@@ -71,7 +72,7 @@ def check_fields(dialect: Dialect, verb: str, fields: JsonObject) -> JsonObject:
     return checked
 
 
-def _existing_file(verb: str, value: Json) -> str:
+def _existing_file(verb: str, value: object) -> str:
     """Return the absolute path of a file that exists.
 
     Raises:
@@ -108,9 +109,9 @@ class OfferedButtons:
     def __init__(self, session: str, read: ReadContent) -> None:
         self._session = session
         self._read = read
-        self._offers: deque[tuple[Trace, Json]] = deque(maxlen=MAX_OFFERS)
+        self._offers: deque[tuple[Trace, JsonOut]] = deque(maxlen=MAX_OFFERS)
 
-    def add(self, trace: Trace, payload: Json) -> None:
+    def add(self, trace: Trace, payload: JsonOut) -> None:
         """Remember a trace that may have buttons, with its unmasked payload."""
         self._offers.append((trace, payload))
 
@@ -123,7 +124,7 @@ class OfferedButtons:
         """Return the buttons of the last message of a turn that has any."""
         return choices_of(trace for trace, _ in list(self._offers) if trace.turn == turn)
 
-    def find(self, choice: str | int | Choice) -> Choice:
+    def find(self, choice: FieldValue) -> Choice:
         """Return the button with this label or position from 1, or the given button itself.
 
         Raises:

@@ -14,7 +14,7 @@ from socketnb.errors import SettingsError
 from socketnb.model.actions import Action, Setting, Verb
 from socketnb.model.content import Choice, Content, Step
 from socketnb.model.effects import Address, ClientEffect, HttpCall, HttpReply, HttpResponse, Record, ServerEffect
-from socketnb.model.json import Json
+from socketnb.model.json import Json, JsonOut
 
 DEFAULT_ENCODING = "audio/x-mulaw"
 """How streamed sound is encoded if neither the settings nor its pieces say so."""
@@ -139,11 +139,11 @@ class ServerMachine(_Machine):
         """
         raise SettingsError("on this platform only the flow can send messages")
 
-    def inject(self, conversation: str, text: str, data: Json, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+    def inject(self, conversation: str, text: str, data: JsonOut, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
         """Let the flow answer as if the user had sent this."""
         return []
 
-    def notify(self, conversation: str, text: str, data: Json, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+    def notify(self, conversation: str, text: str, data: JsonOut, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
         """Send the user a message without running the flow."""
         return []
 
@@ -173,7 +173,7 @@ class Transcript(NamedTuple):
 class ReadContent(Protocol):
     """Reads what a person sees of a recorded event."""
 
-    def __call__(self, event: str, payload: Json) -> Content | None:
+    def __call__(self, event: str, payload: JsonOut) -> Content | None:
         """Return the content of an event, or None."""
 
 
@@ -238,11 +238,11 @@ class Dialect:
     resume_settings: tuple[str, ...] = ()
     user_setting: str = "user_id"
     max_conversations: int = 1
-    read_transcript: Callable[[Json], Transcript] | None = None
+    read_transcript: Callable[[object], Transcript] | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Setting] = field(default_factory=dict)
 
 
-def misread(event: str, payload: Json, problem: str, turn: int) -> Record:
+def misread(event: str, payload: JsonOut, problem: str, turn: int) -> Record:
     """Return the record of a malformed event."""
     return Record(event, "error", payload, turn=turn, error=f"malformed {event}: {problem}")

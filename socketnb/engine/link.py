@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from socketnb.errors import ConnectError, Refused, Unreachable
-from socketnb.model.json import Json
+from socketnb.model.json import Json, JsonOut
 
 if TYPE_CHECKING:
     import aiohttp
@@ -61,7 +61,7 @@ class Link:
         """The server's id of this connection. It changes with every connection."""
         return str(self._client.get_sid(self._namespace))
 
-    async def emit(self, event: str, args: tuple[Json, ...], on_ack: Callable[..., None] | None = None) -> None:
+    async def emit(self, event: str, args: tuple[JsonOut, ...], on_ack: Callable[..., None] | None = None) -> None:
         """Send an event. `on_ack` is called with the arguments of its acknowledgement.
 
         If the link is being lost, this does nothing, because the loss is reported anyway.
@@ -158,7 +158,7 @@ def _register(
     loop = asyncio.get_running_loop()
     refused: asyncio.Future[str] = loop.create_future()
 
-    def on_event(event: str, *args: Json) -> Json:
+    def on_event(event: str, *args: Json) -> JsonOut:
         """Pass an event on, and return the acknowledgement for a sender that asks for one."""
         callbacks.event(str(event), list(args))
         return address.acks.get(event)

@@ -14,7 +14,7 @@ from socketnb.errors import ConnectError, Unreachable
 if TYPE_CHECKING:
     from socketnb.engine.loop import Loop
     from socketnb.model.effects import Address
-    from socketnb.model.json import Json
+    from socketnb.model.json import Json, JsonOut
 
 Step: TypeAlias = Callable[[], Awaitable[None]]
 """One item of a driver's inbox."""
@@ -86,7 +86,7 @@ class Links:
         if link:
             await link.close()
 
-    async def emit(self, event: str, args: tuple[Json, ...], key: Hashable) -> None:
+    async def emit(self, event: str, args: tuple[JsonOut, ...], key: Hashable) -> None:
         """Send an event over the current link, if there is one. Unless `key` is None, ask for an acknowledgement."""
         if self.current:
             on_ack = None if key is None else partial(self._on_ack, self.number, key)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from socketnb.dialects.sound import tone, wav
 from socketnb.flows.flow import Flow, FlowTurn, card
+from socketnb.model.json import JsonObject
 
 ORDERS = {
     "4567": "left our warehouse yesterday and arrives **Tuesday before noon**",
@@ -21,7 +22,7 @@ GOODS = {
     "Rain cover": "Fits your backpack · €18",
     "Head lamp": "350 lumen · €32",
 }
-FORM = {
+FORM: JsonObject = {
     "type": "AdaptiveCard",
     "version": "1.5",
     "body": [

@@ -22,7 +22,7 @@ import dataclasses
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from socketnb.errors import FlowError
@@ -44,7 +44,7 @@ from socketnb.model.content import (
     Typing,
     UserInput,
 )
-from socketnb.model.json import Json
+from socketnb.model.json import JsonOut
 
 Handler: TypeAlias = Callable[["FlowTurn"], object]
 """A function or coroutine function that answers a turn."""
@@ -197,7 +197,7 @@ def card(title: str, text: str = "", *, image: str | None = None, choices: Optio
 class ShowSteps(Protocol):
     """Where a handler's steps go: the run of a flow."""
 
-    vars: dict[str, Json]
+    vars: dict[str, Any]
     can_ask: bool
 
     def put(self, turn: FlowTurn, step: Step) -> None:
@@ -295,7 +295,7 @@ class FlowTurn:
         """Offer a file."""
         self._put(Media("file", url, text))
 
-    def custom(self, name: str, payload: Json = None, paths: Sequence[str] = ()) -> None:
+    def custom(self, name: str, payload: JsonOut = None, paths: Sequence[str] = ()) -> None:
         """Send content of a custom type, with any JSON payload and the names of the paths that lead on from it."""
         self._put(Custom(name, payload, tuple(Choice(path) for path in paths)))
 
@@ -318,7 +318,7 @@ class FlowTurn:
         if agent and greeting:
             self._put(AgentSays(greeting))
 
-    def raw(self, event: str, payload: Json = None) -> None:
+    def raw(self, event: str, payload: JsonOut = None) -> None:
         """Send an event of the platform exactly as given."""
         self._put(Raw(event, payload))
 

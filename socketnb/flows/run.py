@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import threading
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from socketnb.errors import FlowError
 from socketnb.flows.flow import FlowTurn
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from socketnb.flows.flow import Flow, Handler
     from socketnb.model.content import Step, UserInput
-    from socketnb.model.json import Json
 
 
 class FlowRun:
@@ -35,7 +34,7 @@ class FlowRun:
     """
 
     def __init__(self, flow: Flow, show: Callable[[Step], None], done: Callable[[str | None], None]) -> None:
-        self.vars: dict[str, Json] = {}
+        self.vars: dict[str, Any] = {}
         self.can_ask = False
         self._turn: FlowTurn | None = None  # the current turn; steps of earlier turns are discarded
         self._flow = flow

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from socketnb.model.json import Json
-
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 """The quantiles of latencies by name."""
 PATH_STEP = re.compile(r"[^.\[\]]+")
@@ -213,7 +211,7 @@ class Chat:
         exports.write_duckdb(self._frame, to_path(path, "path must be a path"), table)
 
 
-def _value_at(text: str, steps: list[str]) -> Json:
+def _value_at(text: str, steps: list[str]) -> object:
     """Return the value at a path of a JSON text, or NA."""
     try:
         value = orjson.loads(text)

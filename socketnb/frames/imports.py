@@ -81,7 +81,7 @@ def from_voiceflow(saved: str | Path | JsonObject | Sequence[Json]) -> pd.DataFr
     return _frame_of_transcript("voiceflow", saved)
 
 
-def _frame_of_transcript(platform: str, saved: Json) -> pd.DataFrame:
+def _frame_of_transcript(platform: str, saved: object) -> pd.DataFrame:
     """Return a saved transcript of a platform as traces."""
     dialect = registry.get(platform)
     if dialect.read_transcript is None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
-from socketnb.model.json import Json
+from socketnb.model.content import Choice
+from socketnb.model.json import JsonObjectOut, JsonOut, as_text
+
+FieldValue: TypeAlias = "Choice | Path | JsonOut"
+"""A value of a field of an action: a button, the path of a file, or JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +26,29 @@ class Action:
     """
 
     verb: str
-    fields: dict[str, Json] = field(default_factory=dict)
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
     at_once: bool = False
     conversation: str | None = None
+
+    @property
+    def choice(self) -> Choice | None:
+        """The button that is pressed, if it is a press."""
+        choice = self.fields.get("choice")
+        return choice if isinstance(choice, Choice) else None
+
+    @property
+    def request(self) -> JsonObjectOut:
+        """The request of the button that is pressed, or an empty object."""
+        return {} if self.choice is None or self.choice.request is None else self.choice.request
+
+    def text(self, name: str) -> str:
+        """Return a field that is a text, or an empty one if the field is not set."""
+        return as_text(self.fields.get(name))
+
+    def json(self, name: str) -> JsonOut:
+        """Return a field that is sent as JSON, or None if the field is not set."""
+        value = self.fields.get(name)
+        return None if isinstance(value, Choice | Path) else value
 
 
 @dataclass(frozen=True, slots=True)

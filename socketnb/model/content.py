@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from socketnb.model.json import Json, JsonObject
+from socketnb.model.json import JsonObject, JsonObjectOut, JsonOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Choice:
     """
 
     label: str
-    request: Json = None
+    request: JsonObjectOut | None = None
     url: str | None = None
 
 
@@ -102,7 +102,7 @@ class UserInput:
 
     verb: str
     text: str = ""
-    data: Json = None
+    data: JsonOut = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Custom:
     """
 
     name: str
-    payload: Json = None
+    payload: JsonOut = None
     options: tuple[Choice, ...] = ()
     default: int | None = None
     text: str = ""
@@ -189,7 +189,7 @@ class Raw:
     """A flow sends an event of the platform exactly as given."""
 
     event: str
-    payload: Json = None
+    payload: JsonOut = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ class AgentSays:
     """An agent sends a text, with or without an attachment (an object with `name`, `url` …)."""
 
     text: str
-    attachment: JsonObject | None = None
+    attachment: JsonObjectOut | None = None
 
 
 Step: TypeAlias = (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
 from socketnb.model.actions import Conversation
 from socketnb.model.content import UserInput
-from socketnb.model.json import Json
+from socketnb.model.json import Json, JsonOut
 from socketnb.model.secret import Secret
 from socketnb.model.trace import Direction, Sender, Status
 
@@ -36,7 +36,7 @@ class Address:
     transports: tuple[str, ...] = ("websocket",)
     namespace: str = "/"
     query: dict[str, str] = field(default_factory=dict)
-    acks: dict[str, Json] = field(default_factory=dict)
+    acks: Mapping[str, JsonOut] = field(default_factory=dict)
     advice: str = ""
     attempts: float = 5
     delay: float = 1.0
@@ -55,7 +55,7 @@ class Emit:
     """
 
     event: str
-    args: tuple[Json, ...] = ()
+    args: tuple[JsonOut, ...] = ()
     link: str = ""
     ack: Hashable = None
 
@@ -65,7 +65,7 @@ class Record(NamedTuple):
 
     event: str
     kind: str
-    payload: Json = None
+    payload: JsonOut = None
     direction: Direction = "in"
     sender: Sender = "system"
     turn: int = 0
@@ -219,7 +219,7 @@ class Close:
 class Acknowledge:
     """Server: acknowledge the event that was just received with this payload."""
 
-    payload: Json
+    payload: JsonOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,7 @@ class HttpReply:
     """Server: the reply to an HTTP call: JSON, or a file (its name, media type and bytes)."""
 
     status: int
-    body: Json = None
+    body: JsonOut = None
     file: tuple[str, str, bytes] | None = None
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
-Json: TypeAlias = Any
-"""A JSON value: an object, array, string, number, boolean or null. Payloads from a server have no narrower type."""
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""A JSON value that was read: an object, array, string, number, boolean or null."""
 JsonObject: TypeAlias = dict[str, Json]
-"""A JSON object."""
+"""A JSON object that was read."""
+JsonOut: TypeAlias = "bool | int | float | str | Sequence[JsonOut] | Mapping[str, JsonOut] | None"
+"""A JSON value that is only sent or stored: covariant, so a list of strings or a dict of objects is one too."""
+JsonObjectOut: TypeAlias = Mapping[str, JsonOut]
+"""A JSON object that is only sent or stored."""
 
 
 def as_dict(value: object) -> JsonObject:

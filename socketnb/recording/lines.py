@@ -17,7 +17,7 @@ from socketnb.model.trace import VERSION
 from socketnb.recording.schema import TRACES, Schema
 
 if TYPE_CHECKING:
-    from socketnb.model.json import Json, JsonObject
+    from socketnb.model.json import JsonObject
     from socketnb.recording.schema import TraceValues
 
 BEGIN = f'{{"v":{VERSION},'.encode()
@@ -28,7 +28,7 @@ NOT_JSON = "this payload cannot be recorded as JSON: it is nested too deeply or 
 """Recorded in place of a payload that cannot be converted to JSON."""
 
 
-def to_json(payload: Json) -> bytes:
+def to_json(payload: object) -> bytes:
     """Return a payload as JSON. A value that JSON does not know becomes a text."""
     try:
         return orjson.dumps(payload)

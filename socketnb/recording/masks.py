@@ -24,8 +24,6 @@ from socketnb.recording.lines import NOT_JSON, to_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from socketnb.model.json import Json
-
 FIELDS = frozenset(
     "token urltoken access_token accesstoken refresh_token refreshtoken participant_token participanttoken "
     "authorization proxy-authorization api_key apikey api-key x-api-key sessionkey".split()
@@ -202,7 +200,7 @@ class Mask:
         """Return a text without credentials and without lone surrogates."""
         return clean(self._hidden(text))
 
-    def payload(self, payload: Json) -> bytes:
+    def payload(self, payload: object) -> bytes:
         """Return a payload as JSON without credentials."""
         data = to_json(payload)
         text = data.decode()
@@ -213,7 +211,7 @@ class Mask:
         except RecursionError:
             return to_json(NOT_JSON)
 
-    def _walk(self, value: Json, *, secret: bool) -> Json:
+    def _walk(self, value: object, *, secret: bool) -> object:
         """Return a JSON value without credentials. With `secret`, its texts are credentials."""
         match value:
             case None | bool():

@@ -12,7 +12,7 @@ import warnings
 from array import array
 from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from socketnb.model.effects import Record
 from socketnb.model.trace import SCHEMA, Trace
@@ -216,7 +216,7 @@ class Log:
         self.seq = self.link = self.turn = 0
         self.conversation: str | None = None
         self._trouble_reported = False
-        self._fields: JsonObject = {}
+        self._fields: dict[str, Any] = {}  # the type of a value depends on its column
         self._places = array("q")  # seq → number of the row in the recording
         self._secrets = Secrets(recorder.secrets)
         self._mask = Mask((), self._secrets)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
-from socketnb.model.json import Json
+from socketnb.model.json import JsonOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ class Server:
             return _refused(1, "Session ID unknown")
         return await (self._posted(known_client, request) if request.method == "POST" else self._poll(known_client))
 
-    async def emit(self, link: str, event: str, args: tuple[Json, ...], acked: Callable[..., None] | None) -> None:
+    async def emit(self, link: str, event: str, args: tuple[JsonOut, ...], acked: Callable[..., None] | None) -> None:
         """Send an event. `acked` is called with the arguments of the acknowledgement."""
         client = self._clients[link]
         number = ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from socketnb.engine.link import wire
-from socketnb.model.json import Json
+from socketnb.model.json import Json, JsonOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ class ServerCallbacks(NamedTuple):
     """
 
     opened: Callable[[str, Mapping[str, str]], str | None]
-    received: Callable[[str, str, list[Json]], Json]
+    received: Callable[[str, str, list[Json]], JsonOut]
     closed: Callable[[str, bool], None]
 
 
@@ -67,14 +67,14 @@ class Server:
         def closed(sid: str, reason: str) -> None:
             callbacks.closed(sid, reason == self._sio.reason.CLIENT_DISCONNECT)
 
-        def received(event: str, sid: str, *args: Json) -> Json:
+        def received(event: str, sid: str, *args: Json) -> JsonOut:
             return callbacks.received(sid, str(event), list(args))
 
         for event, handler in {"connect": self._opened, "disconnect": closed, "*": received}.items():
             self._sio.on(event, handler, namespace=namespace)
         self._sio.attach(app, socketio_path=path)
 
-    async def emit(self, link: str, event: str, args: tuple[Json, ...], acked: Callable[..., None] | None) -> None:
+    async def emit(self, link: str, event: str, args: tuple[JsonOut, ...], acked: Callable[..., None] | None) -> None:
         """Send an event. `acked` is called with the arguments of the acknowledgement."""
         await self._sio.emit(event, args or None, to=link, namespace=self._namespace, callback=acked)
 

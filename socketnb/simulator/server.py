@@ -22,7 +22,7 @@ from socketnb.flows.flow import Flow
 from socketnb.flows.run import FlowRun
 from socketnb.model.content import AgentSays, Handover
 from socketnb.model.effects import Acknowledge, Close, Emit, EndFlow, HttpCall, HttpReply, Refuse, RunFlow, ServerEffect
-from socketnb.model.json import Json, JsonObject
+from socketnb.model.json import Json, JsonObjectOut, JsonOut
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Simulator:
         """
         self._run(to, lambda conversation: self._machine.put(conversation, Handover(str(name)), time.time()))
 
-    def agent_says(self, text: str, *, attachment: JsonObject | None = None, to: str | None = None) -> None:
+    def agent_says(self, text: str, *, attachment: JsonObjectOut | None = None, to: str | None = None) -> None:
         """Send a message of an agent.
 
         Args:
@@ -170,12 +170,12 @@ class Simulator:
         """Return a conversation from the agent to the flow. `to` and errors are as for `agent_joins`."""
         self._run(to, lambda conversation: self._machine.put(conversation, Handover(), time.time()))
 
-    def inject(self, text: str, data: Json = None, *, to: str | None = None) -> None:
+    def inject(self, text: str, data: JsonOut = None, *, to: str | None = None) -> None:
         """Let the flow answer as if the user had sent a message. `to` and errors are as for `agent_joins`."""
         _check_json(data)
         self._run(to, lambda conversation: self._machine.inject(conversation, str(text), data, time.time()))
 
-    def notify(self, text: str, data: Json = None, *, to: str | None = None) -> None:
+    def notify(self, text: str, data: JsonOut = None, *, to: str | None = None) -> None:
         """Send the user a message without running the flow. `to` and errors are as for `agent_joins`."""
         _check_json(data)
         self._run(to, lambda conversation: self._machine.notify(conversation, str(text), data, time.time()))
@@ -285,7 +285,7 @@ class Simulator:
             self._links.discard(link)
             self._perform(self._machine.closed(link, time.time(), goodbye=goodbye))
 
-    def _received(self, link: str, event: str, args: list[Json]) -> Json:
+    def _received(self, link: str, event: str, args: list[Json]) -> JsonOut:
         if link not in self._links:
             return None
         payload = args[0] if len(args) == 1 else args or None
@@ -387,7 +387,7 @@ async def _read(request: web.Request) -> tuple[Json, tuple[str, str, bytes] | No
     return await request.json() if request.can_read_body else None, None
 
 
-def _check_json(data: Json) -> None:
+def _check_json(data: object) -> None:
     try:
         json.dumps(data, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

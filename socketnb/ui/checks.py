@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from socketnb.conversation.session import Session
     from socketnb.hub import Hub
-    from socketnb.model.json import Json
+    from socketnb.settings import Value
 
 FAILED_STEPS = {Unreachable: "reachable", Refused: "accepted", ConnectTimeout: "in time"}
 """The step that failed, by the type of the error."""
@@ -47,7 +47,7 @@ class Report:
         self._console.print(Text.assemble(mark, f"{step:<{STEP_WIDTH}}", text), soft_wrap=True)
 
 
-def check_bot(hub: Hub, bot: str, say: str | None, settings: Mapping[str, Json]) -> int:
+def check_bot(hub: Hub, bot: str, say: str | None, settings: Mapping[str, Value]) -> int:
     """Connect to a bot, send a message if one is given, print each step, and return the exit status.
 
     Args:

@@ -18,13 +18,12 @@ from socketnb.dialects.cognigy.outputs import parse_output
 from socketnb.dialects.cognigy.server import FAULTS, OPTIONS, Server
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Setting
-from socketnb.model.json import as_dict
+from socketnb.model.json import JsonOut, as_dict
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
     from socketnb.dialects.base import NewId
     from socketnb.model.content import Content
-    from socketnb.model.json import Json
 
 
 TOKEN = re.compile(r"[0-9a-fA-F]{32,}")
@@ -76,13 +75,14 @@ def secret_in_url(url: str) -> bool:
     return bool(TOKEN.search(url))
 
 
-def content(event: str, payload: Json) -> Content | None:
+def content(event: str, payload: JsonOut) -> Content | None:
     """Return what a person sees of a recorded event, or None."""
     fields = as_dict(payload)
     if event == "processInput":
         return user_input(fields)
-    if event == "output" and fields.get("type") == "output" and isinstance(fields.get("data"), dict):
-        return parse_output(fields["data"]).content
+    data = fields.get("data")
+    if event == "output" and fields.get("type") == "output" and isinstance(data, dict):
+        return parse_output(data).content
     return None
 
 

@@ -8,7 +8,7 @@ from socketnb.dialects.cognigy.forms import submission
 from socketnb.dialects.cognigy.parsed import joined_text
 from socketnb.model.actions import Action, Field, Verb
 from socketnb.model.content import Choice, UserInput
-from socketnb.model.json import JsonObject, as_dict, as_list, as_text
+from socketnb.model.json import JsonObject, JsonObjectOut, as_dict, as_list, as_text
 
 GET_STARTED = "GET_STARTED"
 """The text that Webchat's button "Get started" sends, unless the endpoint's settings define another one."""
@@ -37,56 +37,57 @@ VERBS: dict[str, Verb] = {
 }
 
 
-def input_fields(action: Action, card: JsonObject) -> JsonObject:
+def input_fields(action: Action, card: JsonObject) -> JsonObjectOut:
     """Return `resetFlow`, `text` and `data` of an action. A key that Cognigy's client leaves out is left out.
 
     Args:
         action: The action.
         card: The last adaptive card, for `submit`.
     """
-    fields = action.fields
     match action.verb:
         case "text":
-            return {"resetFlow": False, "text": fields["text"]}
+            return {"resetFlow": False, "text": action.text("text")}
         case "press":
-            return {"resetFlow": False, **fields["choice"].request}
+            return {"resetFlow": False, **action.request}
         case "launch":
             return {"resetFlow": False, "text": GET_STARTED, "data": None}
         case "reset":
-            return {"resetFlow": True, **({"text": fields["text"]} if fields.get("text") else {})}
+            return {"resetFlow": True, **({"text": text} if (text := action.text("text")) else {})}
         case "data":
-            return {"resetFlow": False, "text": fields.get("text", ""), "data": fields["data"]}
+            return {"resetFlow": False, "text": action.text("text"), "data": action.json("data")}
         case "submit":
-            return {"resetFlow": False, **submission(card, fields["values"], fields.get("title"))}
+            return {
+                "resetFlow": False,
+                **submission(card, as_dict(action.json("values")), action.text("title") or None),
+            }
         case "date":
-            return {"resetFlow": False, "text": fields["date"], "data": None}
+            return {"resetFlow": False, "text": action.text("date"), "data": None}
         case "rate":
-            comment = {"comment": fields["comment"]} if fields.get("comment") else {}
-            return _command("setRating", {"parameters": {"rating": fields["rating"], **comment}})
+            comment = {"comment": text} if (text := action.text("comment")) else {}
+            return _command("setRating", {"parameters": {"rating": action.json("rating"), **comment}})
         case "accept_privacy":
             return _command("acceptPrivacyPolicy", {})
         case _:
-            attachments = {"attachments": [fields["attachment"]]}
-            return {"resetFlow": False, "text": fields.get("text", ""), "data": attachments}
+            attachments = {"attachments": [action.json("attachment")]}
+            return {"resetFlow": False, "text": action.text("text"), "data": attachments}
 
 
-def _command(kind: str, more: JsonObject) -> JsonObject:
+def _command(kind: str, more: JsonObjectOut) -> JsonObjectOut:
     return {"resetFlow": False, "text": "", "data": {"_cognigy": {"controlCommands": [{"type": kind, **more}]}}}
 
 
 def label(action: Action, user_input: UserInput) -> str:
     """Return the text of an action. For a button it is the label, because only the payload is sent."""
-    choice = action.fields.get("choice")
-    return choice.label if isinstance(choice, Choice) else user_input.text or user_input.verb
+    return action.choice.label if action.choice else user_input.text or user_input.verb
 
 
-def is_reset(payload: JsonObject) -> bool:
+def is_reset(payload: JsonObjectOut) -> bool:
     """Tell whether an input resets the flow. The vendor's page shows the flag as a text as well."""
     reset = payload.get("resetFlow")
     return reset is True or (isinstance(reset, str) and reset.casefold() == "true")
 
 
-def user_input(payload: JsonObject) -> UserInput:
+def user_input(payload: JsonObjectOut) -> UserInput:
     """Read back what the user did from a `processInput`."""
     text, raw = joined_text(payload.get("text")), payload.get("data")
     data = as_dict(raw)

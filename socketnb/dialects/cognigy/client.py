@@ -145,7 +145,7 @@ class Client(ClientMachine):
     def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
         """Send an action, or put it in line."""
         if action.verb == "typing":
-            return self._send_typing(turn, on=action.fields.get("on", True))
+            return self._send_typing(turn, on=action.fields.get("on") is not False)
         if self._turns.full:
             return self._end_locally(
                 turn, "failed", f"{MAX_QUEUED_TURNS} messages are queued; wait until the endpoint has answered some"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from socketnb.dialects.cognigy.parsed import ParsedOutput, address, field_text, lines, parsed
 from socketnb.model.content import AdaptiveCard, Choice, DatePicker
-from socketnb.model.json import Json, JsonObject, as_dict, as_list, as_text
+from socketnb.model.json import Json, JsonObject, JsonObjectOut, as_dict, as_list, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def submit_titles(card: JsonObject) -> list[str]:
     return list(map(_title, _submit_actions(card)))
 
 
-def submission(card: JsonObject, values: JsonObject, title: str | None = None) -> JsonObject:
+def submission(card: JsonObject, values: JsonObjectOut, title: str | None = None) -> JsonObjectOut:
     """Return what submitting a card sends.
 
     The given values come before the values in the card's inputs, and these before the data of the action.
@@ -55,9 +55,9 @@ def submission(card: JsonObject, values: JsonObject, title: str | None = None) -
     """
     action = next((a for a in _submit_actions(card) if title in (None, _title(a))), {})
     inputs = {
-        item["id"]: item["value"]
+        name: item["value"]
         for item in _parts(card, "body")
-        if as_text(item.get("type")).startswith("Input.") and as_text(item.get("id")) and item.get("value")
+        if as_text(item.get("type")).startswith("Input.") and (name := as_text(item.get("id"))) and item.get("value")
     }
     processed = {**as_dict(action.get("data")), **inputs, **values}
     return {"text": "", "data": {"adaptivecards": processed, "request": {"value": processed}}}
@@ -97,11 +97,12 @@ def date_picker(data: JsonObject, text: str) -> DatePicker:
     """Read the settings of the plugin `date-picker`, which are those of flatpickr."""
     unit: Literal["date", "datetime", "time"] = "datetime" if _is_on(data.get("enableTime")) else "date"
     unit = "time" if _is_on(data.get("noCalendar")) else unit
-    mode = data.get("mode")
+    mode: Literal["single", "range", "multiple"] = "range" if data.get("mode") == "range" else "single"
+    mode = "multiple" if data.get("mode") == "multiple" else mode
     return DatePicker(
         label=as_text(data.get("eventName")) or as_text(data.get("openPickerButtonText")),
         unit=unit,
-        mode=mode if mode in ("range", "multiple") else "single",
+        mode=mode,
         earliest=_day(data.get("minDate"), unit),
         latest=_day(data.get("maxDate"), unit),
         value=_day(data.get("defaultDate"), unit),

@@ -19,7 +19,7 @@ from socketnb.model.content import (
     Text,
     UserInput,
 )
-from socketnb.model.json import Json, JsonObject, as_text
+from socketnb.model.json import JsonObject, as_text
 
 UNSET = ("", "undefined", "null")
 """What Cognigy's editor puts into an address that is not filled in."""
@@ -68,12 +68,12 @@ def _labels(options: tuple[Choice, ...]) -> str:
     return " ".join(f"[{option.label}]" for option in options)
 
 
-def joined_text(value: Json) -> str:
+def joined_text(value: object) -> str:
     """Return a string or a number as text, a list of them as one line each, and anything else as an empty string."""
     return "\n".join(map(scalar_text, value)) if isinstance(value, list) else scalar_text(value)
 
 
-def scalar_text(value: Json) -> str:
+def scalar_text(value: object) -> str:
     """Return a string or a number as text, and anything else as an empty string."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else as_text(value)
 
@@ -87,7 +87,7 @@ def field_text(item: JsonObject, *names: str) -> str:
     return ""
 
 
-def address(value: Json) -> str | None:
+def address(value: object) -> str | None:
     """Return a URL, or None if there is none."""
     url = as_text(value).strip()
     return None if url in UNSET else url.replace(" ", "%20")

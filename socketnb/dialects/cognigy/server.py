@@ -25,7 +25,7 @@ from socketnb.errors import SettingsError
 from socketnb.model.actions import Setting
 from socketnb.model.content import End, Handover, Raw, Step, Typing, UserInput
 from socketnb.model.effects import Close, Emit, EndFlow, HttpCall, HttpReply, Refuse, RunFlow, ServerEffect
-from socketnb.model.json import Json, JsonObject, as_dict, as_text
+from socketnb.model.json import Json, JsonObject, JsonObjectOut, JsonOut, as_dict, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,8 +77,8 @@ class _Conversation:
     session: str
     acks: bool = False  # its client acknowledges events
     links: set[str] = field(default_factory=set)
-    inputs: deque[JsonObject] = field(default_factory=deque)  # the first one is under way
-    unacked: dict[Hashable, tuple[str, Json]] = field(default_factory=dict)
+    inputs: deque[JsonObjectOut] = field(default_factory=deque)  # the first one is under way
+    unacked: dict[Hashable, tuple[str, JsonOut]] = field(default_factory=dict)
     agent: str = ""  # the agent who has taken over
     stopped: bool = False  # the flow ended the conversation in this turn
     silent: bool = False  # the current turn gets no finalPing
@@ -167,7 +167,7 @@ class Server(ServerMachine):
             return [self._error(link, "processInput needs a text or data")]
         return self._input(self._attach(link, user, session), fields)
 
-    def _input(self, conversation: _Conversation, fields: JsonObject) -> list[ServerEffect]:
+    def _input(self, conversation: _Conversation, fields: JsonObjectOut) -> list[ServerEffect]:
         try:
             transformed = self._transformed("input_transformer", fields)
         except BaseException as error:  # noqa: BLE001 (a user's function may raise anything)
@@ -197,12 +197,12 @@ class Server(ServerMachine):
             user = user_input({**conversation.inputs[0], "resetFlow": False}) if has_input else UserInput("launch")
         return [*self._typing(conversation, on=True), RunFlow(conversation.id, user)]
 
-    def inject(self, conversation: str, text: str, data: Json, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def inject(self, conversation: str, text: str, data: JsonOut, now: float) -> list[ServerEffect]:  # noqa: ARG002
         """Let the flow answer as if the user had sent this."""
         fields = {"text": text, **({"data": data} if data is not None else {})}
         return self._input(self._conversations[conversation], fields)
 
-    def notify(self, conversation: str, text: str, data: Json, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def notify(self, conversation: str, text: str, data: JsonOut, now: float) -> list[ServerEffect]:  # noqa: ARG002
         """Send the user a message without running the flow."""
         message = {"text": text, "data": {} if data is None else data, "source": "bot"}
         return self._send_message(self._conversations[conversation], message)
@@ -267,7 +267,7 @@ class Server(ServerMachine):
         status = {"status": "typingOn" if on else "typingOff"}
         return [Emit("typingStatus", (status,), link) for link in sorted(conversation.links)]
 
-    def _send_message(self, conversation: _Conversation, message: JsonObject) -> list[ServerEffect]:
+    def _send_message(self, conversation: _Conversation, message: JsonObjectOut) -> list[ServerEffect]:
         trace_id = f"endpoint-realtimeClient-{self._ids()}"
         data = {**message, "traceId": trace_id, "disableSensitiveLogging": False}
         try:
@@ -278,11 +278,11 @@ class Server(ServerMachine):
             [] if transformed is None else self._send(conversation, "output", {"type": "output", "data": transformed})
         )
 
-    def _transformed(self, name: str, value: JsonObject) -> JsonObject | None:
+    def _transformed(self, name: str, value: JsonObjectOut) -> JsonObjectOut | None:
         transformer: Transformer | None = self._options[name]
         if transformer is None:
             return value
-        result: object = transformer(value)
+        result: object = transformer(as_dict(value))
         if inspect.iscoroutine(result):
             result.close()
             raise TypeError("it is a coroutine: define it with def, not async def")
@@ -291,7 +291,7 @@ class Server(ServerMachine):
         json.dumps(result)
         return dict(result) if result is not None else None
 
-    def _send(self, conversation: _Conversation, event: str, payload: Json) -> list[ServerEffect]:
+    def _send(self, conversation: _Conversation, event: str, payload: JsonOut) -> list[ServerEffect]:
         """Send an event over every link of a conversation, and keep it until one of them acknowledges it."""
         key: Hashable = None
         if conversation.acks and "forget" not in self._faults:
@@ -305,7 +305,7 @@ class Server(ServerMachine):
         return Emit("output", (_error_output(message),), link)
 
     def _exception(self, link: str, message: str) -> ServerEffect:
-        payload = {"message": message, "type": "Error", "code": 1, "reference": self._ids()}
+        payload: JsonObjectOut = {"message": message, "type": "Error", "code": 1, "reference": self._ids()}
         return Emit("exception", (payload,), link)
 
     def fault(self, name: str) -> list[ServerEffect]:
@@ -368,11 +368,17 @@ class Server(ServerMachine):
         if len(self._files) > MAX_FILES:
             del self._files[next(iter(self._files))]
         url = f"{request.base}{self.prefix}/files/{file_id}"
-        file = {"fileName": name, "mimeType": media_type, "size": len(content), "url": url, "status": "scanned"}
+        file: JsonObjectOut = {
+            "fileName": name,
+            "mimeType": media_type,
+            "size": len(content),
+            "url": url,
+            "status": "scanned",
+        }
         return HttpReply(200, {"runtimeFileId": file_id, **file})
 
 
-def _error_output(message: str) -> JsonObject:
+def _error_output(message: str) -> JsonObjectOut:
     return {"type": "error", "data": {"error": {"message": message}}}
 
 

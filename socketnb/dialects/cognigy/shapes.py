@@ -22,13 +22,13 @@ from socketnb.model.content import (
     Text,
     Typing,
 )
-from socketnb.model.json import Json, JsonObject
+from socketnb.model.json import JsonObjectOut, JsonOut
 
 FORMATS = {"default": "_default", "webchat": "_webchat", "facebook": "_facebook", "preview": "_defaultPreview"}
 """Option → key. The first one is the AI default channel's format; the others are Messenger templates."""
 
 
-def shape(step: Step, channel: str) -> JsonObject | None:
+def shape(step: Step, channel: str) -> JsonObjectOut | None:
     """Return `{text, data}` of the output for a step, in a channel's format. None if the step sends no output."""
     match step:
         case Text(text):
@@ -42,8 +42,8 @@ def shape(step: Step, channel: str) -> JsonObject | None:
             name = text or (url or "").rpartition("/")[2]
             return {"text": "", "data": {"attachments": [{"fileName": name, "url": url, "status": "scanned"}]}}
         case Queue(position, seconds):
-            payload = {"position": position, "estimatedWaitTime": round(seconds * 1000), "alternativeText": ""}
-            return _event("queueUpdate", payload)
+            wait_ms = round(seconds * 1000)
+            return _event("queueUpdate", {"position": position, "estimatedWaitTime": wait_ms, "alternativeText": ""})
         case Handover(agent):
             text = f"{agent} has joined" if agent else "the agent has left"
             return _event("liveAgentEvent", {"text": text, "action": "joined" if agent else "left", "agentName": agent})
@@ -57,7 +57,7 @@ def shape(step: Step, channel: str) -> JsonObject | None:
             assert_never(step)
 
 
-def _custom(name: str, payload: Json, text: str, channel: str) -> JsonObject:
+def _custom(name: str, payload: JsonOut, text: str, channel: str) -> JsonObjectOut:
     match name:
         case "adaptive card" if channel == "_default":
             return _rich("_default", {"_adaptiveCard": {"type": "adaptiveCard", "adaptiveCard": payload}})
@@ -71,11 +71,11 @@ def _custom(name: str, payload: Json, text: str, channel: str) -> JsonObject:
             return {"text": text, "data": {"_plugin": {"type": name, "data": payload}}}
 
 
-def _rich(channel: str, content: JsonObject) -> JsonObject:
+def _rich(channel: str, content: JsonObjectOut) -> JsonObjectOut:
     return {"text": None, "data": {"_cognigy": {channel: content}}}
 
 
-def _event(kind: str, payload: JsonObject) -> JsonObject:
+def _event(kind: str, payload: JsonObjectOut) -> JsonObjectOut:
     return {"text": None, "data": {"_cognigy": {"_webchat3": {"type": kind, "payload": payload}}}}
 
 
@@ -86,7 +86,7 @@ def payload_of(option: Choice) -> str:
     return str(option.request or option.label)
 
 
-def _button(option: Choice) -> JsonObject:
+def _button(option: Choice) -> JsonObjectOut:
     if option.url and option.url.startswith("tel:"):
         return {"title": option.label, "type": "phone_number", "payload": option.url.removeprefix("tel:")}
     if option.url:
@@ -94,19 +94,19 @@ def _button(option: Choice) -> JsonObject:
     return {"title": option.label, "type": "postback", "payload": payload_of(option)}
 
 
-def _buttons(options: tuple[Choice, ...]) -> list[JsonObject]:
+def _buttons(options: tuple[Choice, ...]) -> list[JsonObjectOut]:
     return [{"id": n, **_button(option)} for n, option in enumerate(options, 1)]
 
 
 # The AI default channel
 
 
-def _default(step: Choices | Media | Card | Cards) -> JsonObject:
+def _default(step: Choices | Media | Card | Cards) -> JsonObjectOut:
     match step:
         case Choices(options, text) if any(option.url for option in options):
             return {"_buttons": {"type": "buttons", "text": text, "buttons": _buttons(options)}}
         case Choices(options, text):
-            replies = [
+            replies: list[JsonObjectOut] = [
                 {"id": n, "title": option.label, "contentType": "postback", "payload": payload_of(option)}
                 for n, option in enumerate(options, 1)
             ]
@@ -117,7 +117,7 @@ def _default(step: Choices | Media | Card | Cards) -> JsonObject:
         case Card():
             return _default(Cards((step,)))
         case Cards(cards, "list", options=options):
-            items = [{**_item(n, card), "defaultActionUrl": card.url or ""} for n, card in enumerate(cards, 1)]
+            items = [_list_item(n, card) for n, card in enumerate(cards, 1)]
             button = {"button": {**_button(options[0]), "condition": ""}} if options else {}
             return {"_list": {"type": "list", "items": items, **button}}
         case Cards(cards, text=text):
@@ -125,15 +125,19 @@ def _default(step: Choices | Media | Card | Cards) -> JsonObject:
             return {"_gallery": {"type": "carousel", "items": items, "fallbackText": text}}
 
 
-def _item(number: int, card: Card) -> JsonObject:
+def _item(number: int, card: Card) -> JsonObjectOut:
     buttons = _buttons(card.options) or None
     return {"id": number, "title": card.title, "subtitle": card.text, "imageUrl": card.image or "", "buttons": buttons}
+
+
+def _list_item(number: int, card: Card) -> JsonObjectOut:
+    return {**_item(number, card), "defaultActionUrl": card.url or ""}
 
 
 # Messenger templates
 
 
-def _messenger(step: Choices | Media | Card | Cards) -> JsonObject:
+def _messenger(step: Choices | Media | Card | Cards) -> JsonObjectOut:
     match step:
         case Choices(options, text) if any(option.url for option in options):
             return _template("button", text=text, buttons=_buttons(options))
@@ -152,11 +156,11 @@ def _messenger(step: Choices | Media | Card | Cards) -> JsonObject:
             return _template("generic", elements=list(map(_element, cards)))
 
 
-def _template(kind: str, **payload: Json) -> JsonObject:
+def _template(kind: str, **payload: JsonOut) -> JsonObjectOut:
     return {"attachment": {"type": "template", "payload": {"template_type": kind, **payload}}}
 
 
-def _element(card: Card) -> JsonObject:
+def _element(card: Card) -> JsonObjectOut:
     action = {"default_action": {"type": "web_url", "url": card.url}} if card.url else {}
     buttons = _buttons(card.options) or None
     return {"title": card.title, "subtitle": card.text, "image_url": card.image or "", "buttons": buttons, **action}

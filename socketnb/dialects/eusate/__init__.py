@@ -17,7 +17,7 @@ from socketnb.dialects.eusate.requests import MAX_OPEN_CONVERSATIONS
 from socketnb.dialects.eusate.server import FAULTS, OPTIONS, Server
 from socketnb.model.actions import Setting
 from socketnb.model.content import Content
-from socketnb.model.json import Json, as_dict
+from socketnb.model.json import JsonOut, as_dict
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
@@ -46,13 +46,14 @@ MESSAGE_EVENTS = ("support", "customer_support", "close_support")
 """Events whose `data` is a message."""
 
 
-def content(event: str, payload: Json) -> Content | None:
+def content(event: str, payload: JsonOut) -> Content | None:
     """Return what a person sees of a recorded event, or None."""
     body = as_dict(payload)
     if event in EVENTS.values() and is_request(body):
         return user_input(event, body)
-    if event in MESSAGE_EVENTS and isinstance(body.get("data"), dict):
-        return read_message(body["data"]).content
+    data = body.get("data")
+    if event in MESSAGE_EVENTS and isinstance(data, dict):
+        return read_message(data).content
     return read_message(body).content if event == "messages" else None
 
 

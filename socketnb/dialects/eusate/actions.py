@@ -5,7 +5,7 @@ from __future__ import annotations
 from socketnb.dialects.eusate.messages import CLOSE, read_files
 from socketnb.model.actions import Action, Field, Verb
 from socketnb.model.content import Choice, UserInput
-from socketnb.model.json import JsonObject, as_text
+from socketnb.model.json import JsonObjectOut, as_list, as_text
 
 VERBS: dict[str, Verb] = {
     "text": Verb("send a text", (Field("text", str),)),
@@ -40,35 +40,35 @@ MIN_RATING, MAX_RATING = 1, 5
 """The ratings that a review may give."""
 
 
-def payload_of(action: Action, session_id: str, conversation: str | None) -> JsonObject:
+def payload_of(action: Action, session_id: str, conversation: str | None) -> JsonObjectOut:
     """Return the payload of an action. Without a conversation id, the helpdesk starts a new conversation."""
-    fields, chat = action.fields, conversation or None
+    chat = conversation or None
     match action.verb:
         case "text":
-            message = {"session_id": session_id, "message": fields["text"], "attachment": False}
-            return {**message, "ticket_chat_id": chat}
+            text = action.text("text")
+            return {"session_id": session_id, "message": text, "attachment": False, "ticket_chat_id": chat}
         case "attach":
-            files = [_describe(file) if isinstance(file, str) else file for file in fields["files"]]
-            message = {"session_id": session_id, "message": fields.get("text", ""), "attachment": True}
+            files = [_describe(file) if isinstance(file, str) else file for file in as_list(action.json("files"))]
+            message: JsonObjectOut = {"session_id": session_id, "message": action.text("text"), "attachment": True}
             return {**message, "attachment_metadata": files[0] if len(files) == 1 else files, "ticket_chat_id": chat}
         case "call":
             return {"session_id": session_id, "ticket_chat_id": chat}
         case "read":
             return {"ticket_chat_id": chat, "entity": "customer"}
         case "review":
-            review = {"review": fields["review"]} if fields.get("review") else {}
-            return {"ticket_chat_id": chat, "rating": str(fields["rating"]), **review}
+            review = {"review": text} if (text := action.text("review")) else {}
+            return {"ticket_chat_id": chat, "rating": str(action.json("rating")), **review}
         case _:
             return {"ticket_chat_id": chat}
 
 
-def _describe(url: str) -> JsonObject:
+def _describe(url: str) -> JsonObjectOut:
     """Return the description of a file that is given by its URL only."""
     name = url.split("?", maxsplit=1)[0].rstrip("/").rpartition("/")[2] or "file"
     return {"url": url, "name": name, "size_kb": 0, "extension": name.rpartition(".")[2] if "." in name else ""}
 
 
-def user_input(event: str, payload: JsonObject) -> UserInput:
+def user_input(event: str, payload: JsonObjectOut) -> UserInput:
     """Return what the customer did, read back from an event."""
     match event:
         case "support":
@@ -87,6 +87,6 @@ def user_input(event: str, payload: JsonObject) -> UserInput:
             return UserInput(next((verb for verb, name in EVENTS.items() if name == event), event))
 
 
-def is_request(payload: JsonObject) -> bool:
+def is_request(payload: JsonObjectOut) -> bool:
     """Tell whether a client sent this payload. An answer has a `status_code` and its content in `data`."""
     return "status_code" not in payload and "data" not in payload

@@ -9,7 +9,7 @@ import datetime as dt
 from typing import Literal, NamedTuple
 
 from socketnb.model.content import Card, Cards, Choice, Choices, Content, Media, Text
-from socketnb.model.json import JsonObject, as_dict, as_list, as_text
+from socketnb.model.json import JsonObject, JsonObjectOut, as_dict, as_list, as_text
 from socketnb.model.trace import Sender
 
 CLOSE = "Close conversation"
@@ -52,12 +52,12 @@ def read_message(data: JsonObject) -> Message:
     return Message("text", text, Text(text))
 
 
-def read_files(data: JsonObject) -> list[Media]:
+def read_files(data: JsonObjectOut) -> list[Media]:
     """Return the attachments of a message."""
     if not (data.get("attachment") or data.get("is_attachment")):
         return []
     metadata = data.get("attachment_metadata") or data.get("attachment_meta")  # the second: sent by an earlier build
-    files = [as_dict(file) for file in (as_list(metadata) or [metadata])]
+    files = [as_dict(file) for file in as_list(metadata)] or [as_dict(metadata)]
     return [_media(file) for file in files if file]
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from socketnb.dialects.eusate.actions import payload_of
 from socketnb.model.actions import Action
 from socketnb.model.effects import ClientEffect, Emit, Record
-from socketnb.model.json import Json, JsonObject, as_dict, as_text
+from socketnb.model.json import Json, JsonObject, JsonObjectOut, as_dict, as_text
 from socketnb.model.trace import Sender
 
 NAMESPACE = "/helpdesk"
@@ -31,7 +31,7 @@ class RequestId(NamedTuple):
 
 
 def request(
-    event: str, payload: JsonObject, kind: str, conversation: str | None = None, *, turn: int = 0, text: str = ""
+    event: str, payload: JsonObjectOut, kind: str, conversation: str | None = None, *, turn: int = 0, text: str = ""
 ) -> list[ClientEffect]:
     """Record an event and send it with a request for an acknowledgement. A request of kind `action` is the user's."""
     sender: Sender = "user" if kind == "action" else "system"

@@ -15,7 +15,7 @@ from socketnb.dialects.eusate.turns import ConversationRef, NewConversation, Tur
 from socketnb.dialects.turns import MAX_QUEUED_TURNS
 from socketnb.model.actions import Action
 from socketnb.model.effects import ClientEffect
-from socketnb.model.json import Json, as_dict
+from socketnb.model.json import Json, as_dict, as_list
 
 
 class Sender:
@@ -36,10 +36,10 @@ class Sender:
         """Send an action, or queue it behind the turns of its conversation."""
         state = self._state
         if action.verb == "press":
-            conversation = as_dict(action.fields["choice"].request).get("close")
-            if not isinstance(conversation, str):
+            closed = as_dict(action.request).get("close")
+            if not isinstance(closed, str):
                 return state.end(turn, "failed", "this button is not from this helpdesk (nothing was sent)")
-            action = replace(action, verb="close", conversation=conversation)
+            action = replace(action, verb="close", conversation=closed)
         if state.turns.full:
             reason = f"{MAX_QUEUED_TURNS} messages are waiting already; wait for the helpdesk to answer"
             return state.end(turn, "failed", reason)
@@ -102,10 +102,10 @@ class Sender:
         match action.verb:
             case "attach" if not is_agent:
                 return "files can be sent only while an agent answers"
-            case "attach" if not all(_is_file(file) for file in action.fields["files"] or [None]):
+            case "attach" if not all(_is_file(file) for file in as_list(action.json("files")) or [None]):
                 return "each file needs a description with its url, such as {'url': …, 'name': …}"
-            case "review" if not MIN_RATING <= action.fields["rating"] <= MAX_RATING:
-                return f"rating must be a whole number from 1 to 5, got {action.fields['rating']}"
+            case "review" if action.json("rating") not in range(MIN_RATING, MAX_RATING + 1):
+                return f"rating must be a whole number from 1 to 5, got {action.json('rating')}"
             case "call" if is_agent:
                 return "a call is possible only while the bot answers, and an agent answers in this conversation"
             case "call" if call or any(other.event == "call_support" for other in state.turns.sent):

@@ -45,7 +45,7 @@ from socketnb.model.content import (
     Typing,
 )
 from socketnb.model.effects import Emit, EndFlow, HttpCall, Refuse, RunFlow, ServerEffect
-from socketnb.model.json import Json, JsonObject, as_dict, as_text
+from socketnb.model.json import Json, JsonObject, JsonOut, as_dict, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -234,9 +234,9 @@ class Server(ServerMachine):
             return self._rooms.reject(link, event, Problem("a call is in progress"))
         self._conversations.use(conversation)
         conversation.call = RunningCall(f"call_{self._ids()}", time)
-        grants = {"room": conversation.id, "roomJoin": True, "canPublish": True, "canSubscribe": True}
+        grants: JsonObject = {"room": conversation.id, "roomJoin": True, "canPublish": True, "canSubscribe": True}
         expires = int(now) + CALL_TOKEN_HOURS * 3600
-        claims = {"iss": "simulated", "sub": conversation.session, "nbf": int(now), "exp": expires}
+        claims: JsonObject = {"iss": "simulated", "sub": conversation.session, "nbf": int(now), "exp": expires}
         token = jwt({**claims, "jti": self._ids(), "video": grants}, self._signing_key)
         data = {"token": token, **conversation.call_data()}
         return self._rooms.broadcast(conversation.room | {link}, event, "Call started", data)
@@ -266,7 +266,7 @@ class Server(ServerMachine):
         return [*effects, *self._rooms.broadcast(agents, event, "Message sent", data)]
 
     def _agent_message(
-        self, conversation: HelpdeskConversation, text: str, attachment: Json, time: str
+        self, conversation: HelpdeskConversation, text: str, attachment: JsonOut, time: str
     ) -> list[ServerEffect]:
         joins = [] if conversation.agent else self._set_agent(conversation, "an agent")
         data = conversation.add_message(self._ids(), text, "agent", time, attachment)

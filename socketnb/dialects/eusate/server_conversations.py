@@ -11,7 +11,7 @@ from socketnb.dialects.base import NewId
 from socketnb.dialects.eusate.requests import MAX_OPEN_CONVERSATIONS
 from socketnb.errors import SettingsError
 from socketnb.model.content import UserInput
-from socketnb.model.json import Json, JsonObject, as_text
+from socketnb.model.json import JsonObject, JsonObjectOut, JsonOut, as_text
 
 NO_FILES = "attachments can be sent to agents only"
 
@@ -52,7 +52,7 @@ class HelpdeskConversation:
     room: set[str] = field(default_factory=set)
     asking_link: str = ""
     inputs: deque[UserInput] = field(default_factory=deque)
-    messages: list[JsonObject] = field(default_factory=list)
+    messages: list[JsonObjectOut] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
     agent: str = ""
     suggests_closing: bool = False
@@ -61,9 +61,9 @@ class HelpdeskConversation:
     call: RunningCall | None = None
     read: dict[str, bool] = field(default_factory=lambda: {"customer": True, "agent": True})
 
-    def add_message(self, id_: str, text: Json, sender: str, time: str, attachment: Json = None) -> JsonObject:
+    def add_message(self, id_: str, text: object, sender: str, time: str, attachment: JsonOut = None) -> JsonObjectOut:
         """Add a message, and return it as events contain it: without its id."""
-        data = {
+        data: JsonObjectOut = {
             "message": as_text(text),
             "ticket_chat_id": self.id,
             "sender": sender,
@@ -78,7 +78,7 @@ class HelpdeskConversation:
         self.read = {reader: reader == sender for reader in self.read}
         return data
 
-    def call_data(self) -> JsonObject:
+    def call_data(self) -> JsonObjectOut:
         """Return the call as events contain it."""
         call, started_at = self.call or (None, None)
         return {"room": self.id, "ticket_chat_id": self.id, "ticket_call_id": call, "call_start_time": started_at}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from socketnb.dialects.eusate.server_conversations import HelpdeskConversation
 from socketnb.model.effects import HttpCall, HttpReply, ServerEffect
-from socketnb.model.json import JsonObject
+from socketnb.model.json import JsonObjectOut
 
 CONVERSATIONS = re.compile(r"/api/v1/helpdesk/customer/(.+)/conversations/(?:([^/]+)/messages/)?")
 """The path of a customer's conversations, or of the messages of one."""
@@ -60,7 +60,7 @@ class HttpInterface:
         return HttpReply(200, {**_conversation(conversation), "messages": list(map(_message, conversation.messages))})
 
 
-def _conversation(conversation: HelpdeskConversation) -> JsonObject:
+def _conversation(conversation: HelpdeskConversation) -> JsonObjectOut:
     messages = conversation.messages
     return {
         "id": conversation.id,
@@ -76,11 +76,11 @@ def _conversation(conversation: HelpdeskConversation) -> JsonObject:
     }
 
 
-def _latest(conversation: HelpdeskConversation) -> JsonObject | None:
+def _latest(conversation: HelpdeskConversation) -> JsonObjectOut | None:
     return _message(conversation.messages[-1]) if conversation.messages else None
 
 
-def _message(message: JsonObject) -> JsonObject:
+def _message(message: JsonObjectOut) -> JsonObjectOut:
     """Return a message as the HTTP interface contains it, which calls two fields differently."""
     names = ("id", "date_created", "date_updated", "message", "sender", "attachment_metadata")
     renamed = {"is_attachment": message["attachment"], "ticket_chat": message["ticket_chat_id"]}

@@ -7,10 +7,10 @@ from collections.abc import Set as AbstractSet
 from socketnb.dialects.base import Settings
 from socketnb.dialects.eusate.server_conversations import HelpdeskConversation, Problem
 from socketnb.model.effects import Acknowledge, Emit, ServerEffect
-from socketnb.model.json import JsonObject
+from socketnb.model.json import JsonObjectOut
 
 
-def envelope(link: str, message: str, data: JsonObject | None = None, code: int = 200) -> JsonObject:
+def envelope(link: str, message: str, data: JsonObjectOut | None = None, code: int = 200) -> JsonObjectOut:
     """Return an event of the helpdesk in the form that all of them have."""
     return {"status_code": code, "sid": link, "message": message, "data": data or {}}
 
@@ -31,7 +31,7 @@ class Rooms:
         self._options = options
         self._faults = faults
         self._customers: dict[str, set[str]] = {}  # session → links in its personal room
-        self._missed: dict[str, list[tuple[str, JsonObject]]] = {}  # session → events and envelopes
+        self._missed: dict[str, list[tuple[str, JsonObjectOut]]] = {}  # session → events and envelopes
 
     def enter(self, link: str, session: str) -> list[ServerEffect]:
         """Add a link to a customer's personal room, and send the messages that the customer has missed."""
@@ -52,7 +52,7 @@ class Rooms:
             links.discard(link)
 
     def answer(
-        self, link: str, event: str, message: str, data: JsonObject | None = None, code: int = 200
+        self, link: str, event: str, message: str, data: JsonObjectOut | None = None, code: int = 200
     ) -> list[ServerEffect]:
         """Answer a request as the option `answers` says."""
         body, mode = envelope(link, message, data, code), self._options["answers"]
@@ -63,13 +63,13 @@ class Rooms:
         """Answer a request with an error."""
         return self.answer(link, event, problem.message, code=problem.code)
 
-    def broadcast(self, links: AbstractSet[str], event: str, message: str, data: JsonObject) -> list[ServerEffect]:
+    def broadcast(self, links: AbstractSet[str], event: str, message: str, data: JsonObjectOut) -> list[ServerEffect]:
         """Send an event to several links."""
         times = 2 if "duplicate" in self._faults else 1
         return [Emit(event, (envelope(to, message, data),), to) for to in sorted(links) for _ in range(times)]
 
     def to_customer(
-        self, conversation: HelpdeskConversation, event: str, message: str, data: JsonObject
+        self, conversation: HelpdeskConversation, event: str, message: str, data: JsonObjectOut
     ) -> list[ServerEffect]:
         """Send an event to the customer's personal room, or keep it until the customer comes back."""
         links = self.links_of(conversation.session) or conversation.room - self.agents

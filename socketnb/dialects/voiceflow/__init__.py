@@ -17,7 +17,7 @@ from socketnb.dialects.voiceflow.server import FAULTS, OPTIONS, Server
 from socketnb.dialects.voiceflow.traces import parse_trace
 from socketnb.dialects.voiceflow.transcript import read_transcript
 from socketnb.model.actions import Action, Setting
-from socketnb.model.json import as_dict, as_text
+from socketnb.model.json import JsonOut, as_dict, as_text
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from socketnb.dialects.base import NewId, Settings
     from socketnb.model.content import Choice, Content
-    from socketnb.model.json import Json
 
 TRANSPORTS = ("websocket", "polling")  # the page's order; python-socketio has no webtransport, the page's third
 
@@ -52,13 +51,14 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
-def content(event: str, payload: Json) -> Content | None:
+def content(event: str, payload: JsonOut) -> Content | None:
     """Return what a person sees of a recorded event, or None."""
+    fields = as_dict(payload)
     if event == "action.send":
-        return user_input(as_dict(as_dict(payload).get("action")))
-    trace = as_dict(as_dict(payload).get("trace"))
+        return user_input(as_dict(fields.get("action")))
+    trace = as_dict(fields.get("trace"))
     if event == "action.trace" and as_text(trace.get("type")):
-        return parse_trace(trace, as_text(payload.get("messageID"))).content
+        return parse_trace(trace, as_text(fields.get("messageID"))).content
     return None
 
 
@@ -66,7 +66,7 @@ def prepare(action: Action, offered: Sequence[Choice], settings: Settings) -> Ac
     """Return the action to send. With the setting `press_typed`, the text of a button's label presses the button."""
     if action.verb != "text" or not settings["press_typed"]:
         return action
-    text = action.fields["text"].strip().casefold()
+    text = action.text("text").strip().casefold()
     choice = next((option for option in offered if option.label.strip().casefold() == text), None)
     return replace(action, verb="press", fields={"choice": choice}) if choice else action
 

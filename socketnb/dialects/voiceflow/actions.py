@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from socketnb.model.actions import Action, Field, Verb
 from socketnb.model.content import Choice, UserInput
-from socketnb.model.json import JsonObject, as_dict, as_text
+from socketnb.model.json import JsonObjectOut, as_dict, as_text
 
 VERBS: dict[str, Verb] = {
     "text": Verb("send a text", (Field("text", str),)),
@@ -27,30 +27,30 @@ VERBS: dict[str, Verb] = {
 }
 
 
-def request_of(action: Action) -> JsonObject:
+def request_of(action: Action) -> JsonObjectOut:
     """Return the request of an action."""
-    fields = action.fields
     match action.verb:
         case "text":
-            return {"type": "text", "payload": fields["text"]}
+            return {"type": "text", "payload": action.text("text")}
         case "press":
-            return dict(fields["choice"].request)  # "send the button's request": verbatim
+            return dict(action.request)  # "send the button's request": verbatim
         case "intent":
-            entities = [{"name": name, "value": value} for name, value in fields.get("entities", {}).items()]
-            intent = {"intent": {"name": fields["name"]}, "query": "", "entities": entities}
+            values = as_dict(action.json("entities"))
+            entities: list[JsonObjectOut] = [{"name": name, "value": value} for name, value in values.items()]
+            intent: JsonObjectOut = {"intent": {"name": action.text("name")}, "query": "", "entities": entities}
             return {"type": "intent", "payload": intent}
         case "event":
-            return {"type": "event", "payload": {"event": {"name": fields["name"]}}}
+            return {"type": "event", "payload": {"event": {"name": action.text("name")}}}
         case "custom":
-            payload = {"payload": fields["payload"]} if fields.get("payload") is not None else {}
-            return {"type": fields["type"], **payload}
+            payload = action.json("payload")
+            return {"type": action.text("type"), **({"payload": payload} if payload is not None else {})}
         case "launch":
             return {"type": "launch", "payload": {}}
         case verb:
             return {"type": verb.replace("_", "-")}
 
 
-def user_input(request: JsonObject) -> UserInput:
+def user_input(request: JsonObjectOut) -> UserInput:
     """Read back what the user did from a request."""
     kind, payload = as_text(request.get("type")), request.get("payload")
     fields = as_dict(payload)

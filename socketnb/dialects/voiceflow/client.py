@@ -45,7 +45,7 @@ from socketnb.model.effects import (
     Record,
     TurnDone,
 )
-from socketnb.model.json import Json, JsonObject, as_dict, as_text
+from socketnb.model.json import Json, JsonObject, JsonObjectOut, as_dict, as_text
 from socketnb.model.secret import Secret, fingerprint
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Progress(Enum):
 class _Sent:
     """An action in line or under way."""
 
-    request: JsonObject
+    request: JsonObjectOut
     message_id: str
     progress: Progress = Progress.NEW
     is_turn: bool = True  # False: the machine sent it without an action of the user, and no turn ends with it
@@ -292,7 +292,7 @@ class Client(ClientMachine):
         turn = self._turns.next()
         return [] if turn is None else self._send(turn, self._turns.waiting[turn])
 
-    def _send_unasked(self, request: JsonObject, kind: str, text: str) -> list[ClientEffect]:
+    def _send_unasked(self, request: JsonObjectOut, kind: str, text: str) -> list[ClientEffect]:
         """Send a request that is not an action of the user, in the last turn."""
         turn, sent = self._turns.last, _Sent(request, self._ids(), is_turn=False)
         self._turns.start(turn, sent)
@@ -313,7 +313,7 @@ class Client(ClientMachine):
 
     def _emit_action(self, turn: int, sent: _Sent, kind: str, text: str) -> list[ClientEffect]:
         sent.progress = Progress.SENT
-        payload = {"action": sent.request, "messageID": sent.message_id}
+        payload: JsonObjectOut = {"action": sent.request, "messageID": sent.message_id}
         return _emit("action.send", payload, kind, turn, text)
 
     def _turn_of(self, message_id: Json) -> int:
@@ -368,11 +368,12 @@ class Client(ClientMachine):
         return [Reconnect("a new session")] if self._turns.waiting else []
 
     def _trace(self, payload: Json) -> list[ClientEffect]:
-        trace = as_dict(as_dict(payload).get("trace"))
+        fields = as_dict(payload)
+        trace = as_dict(fields.get("trace"))
         if not isinstance(trace.get("type"), str):
             return [misread("action.trace", payload, "type of the trace is missing", self._turns.current)]
-        parsed = parse_trace(trace, as_text(payload.get("messageID")))
-        turn = self._turn_of(payload.get("messageID"))
+        parsed = parse_trace(trace, as_text(fields.get("messageID")))
+        turn = self._turn_of(fields.get("messageID"))
         repeated = self._received.repeated(turn, payload)
         if parsed.kind == "no_reply":
             seconds = as_dict(trace.get("payload")).get("timeout")
@@ -432,7 +433,7 @@ def _without_none(fields: JsonObject) -> JsonObject:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _emit(event: str, payload: JsonObject, kind: str, turn: int = 0, text: str | None = None) -> list[ClientEffect]:
+def _emit(event: str, payload: JsonObjectOut, kind: str, turn: int = 0, text: str | None = None) -> list[ClientEffect]:
     """Record and send an event. The record comes first, so that nothing is sent that was not recorded."""
     sender: Sender = "user" if kind == "action" else "system"
     return [Record(event, kind, payload, "out", sender, turn, text), Emit(event, (payload,))]

@@ -21,7 +21,7 @@ from socketnb.dialects.voiceflow.shapes import Shaper
 from socketnb.model.actions import Setting
 from socketnb.model.content import End, Raw, Step
 from socketnb.model.effects import Close, Emit, EndFlow, RunFlow, ServerEffect
-from socketnb.model.json import Json, JsonObject, as_dict, as_text
+from socketnb.model.json import Json, JsonObject, JsonObjectOut, JsonOut, as_dict, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ class _Turn:
 
     message_id: str
     request: JsonObject
-    events: list[tuple[str, Json]] = field(default_factory=list)
+    events: list[tuple[str, JsonOut]] = field(default_factory=list)
     completed: bool = False
     silent: bool = False  # it gets no final status
 
@@ -79,7 +79,7 @@ class _Session:
     completed: deque[_Turn] = field(default_factory=lambda: deque(maxlen=MAX_REPEATED_TURNS))
     has_ids: bool = False  # its client sends messageIDs, so it recognises repeated events
     restarted: JsonObject | None = None  # the action that its client was told to send again
-    unsent: deque[tuple[str, Json]] = field(default_factory=lambda: deque(maxlen=MAX_UNSENT_EVENTS))
+    unsent: deque[tuple[str, JsonOut]] = field(default_factory=lambda: deque(maxlen=MAX_UNSENT_EVENTS))
     ended: bool = False  # the flow has ended the session
 
 
@@ -301,15 +301,17 @@ class Server(ServerMachine):
             payload = {**payload, "messageID": session.turns[0].message_id if session.turns else self._ids()}
         return self._to(session, step.event, payload, session.turns[0] if session.turns else None)
 
-    def _trace(self, session: _Session, trace: JsonObject, now: float, turn: _Turn | None = None) -> list[ServerEffect]:
+    def _trace(
+        self, session: _Session, trace: JsonObjectOut, now: float, turn: _Turn | None = None
+    ) -> list[ServerEffect]:
         turn = turn or (session.turns[0] if session.turns else None)
-        payload = {
+        payload: JsonObjectOut = {
             "trace": {**trace, "time": int(now * 1000)},
             "messageID": turn.message_id if turn else self._ids(),
         }
         return self._to(session, "action.trace", payload, turn)
 
-    def _to(self, session: _Session, event: str, payload: Json, turn: _Turn | None = None) -> list[ServerEffect]:
+    def _to(self, session: _Session, event: str, payload: JsonOut, turn: _Turn | None = None) -> list[ServerEffect]:
         """Send an event over the link of a session, or keep it until there is one."""
         sent = (event, payload)
         if turn:
@@ -319,12 +321,12 @@ class Server(ServerMachine):
             return []
         return self._emit(session.link, event, payload)
 
-    def _emit(self, link: str, event: str, payload: Json) -> list[ServerEffect]:
+    def _emit(self, link: str, event: str, payload: JsonOut) -> list[ServerEffect]:
         if link not in self._widgets or event not in WIDGET_EVENTS:
             return [Emit(event, (payload,), link)]
         match event:
             case "client.started":
-                payload = {"versionID": "simulated", **payload}
+                payload = {"versionID": "simulated", **as_dict(payload)}
             case "action.trace":
                 payload = {"trace": payload.get("trace")} if isinstance(payload, dict) else payload
             case "action.status":

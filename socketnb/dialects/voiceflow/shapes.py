@@ -24,7 +24,7 @@ from socketnb.model.content import (
     Text,
     Typing,
 )
-from socketnb.model.json import JsonObject, as_text
+from socketnb.model.json import JsonObject, JsonObjectOut, as_text
 
 if TYPE_CHECKING:
     from socketnb.dialects.base import NewId
@@ -47,7 +47,7 @@ class Shaper:
         self._ids = ids
         self._streamed = ""  # the text so far of a stream, for a client that did not ask for pieces
 
-    def traces(self, step: Step) -> list[JsonObject]:
+    def traces(self, step: Step) -> list[JsonObjectOut]:
         """Return the traces of a step, without their time."""
         match step:
             case Delta():
@@ -79,7 +79,7 @@ class Shaper:
             case AgentSays(text):
                 return self.traces(Text(text))
             case Custom(name, payload, paths):
-                events = [{"label": path.label, "event": {"type": path.label}} for path in paths]
+                events: list[JsonObjectOut] = [{"label": path.label, "event": {"type": path.label}} for path in paths]
                 return [{"type": name, "payload": payload, **({"paths": events, "defaultPath": 0} if events else {})}]
             case End():
                 return [{"type": "end", "payload": None}]
@@ -88,30 +88,28 @@ class Shaper:
             case _:
                 assert_never(step)
 
-    def rest(self) -> list[JsonObject]:
+    def rest(self) -> list[JsonObjectOut]:
         """Return the traces of a stream without a last piece, and forget it."""
         text, self._streamed = self._streamed, ""
         return [self._text(text)] if text else []
 
-    def _text(self, text: str) -> JsonObject:
-        slate = {"id": self._ids(), "content": [{"children": [{"text": text}]}]}
+    def _text(self, text: str) -> JsonObjectOut:
+        slate: JsonObjectOut = {"id": self._ids(), "content": [{"children": [{"text": text}]}]}
         return {"type": "text", "payload": {"slate": slate, "message": text, "delay": 0}}
 
-    def _buttons(self, options: tuple[Choice, ...]) -> list[JsonObject]:
+    def _buttons(self, options: tuple[Choice, ...]) -> list[JsonObjectOut]:
         return [{"name": o.label, "request": o.request or self._path(o)} for o in options]
 
-    def _path(self, option: Choice) -> JsonObject:
-        payload: JsonObject = {"label": option.label}
-        if option.url:
-            payload["actions"] = [{"type": "open_url", "payload": {"url": option.url}}]
-        return {"type": f"path-{self._ids()}", "payload": payload}
+    def _path(self, option: Choice) -> JsonObjectOut:
+        opens: JsonObjectOut = {"actions": [{"type": "open_url", "payload": {"url": option.url}}]} if option.url else {}
+        return {"type": f"path-{self._ids()}", "payload": {"label": option.label, **opens}}
 
-    def _card(self, card: Card) -> JsonObject:
-        description = {"text": card.text, "slate": [{"children": [{"text": card.text}]}]}
+    def _card(self, card: Card) -> JsonObjectOut:
+        description: JsonObjectOut = {"text": card.text, "slate": [{"children": [{"text": card.text}]}]}
         buttons = self._buttons(card.options)
         return {"title": card.title, "description": description, "imageUrl": card.image, "buttons": buttons}
 
-    def _stream(self, piece: Delta) -> list[JsonObject]:
+    def _stream(self, piece: Delta) -> list[JsonObjectOut]:
         """Return a piece as it is, or, if the client did not ask for pieces, the whole text after the last one."""
         if self.config.get("completionEvents") is not True:
             self._streamed = piece.text if piece.first else self._streamed + piece.text
@@ -122,7 +120,7 @@ class Shaper:
         state = "start" if piece.first else "end" if piece.last else "content"
         return [{"type": "completion", "payload": {"state": state, **({"content": piece.text} if piece.text else {})}}]
 
-    def _sound(self, text: str) -> list[JsonObject]:
+    def _sound(self, text: str) -> list[JsonObjectOut]:
         """Return a tone as long as the spoken text, in three chunks, if the client asked for speech."""
         encoding = as_text(self.config.get("audioEncoding"))
         if self.config.get("audioEvents") is not True or not encoding:

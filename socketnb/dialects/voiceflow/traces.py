@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from socketnb.model.content import Card, Cards, Choice, Choices, Content, Custom, Delta, Media, Text
-from socketnb.model.json import Json, JsonObject, as_dict, as_list, as_text
+from socketnb.model.json import Json, JsonObject, JsonObjectOut, as_dict, as_list, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +130,7 @@ def _legacy_choices(value: Json) -> tuple[Choice, ...]:
         name, intent = as_text(choice.get("name")), choice.get("intent")
         intent = as_text(as_dict(intent).get("name")) or as_text(intent)
         if name and intent:
-            payload = {"intent": {"name": intent}, "query": name, "entities": []}
+            payload: JsonObjectOut = {"intent": {"name": intent}, "query": name, "entities": []}
             options.append(Choice(name, {"type": "intent", "payload": payload}))
         elif name:
             options.append(Choice(name, {"type": "text", "payload": name}))
@@ -185,7 +185,7 @@ def _audio(payload: JsonObject) -> ParsedTrace:
     """Read a chunk of sound. The vendor does not publish the name of its field, so the likely ones are tried."""
     state = payload.get("state")
     names = ("content", "audio", "chunk", "data")
-    chunk = next((payload[name] for name in names if isinstance(payload.get(name), str)), "")
+    chunk = next((value for name in names if isinstance(value := payload.get(name), str)), "")
     try:
         sound = base64.b64decode(chunk + "=" * (-len(chunk) % 4), validate=True)
     except (binascii.Error, ValueError):

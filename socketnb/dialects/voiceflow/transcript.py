@@ -27,7 +27,7 @@ LAST_TIME = dt.datetime(2262, 1, 1, tzinfo=dt.UTC)
 """Later times do not fit into 64 bits as nanoseconds."""
 
 
-def read_transcript(saved: Json) -> Transcript:
+def read_transcript(saved: object) -> Transcript:
     """Return the id and the records of a saved transcript. A status follows the last trace of each turn.
 
     Args:
@@ -46,7 +46,7 @@ def read_transcript(saved: Json) -> Transcript:
         )
     records: list[TimedRecord] = []
     turn = 0
-    for record, at in _records(logs):
+    for record, at in _records(list(map(as_dict, logs))):
         if record.kind == "action":
             records += _end_of_turn(records, turn)
             turn += 1
@@ -70,12 +70,14 @@ def _records(logs: list[JsonObject]) -> Iterator[TimedRecord]:
         time = _time(log.get("createdAt")) or _time(log.get("startTime")) or time_of(data)
         at = latest = max(latest, time or latest)
         if kind in ("launch", "request", "action"):
-            request = data if as_text(data.get("type")) else {"type": kind, "payload": data}
-            text, payload = user_input(request).text or None, {"action": request}
-            record = Record("action.send", "action", payload, "out", "user", text=text, server_at=time)
+            request: JsonObject = data if as_text(data.get("type")) else {"type": kind, "payload": data}
+            text = user_input(request).text or None
+            record = Record("action.send", "action", {"action": request}, "out", "user", text=text, server_at=time)
         elif kind == "trace" and as_text(data.get("type")):
-            parsed, payload = parse_trace(data), {"trace": data}
-            record = Record("action.trace", parsed.kind, payload, sender="bot", text=parsed.text, server_at=time)
+            parsed = parse_trace(data)
+            record = Record(
+                "action.trace", parsed.kind, {"trace": data}, sender="bot", text=parsed.text, server_at=time
+            )
             record = record._replace(node=parsed.node, intent=parsed.intent)
         else:
             record = Record(kind or "log", "custom", log, text=kind or None, server_at=time)
@@ -99,9 +101,10 @@ def _decoded(text: str) -> Json:
         texts.append(base64.b64decode(text, validate=True))
     for candidate in texts:
         try:
-            return json.loads(candidate)
+            value: Json = json.loads(candidate)
         except (ValueError, RecursionError):
             continue
+        return value
     return None
 
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from IPython.core.getipython import get_ipython
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from socketnb.model.json import Json
+    from socketnb.model.json import JsonObjectOut
 
 UPDATE_INTERVAL_S = 0.1
 """Seconds between two updates of an output that is still growing."""
@@ -31,7 +29,7 @@ class LiveOutput:
         self._is_shown = False
         self.is_live = bool(getattr(shell, "kernel", None))
 
-    def show(self, data: Mapping[str, Json], metadata: Mapping[str, Json] | None = None) -> None:
+    def show(self, data: JsonObjectOut, metadata: JsonObjectOut | None = None) -> None:
         """Show data by MIME type in place of what was shown before."""
         if self._publish:
             transient = {"display_id": self._display_id}

@@ -18,7 +18,7 @@ from socketnb.ui.cell.view import NoView
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from socketnb.model.json import Json, JsonObject
+    from socketnb.model.json import JsonObjectOut, JsonOut
     from socketnb.model.trace import Trace
     from socketnb.ui.cell.view import StepResult
 
@@ -119,7 +119,7 @@ class ErrorView(NoView):
 # Formats: each returns the data of an output by MIME type
 
 
-def _text(view: NotebookView) -> JsonObject:
+def _text(view: NotebookView) -> JsonObjectOut:
     many = len(view.columns) > 1
     columns = [
         "\n".join([*([f"{name}:"] if many else []), *map(_plain, results)])
@@ -141,7 +141,7 @@ def _latest(result: StepResult) -> list[Trace]:
     return result.traces[-MAX_TRACES:]
 
 
-def _html(view: NotebookView) -> JsonObject:
+def _html(view: NotebookView) -> JsonObjectOut:
     many = len(view.columns) > 1
     columns = []
     for name, results in view.visible_columns().items():
@@ -165,7 +165,7 @@ def _small(text: str) -> str:
     return f'<small style="opacity:.65">{html.escape(render.cut(text))}</small>'
 
 
-def _markdown(view: NotebookView) -> JsonObject:
+def _markdown(view: NotebookView) -> JsonObjectOut:
     blocks = []
     for name, results in view.visible_columns().items():
         blocks += [f"**{name}**"] if len(view.columns) > 1 else []
@@ -174,13 +174,13 @@ def _markdown(view: NotebookView) -> JsonObject:
     return {"text/markdown": "\n\n".join([*blocks, *lines]), **_text(view)}
 
 
-def _json(view: NotebookView) -> JsonObject:
+def _json(view: NotebookView) -> JsonObjectOut:
     results = [_result_json(result) for column in view.columns.values() for result in column]
-    data = results[0] if len(results) == 1 else results
+    data: JsonOut = results[0] if len(results) == 1 else results
     return {"application/json": data, "text/plain": render.printable(json.dumps(data, ensure_ascii=False, indent=1))}
 
 
-def _result_json(result: StepResult) -> JsonObject:
+def _result_json(result: StepResult) -> JsonObjectOut:
     """Return a result as JSON. NaN does not exist in JSON and becomes null."""
     return {
         "session": result.session,
@@ -195,11 +195,11 @@ def _result_json(result: StepResult) -> JsonObject:
     }
 
 
-def _rounded(ms: float) -> Json:
+def _rounded(ms: float) -> float | None:
     return None if math.isnan(ms) else round(ms, 1)
 
 
-def _raw(view: NotebookView) -> JsonObject:
+def _raw(view: NotebookView) -> JsonObjectOut:
     lines = [
         f"{render.milliseconds(t.elapsed_ms):>7} {t.direction:<5} {t.event}  {t.kind}  {render.cut(t.payload)}"
         for column in view.columns.values()
@@ -209,5 +209,5 @@ def _raw(view: NotebookView) -> JsonObject:
     return {"text/plain": render.printable("\n".join(lines or [view.title]))}
 
 
-Formatter: TypeAlias = Callable[[NotebookView], "JsonObject"]
+Formatter: TypeAlias = Callable[[NotebookView], "JsonObjectOut"]
 FORMATTERS: dict[str, Formatter] = {"html": _html, "text": _text, "markdown": _markdown, "json": _json, "raw": _raw}

@@ -15,11 +15,11 @@ from socketnb.ui.cell.view import NoView, StepResult, StepView, reply
 from socketnb.ui.script import Act, Expect, Step, Wait, error_at_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from socketnb.conversation.session import Session
     from socketnb.conversation.turn import Turn
-    from socketnb.model.json import JsonObject
+    from socketnb.model.actions import FieldValue
     from socketnb.model.trace import Trace
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class CellRun:
         self._steps, self._sessions, self._timeout, self._mask = steps, sessions, timeout, mask
         self._new_view = new_view
         self._steps_of_turns: list[tuple[Step, Turn]] = []
-        self._fields: dict[tuple[str, int], JsonObject] = {}  # by session and line
+        self._fields: dict[tuple[str, int], Mapping[str, FieldValue]] = {}  # by session and line
         for session in sessions:
             for step in steps:
                 if isinstance(step, Act):
@@ -174,7 +174,7 @@ class CellRun:
             for step, turn in self._steps_of_turns
         ]
 
-    def _parse_fields(self, session: Session, step: Act) -> JsonObject:
+    def _parse_fields(self, session: Session, step: Act) -> Mapping[str, FieldValue]:
         try:
             return script.parse_fields(step.verb, session.verbs, step.text)
         except ActionError as error:
@@ -250,7 +250,7 @@ class CellRun:
         fields = self._fields[session.name, step.line]
         if isinstance(typed := fields.get("choice"), str):
             fields = {**fields, "choice": session.button(_choice(session, typed))}
-        return lambda: session.start(step.verb, **fields)
+        return lambda: session.start(step.verb, conversation=None, **fields)
 
     def _await_turns(self, view: StepView, turns: Sequence[Turn]) -> None:
         for turn in turns:

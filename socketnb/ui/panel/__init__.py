@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from socketnb.conversation.session import Session
-    from socketnb.model.json import JsonObject
+    from socketnb.ui.panel.protocol import PageMessage
 
 log = logging.getLogger(__name__)
 PAGE_FOLDER = Path(__file__).parent / "page"
@@ -87,7 +87,7 @@ class Panel(anywidget.AnyWidget):
                 self._timer.cancel()
         super().close()
 
-    def _send_from(self, index: int, message: JsonObject) -> None:
+    def _send_from(self, index: int, message: PageMessage) -> None:
         self.send({"session": index, **message})
 
     def _receive(self, _: object, request: object, buffers: Sequence[bytes | memoryview]) -> None:

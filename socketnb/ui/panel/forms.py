@@ -128,8 +128,9 @@ def _input(kind: str, item: JsonObject, budget: CardBudget) -> CardPart:
         style = as_text(item.get("style")).lower()
         if style in ("email", "tel", "url", "password") and not part["multiline"]:
             part["input"] = style
-        if isinstance(item.get("maxLength"), int) and 0 < item["maxLength"] <= MAX_TEXT_CHARS:
-            part["max_length"] = item["maxLength"]
+        limit = item.get("maxLength")
+        if isinstance(limit, int) and 0 < limit <= MAX_TEXT_CHARS:
+            part["max_length"] = limit
     elif kind == "Toggle":
         on, off = as_text(item.get("valueOn")) or "true", as_text(item.get("valueOff")) or "false"
         part["on"], part["off"] = (on, off) if max(len(on), len(off)) <= MAX_LABEL_CHARS else ("true", "false")
@@ -273,6 +274,7 @@ def field_values(name: str, verb: Verb, texts: JsonObject) -> JsonObject:
 
 def _json(field: str, text: str) -> Json:
     try:
-        return json.loads(text)
+        value: Json = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ActionError(f"{field} is not valid JSON: {error} (nothing was sent)") from None
+    return value

@@ -10,7 +10,6 @@ from socketnb.model.trace import CONTENT_KINDS
 
 if TYPE_CHECKING:
     from socketnb.conversation.session import Session
-    from socketnb.model.json import JsonObject
     from socketnb.model.trace import Trace
     from socketnb.ui.panel.protocol import InspectedTrace
     from socketnb.ui.panel.row_index import RowIndex
@@ -23,7 +22,7 @@ MAX_LABEL_CHARS = 80
 """Characters of the line that sums up a trace."""
 
 
-def inspect(session: Session, index: RowIndex, turn: int, known: int) -> JsonObject:
+def inspect(session: Session, index: RowIndex, turn: int, known: int) -> dict[str, object]:
     """Return facts about the session, and a turn's latest traces after the trace `known`."""
     begin, end = index.span(turn)
     begin = max(begin, known + 1)

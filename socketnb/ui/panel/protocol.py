@@ -39,7 +39,11 @@ A message that arrives twice changes nothing.
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import Literal, NotRequired, TypeAlias, TypedDict
+
+PageMessage: TypeAlias = Mapping[str, object]
+"""A message to a page. Its values are JSON, and often one of the dictionaries below."""
 
 Anchor = Literal["last", "before", "after", "around", "since"]
 """Which rows a page asks for: the last ones, or those before, from or around a trace. `since` is like `after`, but

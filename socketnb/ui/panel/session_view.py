@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
     from socketnb.conversation.session import Session
     from socketnb.dialects.messages import Message
+    from socketnb.model.actions import FieldValue
     from socketnb.model.content import Choice
     from socketnb.model.json import Json, JsonObject
     from socketnb.model.trace import Trace
-    from socketnb.ui.panel.protocol import RowPage, SessionInfo, SessionStatus
+    from socketnb.ui.panel.protocol import PageMessage, RowPage, SessionInfo, SessionStatus
     from socketnb.ui.panel.row_index import IndexedTrace
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class SessionView:
     """
 
     def __init__(
-        self, session: Session, send: Callable[[JsonObject], None], on_change: Callable[[], None] = _ignore
+        self, session: Session, send: Callable[[PageMessage], None], on_change: Callable[[], None] = _ignore
     ) -> None:
         self.session = session
         self._send = send
@@ -110,7 +111,7 @@ class SessionView:
     def _send_rows(self) -> None:
         indexed, self._pending = self._pending, []
         status, self._status = self._status, self._current_status()
-        changes: JsonObject = {"status": self._status} if status != self._status else {}
+        changes: dict[str, object] = {"status": self._status} if status != self._status else {}
         if len(indexed) > MAX_LIVE_TRACES:
             self._rows.skip(indexed)
             rows, changes["overflow"] = [], True
@@ -171,7 +172,8 @@ class SessionView:
 
     def _handle(self, request: JsonObject, buffers: Sequence[bytes | memoryview]) -> None:
         session = self.session
-        conversation = request.get("conversation") if isinstance(request.get("conversation"), str) else None
+        name = request.get("conversation")
+        conversation = name if isinstance(name, str) else None
         match request:
             case {"type": "say", "text": str(text)} if text.strip():
                 turn = session.send(text, conversation=conversation)
@@ -199,7 +201,7 @@ class SessionView:
                 if answer := self._answer(request, conversation):
                     self._send({"view": view, **answer})
 
-    def _answer(self, request: JsonObject, conversation: str | None) -> JsonObject | None:
+    def _answer(self, request: JsonObject, conversation: str | None) -> PageMessage | None:
         """Return the answer to a view that asks for something."""
         match request:
             case {"type": "fetch", "anchor": anchor, "seq": int(seq)} if anchor in get_args(Anchor):
@@ -220,7 +222,7 @@ class SessionView:
                 return {"type": "file", "name": file_name, "content": content}
         return None
 
-    def _page(self, anchor: Anchor, seq: int, conversation: str | None) -> JsonObject:
+    def _page(self, anchor: Anchor, seq: int, conversation: str | None) -> PageMessage:
         with self._lock:
             self._has_pages = True
             self._status = self._current_status()
@@ -256,14 +258,14 @@ class SessionView:
             raise ActionError("there is no date picker here (nothing was sent)")
         return shown.content
 
-    def _press(self, seq: int, option: int, verb: str, conversation: str | None, **fields: Json) -> None:
+    def _press(self, seq: int, option: int, verb: str, conversation: str | None, **fields: FieldValue) -> None:
         """Press a button of a row or submit its form: once, even if two views do so."""
         with self._lock:  # so that the end of the turn is not handled before the turn is noted
             if seq not in self._pressed:
                 self._pressed[seq] = self.session.start(verb, conversation=conversation, **fields).number
         self._send({"type": "pressed", "seq": seq, "option": option})
 
-    def _act(self, verb: str, values: Mapping[str, Json], conversation: str | None, seq: Json) -> None:
+    def _act(self, verb: str, values: Mapping[str, FieldValue], conversation: str | None, seq: Json) -> None:
         if isinstance(seq, int):  # the form of a row
             self._press(seq, FORM, verb, conversation, **values)
         else:
