@@ -62,7 +62,7 @@ def _description(setting: Setting) -> str:
         notes.append("a credential")
     if setting.among:
         notes.append(f"{'any of' if setting.type is tuple else 'one of'} {', '.join(setting.among)}")
-    if setting.default is not None and not callable(setting.default):
-        default = ", ".join(setting.default) if setting.type is tuple else repr(setting.default)
+    if setting.default is not None:
+        default = ", ".join(setting.default) if isinstance(setting.default, tuple) else repr(setting.default)
         notes.append(f"default {default}")
     return f"{setting.help} ({'; '.join(notes)})" if notes else setting.help

@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from urllib.parse import urlsplit
@@ -147,7 +147,7 @@ def resolve(
     environment: Mapping[str, str],
     profile: ProfileValues | None = None,
     ask: Callable[[str], str | None] = lambda _: None,
-) -> Values:
+) -> Mapping[str, Value]:
     """Return every setting of a platform, converted and checked; None if a setting has no value.
 
     Args:
@@ -288,7 +288,7 @@ def _function(value: Value) -> Value:
     return value
 
 
-VALUE_TYPES: dict[Value, ValueType] = {
+VALUE_TYPES: dict[Hashable, ValueType] = {
     str: ValueType(_text, "a string"),
     int: ValueType(_number(int), "a whole number of at least 0"),
     float: ValueType(_number(float), "a number of at least 0"),

@@ -77,7 +77,7 @@ class SavedSession:
 
 def complete_settings(
     dialect: Dialect,
-    settings: Values,
+    settings: Mapping[str, Value],
     given: Mapping[str, Value],
     saved: SavedSession | None,
     new_id: Callable[[], str],
@@ -91,13 +91,13 @@ def complete_settings(
         saved: The saved session to resume. The settings are saved in it.
         new_id: Returns a new id at each call.
     """
-    settings = dict(settings)
-    for name, value in saved.load(settings).items() if saved else ():
+    completed = dict(settings)
+    for name, value in saved.load(completed).items() if saved else ():
         if name not in given:
-            settings[name] = convert(dialect.name, name, dialect.settings[name], value)
+            completed[name] = convert(dialect.name, name, dialect.settings[name], value)
     for name, setting in dialect.settings.items():
-        if setting.generate and not settings[name]:
-            settings[name] = f"{setting.generate}-{new_id()}"
+        if setting.generate and not completed[name]:
+            completed[name] = f"{setting.generate}-{new_id()}"
     if saved:
-        saved.start(settings)
-    return settings
+        saved.start(completed)
+    return completed

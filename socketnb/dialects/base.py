@@ -15,6 +15,7 @@ from socketnb.model.actions import Action, Setting, Verb
 from socketnb.model.content import Choice, Content, Step
 from socketnb.model.effects import Address, ClientEffect, HttpCall, HttpReply, HttpResponse, Record, ServerEffect
 from socketnb.model.json import Json, JsonOut
+from socketnb.model.secret import Secret
 
 DEFAULT_ENCODING = "audio/x-mulaw"
 """How streamed sound is encoded if neither the settings nor its pieces say so."""
@@ -27,8 +28,8 @@ Settings: TypeAlias = Mapping[str, Any]
 class _Machine(abc.ABC):  # noqa: B024 (the methods are in the two machines below)
     """A machine. The definition of a subclass that lacks a method fails, not only its first use."""
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         if abc.ABC not in cls.__bases__ and _Machine not in cls.__bases__:
             names = {name for base in cls.__mro__ for name in vars(base)}
             if missing := sorted(n for n in names if getattr(getattr(cls, n, None), "__isabstractmethod__", False)):
@@ -177,7 +178,7 @@ class ReadContent(Protocol):
         """Return the content of an event, or None."""
 
 
-def _unchanged(settings: dict[str, Any]) -> dict[str, Any]:
+def _unchanged(settings: Settings) -> Settings:
     return settings
 
 
@@ -228,8 +229,8 @@ class Dialect:
     client: Callable[[Settings, NewId], ClientMachine]
     server: Callable[[Settings, NewId, Settings], ServerMachine]
     content: ReadContent
-    simulated: Callable[[NewId], dict[str, Any]]
-    settle: Callable[[dict[str, Any]], dict[str, Any]] = _unchanged
+    simulated: Callable[[NewId], dict[str, str | Secret]]
+    settle: Callable[[Settings], Settings] = _unchanged
     prepare: Callable[[Action, Sequence[Choice], Settings], Action] = _as_given
     sound_encoding: Callable[[Settings], str] = _default_encoding
     secret_in_url: Callable[[str], bool] = _no_secret

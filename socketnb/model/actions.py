@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from socketnb.model.content import Choice
 from socketnb.model.json import JsonObjectOut, JsonOut, as_text
@@ -121,8 +121,8 @@ class Setting:
     """
 
     help: str
-    type: Any = str
-    default: Any = None
+    type: Hashable = str
+    default: str | float | tuple[str, ...] | None = None
     required: bool = False
     secret: bool = False
     among: tuple[str, ...] = ()

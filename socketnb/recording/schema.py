@@ -7,7 +7,7 @@ A column that is newer than the recording is read under its former name, or else
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from socketnb.errors import RecordingError
 from socketnb.model import trace
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from socketnb.model.json import JsonObject
     from socketnb.model.trace import Column
 
-TraceValues = tuple[Any, ...]
+TraceValues = tuple[object, ...]
 """The values of one trace in the order of the columns. Plain tuples, because the garbage collector can skip them."""
 TIME_DTYPE = "datetime64[ns, UTC]"
 

@@ -8,7 +8,7 @@ machines; `received.py` recognises events that an endpoint sends again.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from socketnb.dialects.base import Dialect
 from socketnb.dialects.cognigy.actions import VERBS, user_input
@@ -22,7 +22,7 @@ from socketnb.model.json import JsonOut, as_dict
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
-    from socketnb.dialects.base import NewId
+    from socketnb.dialects.base import NewId, Settings
     from socketnb.model.content import Content
 
 
@@ -50,7 +50,7 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
-def settle(settings: dict[str, Any]) -> dict[str, Any]:
+def settle(settings: Settings) -> Settings:
     """Return the settings with server and token apart: an Endpoint URL has the token as its last part.
 
     Raises:
@@ -86,7 +86,7 @@ def content(event: str, payload: JsonOut) -> Content | None:
     return None
 
 
-def simulated(ids: NewId) -> dict[str, Any]:
+def simulated(ids: NewId) -> dict[str, str | Secret]:
     """Return the settings of a simulator, as `connect` takes them, without its URL."""
     return {"token": Secret("".join(ids() for _ in range(6))[:64])}
 

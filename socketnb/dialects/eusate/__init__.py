@@ -7,7 +7,7 @@ interface.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from socketnb.dialects.base import Dialect
 from socketnb.dialects.eusate.actions import EVENTS, VERBS, is_request, user_input
@@ -57,7 +57,7 @@ def content(event: str, payload: JsonOut) -> Content | None:
     return read_message(body).content if event == "messages" else None
 
 
-def simulated(ids: NewId) -> dict[str, Any]:  # settings are of any type
+def simulated(ids: NewId) -> dict[str, str | Secret]:
     """Return generated settings for a simulator, without its URL."""
     return {"api_key": Secret(f"eu-{ids()}{ids()}")}
 

@@ -7,7 +7,7 @@ transcripts. `client.py` and `server.py` are the machines; `received.py` recogni
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from socketnb.dialects.base import Dialect
@@ -76,7 +76,7 @@ def sound_encoding(settings: Settings) -> str:
     return str(settings["audio_encoding"])
 
 
-def simulated(ids: NewId) -> dict[str, Any]:
+def simulated(ids: NewId) -> dict[str, str | Secret]:
     """Return the settings of a simulator, as `connect` takes them, without its URL."""
     return {"project_id": f"project-{ids()}", "api_key": Secret(f"VF.DM.{ids()}")}
 
