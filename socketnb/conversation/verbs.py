@@ -64,7 +64,8 @@ def check_fields(dialect: Dialect, verb: str, fields: Mapping[str, FieldValue]) 
         else:
             checked[name] = value
     try:
-        json.dumps({name: value for name, value in checked.items() if not isinstance(value, Choice)}, allow_nan=False)
+        values = {name: value for name, value in checked.items() if known[name].type is not Choice}
+        json.dumps(values, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ActionError(f"{verb}: the fields must be JSON values: {error} (nothing was sent)") from None
     if missing := [name for name, field in known.items() if field.required and name not in checked]:

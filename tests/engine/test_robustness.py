@@ -270,7 +270,7 @@ def test_a_flow_cannot_ask_two_questions_at_once(hub: Hub, eventually: Eventuall
     eventually(lambda: "await the answer to turn.ask" in str(bot.traces_df()["error"].dropna().tolist()))
 
 
-@pytest.mark.parametrize("payload", [{1, 2}, object(), float("nan")])
+@pytest.mark.parametrize("payload", [{1, 2}, object(), float("nan"), Choice("Order")])
 def test_a_value_that_is_not_json_is_rejected_before_anything_is_sent(bot: Session, payload: Any) -> None:
     with pytest.raises(ActionError, match="the fields must be JSON values"):
         bot.act("custom", type="done", payload=payload)
