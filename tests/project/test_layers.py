@@ -172,6 +172,30 @@ def test_an_import_that_breaks_a_contract_fails_the_check(tmp_path: Path, file: 
     assert any(contract in row and "BROKEN" in row for row in done.stdout.splitlines()), done.stdout
 
 
+def imports() -> dict[str, set[str]]:
+    """Return which modules of the package each module imports, wherever in its file the import stands."""
+    files = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
+    imported: dict[str, set[str]] = {name: set() for name in files}
+    for name, path in files.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported[name] |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+            elif isinstance(node, ast.Import):
+                imported[name] |= {alias.name for alias in node.names}
+        imported[name] &= {other for other in files if other != name and not name.startswith(f"{other}.")}
+    return imported
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    remaining = imports()
+    assert sum(map(len, remaining.values())) > len(remaining)
+    while leaves := [name for name, others in remaining.items() if not others & remaining.keys()]:
+        for name in leaves:
+            del remaining[name]
+    assert not remaining, f"these modules import each other: {', '.join(remaining)}"
+
+
 def test_the_constraints_pin_every_dependency() -> None:
     import tomllib
 
