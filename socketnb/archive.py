@@ -19,6 +19,7 @@ from socketnb.frames.columns import (
     TURN_COLUMNS,
     document_columns,
 )
+from socketnb.frames.table import typed
 from socketnb.recording.folder import Folder
 from socketnb.settings import home, to_path
 
@@ -340,7 +341,4 @@ def _frame(rows: list[dict[str, object]]) -> pd.DataFrame:
 
     frame = pd.DataFrame(rows, columns=list(RECORDING_COLUMNS))
     frame["when"] = pd.to_datetime(frame["when"], utc=True)
-    string = pd.StringDtype("pyarrow")
-    return frame.astype(
-        {name: string if column.dtype == "string" else column.dtype for name, column in RECORDING_COLUMNS.items()}
-    )
+    return typed(frame, RECORDING_COLUMNS)
