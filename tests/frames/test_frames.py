@@ -57,7 +57,7 @@ def test_the_columns_and_dtypes_are_the_same_on_every_platform(platform: str, hu
 
 def test_a_frame_without_rows_has_the_same_columns_and_dtypes(used: Hub) -> None:
     for make in (query.traces_df, query.messages_df, query.turns_df, query.sessions_df):
-        assert dtypes(make([])) == dtypes(make(used.stores()))
+        assert dtypes(make([])) == dtypes(make(used._stores()))
         assert make([]).empty
 
 
