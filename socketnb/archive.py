@@ -5,20 +5,13 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from socketnb.errors import RecordingError, SettingsError, unknown
-from socketnb.frames import query
-from socketnb.frames.columns import (
-    MESSAGE_COLUMNS,
-    RECORDING_COLUMNS,
-    SESSION_COLUMNS,
-    TRACE_COLUMNS,
-    TURN_COLUMNS,
-    document_columns,
-)
+from socketnb.frames.columns import RECORDING_COLUMNS, document_columns
+from socketnb.frames.table import typed
+from socketnb.frames.trace_frames import TraceFrames
 from socketnb.recording.folder import Folder
 from socketnb.settings import home, to_path
 
@@ -31,7 +24,7 @@ MAX_NAME_CHARS = 200
 """Characters of an unknown name that an error message shows."""
 
 
-class Recording:
+class Recording(TraceFrames):
     """A recording on disk. It is read again for every frame, also while a kernel writes it.
 
     Attributes:
@@ -72,125 +65,9 @@ class Recording:
     def __len__(self) -> int:
         return self._folder.rows()
 
-    @document_columns(TRACE_COLUMNS)
-    def traces_df(
-        self,
-        *,
-        session: str | None = None,
-        platform: str | None = None,
-        recording: str | None = None,
-        since: Mapping[str, int] | pd.DataFrame | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """Return one row per trace in the order observed, as `socketnb.traces_df` does.
-
-        Args:
-            session: The name of a session. By default all sessions are included.
-            platform: The name of a platform. By default all platforms are included.
-            recording: The id of a recording, if the folder holds several. By default all are included.
-            since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are returned.
-            columns: The names of the columns to return. By default all.
-
-        Returns:
-            A frame with a row per trace; `df.attrs["cursor"]` is the cursor for the next `since`.
-
-        Raises:
-            SettingsError: There is no such column, or an argument has the wrong type.
-            RecordingError: A file is damaged or is of a newer version.
-        """
-        return query.traces_df(
-            [self._folder], session=session, platform=platform, recording=recording, since=since, columns=columns
-        )
-
-    @document_columns(MESSAGE_COLUMNS)
-    def messages_df(
-        self,
-        *,
-        session: str | None = None,
-        platform: str | None = None,
-        recording: str | None = None,
-        since: Mapping[str, int] | pd.DataFrame | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """Return one row per message that a person sees, as `socketnb.messages_df` does.
-
-        Args:
-            session: The name of a session. By default all sessions are included.
-            platform: The name of a platform. By default all platforms are included.
-            recording: The id of a recording, if the folder holds several. By default all are included.
-            since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are considered.
-            columns: The names of the columns to return. By default all.
-
-        Returns:
-            A frame with a row per message; `df.attrs["cursor"]` is the cursor for the next `since`.
-
-        Raises:
-            SettingsError: There is no such column, or an argument has the wrong type.
-            RecordingError: A file is damaged or is of a newer version.
-        """
-        return query.messages_df(
-            [self._folder], session=session, platform=platform, recording=recording, since=since, columns=columns
-        )
-
-    @document_columns(TURN_COLUMNS)
-    def turns_df(
-        self,
-        *,
-        session: str | None = None,
-        platform: str | None = None,
-        recording: str | None = None,
-        since: Mapping[str, int] | pd.DataFrame | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """Return one row per turn, as `socketnb.turns_df` does.
-
-        Args:
-            session: The name of a session. By default all sessions are included.
-            platform: The name of a platform. By default all platforms are included.
-            recording: The id of a recording, if the folder holds several. By default all are included.
-            since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are considered.
-            columns: The names of the columns to return. By default all.
-
-        Returns:
-            A frame with a row per turn; `df.attrs["cursor"]` is the cursor for the next `since`.
-
-        Raises:
-            SettingsError: There is no such column, or an argument has the wrong type.
-            RecordingError: A file is damaged or is of a newer version.
-        """
-        return query.turns_df(
-            [self._folder], session=session, platform=platform, recording=recording, since=since, columns=columns
-        )
-
-    @document_columns(SESSION_COLUMNS)
-    def sessions_df(
-        self,
-        *,
-        session: str | None = None,
-        platform: str | None = None,
-        recording: str | None = None,
-        since: Mapping[str, int] | pd.DataFrame | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """Return one row per session, as `socketnb.sessions_df` does.
-
-        Args:
-            session: The name of a session. By default all sessions are included.
-            platform: The name of a platform. By default all platforms are included.
-            recording: The id of a recording, if the folder holds several. By default all are included.
-            since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are considered.
-            columns: The names of the columns to return. By default all.
-
-        Returns:
-            A frame with a row per session; `df.attrs["cursor"]` is the cursor for the next `since`.
-
-        Raises:
-            SettingsError: There is no such column, or an argument has the wrong type.
-            RecordingError: A file is damaged or is of a newer version.
-        """
-        return query.sessions_df(
-            [self._folder], session=session, platform=platform, recording=recording, since=since, columns=columns
-        )
+    def _stores(self) -> list[Folder]:
+        """Return the store of its traces."""
+        return [self._folder]
 
     def delete(self) -> None:
         """Delete its files, and its folder if it contains nothing else.
@@ -340,7 +217,4 @@ def _frame(rows: list[dict[str, object]]) -> pd.DataFrame:
 
     frame = pd.DataFrame(rows, columns=list(RECORDING_COLUMNS))
     frame["when"] = pd.to_datetime(frame["when"], utc=True)
-    string = pd.StringDtype("pyarrow")
-    return frame.astype(
-        {name: string if column.dtype == "string" else column.dtype for name, column in RECORDING_COLUMNS.items()}
-    )
+    return typed(frame, RECORDING_COLUMNS)

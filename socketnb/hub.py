@@ -24,7 +24,7 @@ from socketnb.dialects import registry
 from socketnb.engine.driver import Driver
 from socketnb.engine.loop import Loop
 from socketnb.flows.demo import demo_flow
-from socketnb.frames.kernel import KernelFrames
+from socketnb.frames.trace_frames import TraceFrames
 from socketnb.model.secret import Secret
 from socketnb.recording.masks import Secrets
 from socketnb.settings import Value, Values, check_arguments, resolve, resolve_options, simulated_settings
@@ -44,7 +44,7 @@ TURN_TIMEOUT_S = 30.0
 """The default of `turn_timeout`, in seconds."""
 
 
-class Hub(OpenSessions, KernelFrames):
+class Hub(OpenSessions, TraceFrames):
     """Everything that one kernel has open.
 
     Attributes:
@@ -261,12 +261,6 @@ class Hub(OpenSessions, KernelFrames):
         """Return the folder of this kernel's recording; None if nothing is recorded or it has stopped."""
         return self.recorders.folder
 
-    def stores(self) -> list[TraceStore]:
-        """Return the traces of this kernel, one store per recording."""
-        for recorder in self.recorders.all():
-            recorder.warn()
-        return [recorder.store for recorder in self.recorders.all()]
-
     def close(self) -> None:
         """Close every session and simulator, stop the background threads, and close the recordings."""
         sessions = [session.close for session in self.sessions()]
@@ -285,6 +279,12 @@ class Hub(OpenSessions, KernelFrames):
             session.disown()
         self._forget_sessions()
         self._begin()
+
+    def _stores(self) -> list[TraceStore]:
+        """Return the traces of this kernel, one store per recording."""
+        for recorder in self.recorders.all():
+            recorder.warn()
+        return [recorder.store for recorder in self.recorders.all()]
 
 
 def _new_id() -> str:

@@ -100,7 +100,7 @@ def milliseconds(ms: float) -> str:
     """Return a duration in a readable form, such as `212 ms` or `1.4 s`; empty if it is NaN."""
     if math.isnan(ms):
         return ""
-    return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"  # noqa: PLR2004
+    return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"  # noqa: PLR2004 (a second)
 
 
 # Markdown and URLs

@@ -195,9 +195,15 @@ def check_arguments(dialect: Dialect, given: Values, *, simulate: bool, flow: ob
         raise SettingsError(f"simulate=True has its own {', '.join(conflicts)}: omit {conflicts[0]} or simulate")
     if flow is not None and not simulate:
         raise SettingsError("a flow runs on the simulator only: connect(…, simulate=True, flow=my_flow)")
-    is_number = isinstance(turn_timeout, int | float) and not isinstance(turn_timeout, bool)
-    if not is_number or not 0 < turn_timeout < threading.TIMEOUT_MAX:
+    if not is_timeout(turn_timeout):
         raise SettingsError(f"turn_timeout must be a number of seconds above 0, got {turn_timeout!r}")
+
+
+def is_timeout(seconds: object) -> bool:
+    """Tell whether a value is a number of seconds above 0 that a thread can wait."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return False
+    return 0 < seconds < threading.TIMEOUT_MAX
 
 
 def resolve_options(dialect: Dialect, given: Mapping[str, Value]) -> Values:

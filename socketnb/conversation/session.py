@@ -7,17 +7,24 @@ any thread. Events arrive on the background loop's thread and are recorded befor
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-from socketnb.conversation.actions import SessionActions
 from socketnb.conversation.call import Calls
 from socketnb.conversation.events import EventIntake
-from socketnb.errors import SessionError
+from socketnb.conversation.reading import SessionReader
+from socketnb.conversation.turn import Turn
+from socketnb.conversation.verbs import check_fields, check_timeout
+from socketnb.errors import SessionError, TurnFailed
+from socketnb.model.actions import Action, Conversation, FieldValue
+from socketnb.model.content import Choice
 
 if TYPE_CHECKING:
+    from socketnb.conversation.call import Call
     from socketnb.conversation.saved import SavedSession
     from socketnb.dialects.base import Dialect
+    from socketnb.dialects.messages import Message
     from socketnb.engine.driver import Driver
     from socketnb.engine.events import SessionEvent
     from socketnb.engine.loop import Loop
@@ -38,7 +45,7 @@ class View(Protocol):
         """Remove the widget from every page."""
 
 
-class Session(SessionActions):
+class Session(SessionReader):
     """One user's conversation with one bot. It runs in the background of the kernel; `connect` opens it.
 
     Attributes:
@@ -78,6 +85,266 @@ class Session(SessionActions):
         self._make_panel = panel
         self._on_close = on_close
         self._driver = make_driver(events.take)
+
+    # Actions
+
+    def say(self, text: str, timeout: float | None = None) -> Turn:
+        """Send a text and wait until the bot is done.
+
+        Args:
+            text: What the user says.
+            timeout: Seconds after which the turn times out (default: the session's).
+
+        Returns:
+            The turn, with the bot's messages.
+
+        Raises:
+            TurnTimeout: The bot was not done in time. Its attribute `turn` is the turn so far.
+            TurnFailed: The session failed during the turn.
+            SessionError: The session is closed.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     bot.say("track", timeout=10).text
+            'Gladly. What is your order number? (Try `4567`.)'
+        """
+        check_timeout(timeout)
+        return self.send(text).wait(timeout)
+
+    def send(self, text: str, *, at_once: bool = False, conversation: str | None = None) -> Turn:
+        """Send a text and return at once. Use `await turn` or `turn.wait()` to wait for the bot.
+
+        Args:
+            text: What the user says.
+            at_once: Whether to send it now; otherwise it is sent when the bot is done with the turn before.
+            conversation: The id of a conversation, or "" for a new one, on platforms where a session holds several
+                (default: the one used last).
+
+        Returns:
+            The turn, which is running.
+
+        Raises:
+            ActionError: There is no such conversation.
+            SessionError: The session is closed.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     turns = [bot.send(text) for text in ("track", "4567")]
+            ...     [turn.wait().status for turn in turns]
+            ['completed', 'completed']
+        """
+        fields = check_fields(self._dialect, "text", {"text": text})
+        return self._start(Action("text", fields, at_once, self._events.conversations.check(conversation)))
+
+    def stream(self, text: str, timeout: float | None = None) -> Iterator[Message]:
+        """Send a text and yield the bot's messages as they arrive, streamed ones piece by piece.
+
+        Args:
+            text: What the user says.
+            timeout: Seconds after which the turn times out (default: the session's).
+
+        Raises:
+            TurnTimeout: The bot was not done in time.
+            TurnFailed: The session failed during the turn.
+            SessionError: The session is closed.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     for message in bot.stream("track"):
+            ...         print(message.text)
+            Gladly. What is your order number? (Try `4567`.)
+        """
+        check_timeout(timeout)
+        return self.send(text).stream(timeout)
+
+    def press(self, choice: str | int | Choice, timeout: float | None = None) -> Turn:
+        """Press a button of the last message that has any, and wait until the bot is done.
+
+        Args:
+            choice: The label of the button, its position from 1, or the button itself.
+            timeout: Seconds after which the turn times out (default: the session's).
+
+        Raises:
+            ActionError: There is no such button. Nothing was sent.
+            TurnTimeout: The bot was not done in time.
+            TurnFailed: The session failed during the turn.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     turn = bot.launch()
+            ...     print([choice.label for choice in turn.choices][:2])
+            ...     bot.press("Track order").text
+            ['Track order', 'Return an item']
+            'Gladly. What is your order number? (Try `4567`.)'
+        """
+        check_timeout(timeout)
+        return self.start("press", choice=choice).wait(timeout)
+
+    def launch(self, timeout: float | None = None) -> Turn:
+        """Start the conversation from the beginning, and wait until the bot is done. Arguments and errors as in `say`.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     bot.launch().text
+            'Welcome to **Trailhead**, your outdoor shop. What can I do for you?'
+        """
+        check_timeout(timeout)
+        return self.start("launch").wait(timeout)
+
+    def event(self, name: str, timeout: float | None = None) -> Turn:
+        """Trigger an event of the bot by its name, and wait until the bot is done. Errors as in `say`.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     bot.event("cart_abandoned").status
+            'completed'
+        """
+        check_timeout(timeout)
+        return self.start("event", name=name).wait(timeout)
+
+    def reset(self, timeout: float | None = None) -> Turn:
+        """Start over so that the bot forgets everything, on platforms that support it. Errors as in `say`."""
+        check_timeout(timeout)
+        return self.start("reset").wait(timeout)
+
+    def act(self, verb: str, *, conversation: str | None = None, **fields: FieldValue) -> Turn:
+        """Perform any action of the platform, and wait until the bot is done.
+
+        Args:
+            verb: One of `verbs`.
+            conversation: As in `send`.
+            **fields: The fields of the verb.
+
+        Raises:
+            ActionError: There is no such verb, field or conversation. Nothing was sent.
+            TurnTimeout: The bot was not done in time.
+            TurnFailed: The session failed during the turn.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     bot.act("text", text="track").status
+            'completed'
+        """
+        return self.start(verb, conversation=conversation, **fields).wait()
+
+    def start(self, verb: str, /, *, conversation: str | None = None, **fields: FieldValue) -> Turn:
+        """Perform an action as `act` does, but return at once.
+
+        Args:
+            verb: One of `verbs`.
+            conversation: As in `send`.
+            **fields: The fields of the verb.
+
+        Raises:
+            ActionError: There is no such verb, field or conversation. Nothing was sent.
+            SessionError: The session is closed.
+        """
+        if verb == "press" and "choice" in fields:
+            fields = {**fields, "choice": self._events.buttons.find(fields["choice"])}
+        checked = check_fields(self._dialect, verb, fields)
+        return self._start(Action(verb, checked, conversation=self._events.conversations.check(conversation)))
+
+    def _start(self, action: Action) -> Turn:
+        self._log.recorder.warn()
+        action = self._dialect.prepare(action, self._events.buttons.of_turn(self._log.turn), self._settings)
+        if action.choice:
+            action = replace(action, fields={**action.fields, "choice": self._events.buttons.unmask(action.choice)})
+        with self._lock:
+            self._check_open()
+            if action.conversation is None:
+                action = replace(action, conversation=self._events.conversations.take_chosen())
+            self._log.turn += 1
+            turn = self._events.turns[self._log.turn] = Turn(
+                self._log.turn,
+                action,
+                name=self.name,
+                driver=self._driver,
+                loop=self._loop,
+                timeout=self.timeout,
+                encoding=self.encoding,
+            )
+            self._driver.act(turn.number, action, self.timeout)
+        return turn
+
+    def later(self, seconds: float, do: Callable[[], None]) -> bool:
+        """Call a function on the background thread after so many seconds. Return whether that thread runs."""
+        return self._loop.later(seconds, do)
+
+    def reconnect(self) -> None:
+        """Try to open a lost link now, without waiting for the next attempt. If no link is lost, do nothing.
+
+        Raises:
+            SessionError: The session is closed.
+        """
+        self._check_open()
+        self._driver.reconnect()
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise SessionError(f"session {self.name!r} is closed: open a new one with connect()")
+
+    # Conversations and calls
+
+    def conversations(self) -> list[Conversation]:
+        """Return the conversations of this session, each with its handler, its unread messages and its state.
+
+        The list is empty on platforms where a session is one conversation.
+        """
+        return list(self._events.conversations.current)
+
+    def conversation(self, conversation: str | Conversation) -> Self:
+        """Choose the conversation for the next turn of this thread.
+
+        Args:
+            conversation: One of `conversations`, or its id.
+
+        Returns:
+            This session, as in `bot.conversation(id).say("hello")`.
+
+        Raises:
+            ActionError: There is no such conversation.
+        """
+        self._events.conversations.choose(conversation.id if isinstance(conversation, Conversation) else conversation)
+        return self
+
+    def new_conversation(self) -> Self:
+        """Start a new conversation with the next turn of this thread.
+
+        Returns:
+            This session, as in `bot.new_conversation().say("hello")`.
+
+        Raises:
+            ActionError: The platform has one conversation per session.
+
+        Example:
+            >>> with snb.connect("eusate", simulate=True) as bot:
+            ...     turn = bot.say("track")
+            ...     turn = bot.new_conversation().say("hours")
+            ...     len(bot.conversations())
+            2
+        """
+        self._events.conversations.choose("")
+        return self
+
+    def call(self) -> Call:
+        """Start a voice call.
+
+        Returns:
+            The call, with its room and the token to join it.
+
+        Raises:
+            ActionError: The platform has no calls.
+            TurnFailed: No call was started: an agent answers, another call runs, or the platform refuses.
+        """
+        turn = self.start("call").wait()
+        if call := self._events.calls.of_turn(turn.number):
+            return call
+        raise TurnFailed(f"{self.name}: no call was started ({turn.reason or turn.status})", turn)
+
+    def _hang_up(self, conversation: str) -> None:
+        turn = self._start(Action("hang_up", conversation=conversation))
+        if not self._loop.is_current_thread:  # a listener cannot wait
+            turn.wait()
 
     def panel(self, ui: Literal["rich", "core"] = "rich") -> View:
         """Return the chat panel of this session, to be displayed in a notebook.

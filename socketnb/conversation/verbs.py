@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from socketnb.dialects.messages import buttons, message
 from socketnb.errors import ActionError, unknown
 from socketnb.model.content import Choice
 from socketnb.model.secret import MASK
+from socketnb.settings import is_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,10 +31,7 @@ def check_timeout(timeout: float | None) -> None:
     Raises:
         ActionError: It is neither None nor a number of seconds above 0.
     """
-    if timeout is None:
-        return
-    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    if not is_number or not 0 < timeout < threading.TIMEOUT_MAX:
+    if timeout is not None and not is_timeout(timeout):
         raise ActionError(f"timeout must be a number of seconds above 0, got {timeout!r}")
 
 

@@ -8,14 +8,15 @@ import math
 import struct
 import wave
 
-RATES = {"audio/x-mulaw": 8_000, "audio/pcm": 24_000}
+MU_LAW = "audio/x-mulaw"
+RATES = {MU_LAW: 8_000, "audio/pcm": 24_000}
 """Samples per second. μ-law has telephony's 8 kHz (ITU-T G.711). No vendor names a rate for PCM; 24 kHz is usual."""
 
 
 def wav(encoding: str, samples: bytes) -> bytes:
     """Return raw mono samples as a 16-bit WAV file. PCM samples are little-endian 16-bit already."""
     linear = samples[: len(samples) // 2 * 2]
-    if encoding == "audio/x-mulaw":
+    if encoding == MU_LAW:
         linear = struct.pack(f"<{len(samples)}h", *(_LINEAR[byte] for byte in samples))
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
@@ -34,7 +35,7 @@ def tone(encoding: str, seconds: float, hertz: float = 330.0) -> bytes:
     values = [
         int(6000 * math.sin(2 * math.pi * hertz * n / rate) * math.sin(math.pi * n / count)) for n in range(count)
     ]
-    if encoding == "audio/x-mulaw":
+    if encoding == MU_LAW:
         return bytes(min(range(256), key=lambda code: abs(_LINEAR[code] - value)) for value in values)
     return struct.pack(f"<{count}h", *values)
 

@@ -25,8 +25,8 @@ from socketnb.engine.events import EventBatch, Observation, SessionEvent, State,
 from socketnb.engine.http import HttpRequests
 from socketnb.engine.links import Links, Step
 from socketnb.engine.loop import wait
+from socketnb.engine.open_turns import OpenTurns
 from socketnb.engine.reconnect import ReconnectPolicy, Reconnects, backoff
-from socketnb.engine.turns import OpenTurns
 from socketnb.errors import ConnectError, ConnectTimeout, Refused
 from socketnb.model.effects import (
     CallEnded,

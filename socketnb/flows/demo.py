@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
+from socketnb.dialects.base import DEFAULT_ENCODING
 from socketnb.dialects.sound import tone, wav
 from socketnb.flows.flow import Flow, FlowTurn, card
 from socketnb.model.json import JsonObject
@@ -31,6 +32,8 @@ FORM: JsonObject = {
     ],
     "actions": [{"type": "Action.Submit", "title": "Sign up", "data": {"list": "news"}}],
 }
+CHIME_S = 0.3
+"""Seconds that the doorbell sounds."""
 THANKS = {
     "submit": "Thank you, you are on our list.",
     "rate": "Thank you for rating us.",
@@ -41,7 +44,7 @@ THANKS = {
 @cache
 def chime() -> str:
     """Return a sound as a data URL. It is generated when it is first played."""
-    return "data:audio/wav;base64," + base64.b64encode(wav("audio/x-mulaw", tone("audio/x-mulaw", 0.3))).decode()
+    return "data:audio/wav;base64," + base64.b64encode(wav(DEFAULT_ENCODING, tone(DEFAULT_ENCODING, CHIME_S))).decode()
 
 
 def picture(hue: int) -> str:

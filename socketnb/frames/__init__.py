@@ -1,5 +1,6 @@
 """DataFrames of traces: the traces themselves, and the messages, turns and sessions computed from them.
 
-`query.py` reads recordings, `derived.py` computes, `columns.py` has the tables of columns, `accessor.py` is `df.chat`,
-`exports.py` and `imports.py` write and read files, and `table.py` converts between Arrow and pandas.
+`query.py` reads recordings, `trace_frames.py` has the methods of the hub and of recordings, `derived.py` computes,
+`columns.py` has the tables of columns, `accessor.py` is `df.chat`, `exports.py` and `imports.py` write and read files,
+and `table.py` converts between Arrow and pandas.
 """

@@ -12,7 +12,7 @@ from socketnb.errors import SettingsError
 from socketnb.frames import exports
 from socketnb.frames.columns import TURN_COLUMNS, document_columns
 from socketnb.frames.derived import turns
-from socketnb.frames.table import SESSION_KEYS, require
+from socketnb.frames.table import SESSION_KEYS, TURN_KEYS, require
 from socketnb.settings import to_path
 
 if TYPE_CHECKING:
@@ -114,12 +114,11 @@ class Chat:
         if not isinstance(by, str | list | tuple):
             raise SettingsError(f"by must be a column or a list of columns, got {by!r}")
         turns, by = self.turns(), [by] if isinstance(by, str) else list(by)
-        keys = [*SESSION_KEYS, "turn"]
         for name in by:
             if name not in turns:
                 require(self._frame, name)
-                values = self._frame.dropna(subset=[name]).groupby(keys, observed=True)[name].last()
-                turns = turns.join(values, on=keys)
+                values = self._frame.dropna(subset=[name]).groupby(TURN_KEYS, observed=True)[name].last()
+                turns = turns.join(values, on=TURN_KEYS)
         groups = turns.groupby(by, observed=True, dropna=False) if by else turns.assign(all="").groupby("all")
         table = {
             (measure, name): groups[measure].quantile(share)

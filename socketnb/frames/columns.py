@@ -98,8 +98,3 @@ def column_table(columns: Mapping[str, Column]) -> str:
         for name, column in columns.items()
     )
     return "\n".join(["Columns:", *rows])
-
-
-def dtypes_of(columns: Mapping[str, Column]) -> dict[str, str]:
-    """Return the dtypes of columns by name."""
-    return {name: column.dtype for name, column in columns.items()}

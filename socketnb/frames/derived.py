@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from socketnb.dialects import registry
 from socketnb.dialects.messages import OFFERS, buttons, parse
 from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS
-from socketnb.frames.table import SESSION_KEYS
+from socketnb.frames.table import SESSION_KEYS, TURN_KEYS, typed
 from socketnb.model.content import Choices, Delta, UserInput
-from socketnb.model.trace import CONTENT_KINDS, Column
+from socketnb.model.trace import CONTENT_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -19,15 +18,13 @@ if TYPE_CHECKING:
 
 ENDING_KINDS = ("timeout", "cancelled", "error")
 """Kinds of a final trace that name how its turn ended. Any other final trace has the status as its text."""
-TURN_KEYS = [*SESSION_KEYS, "turn"]
-"""The columns that identify a turn."""
 
 
 def messages(traces: pd.DataFrame) -> pd.DataFrame:
     """Return the messages of a frame of traces."""
     traces = _merged(traces)
     visible = traces["kind"].isin([*CONTENT_KINDS, "action"])
-    return _typed(traces[visible], MESSAGE_COLUMNS)
+    return typed(traces[visible], MESSAGE_COLUMNS)
 
 
 def turns(traces: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +60,7 @@ def turns(traces: pd.DataFrame) -> pd.DataFrame:
     names = {"error": "failed"}
     result["status"] = [names.get(s, s) if isinstance(s, str) else "running" for s in result["status"]]
     result["messages"] = result["messages"].fillna(0)
-    return _typed(result.sort_values("observed_at", kind="stable"), TURN_COLUMNS)
+    return typed(result.sort_values("observed_at", kind="stable"), TURN_COLUMNS)
 
 
 def _first_of_each(rows: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +107,7 @@ def sessions(traces: pd.DataFrame) -> pd.DataFrame:
         errors=count(traces["kind"] == "error"),
         traces=groups.size(),
     )
-    return _typed(result.reset_index(), SESSION_COLUMNS)
+    return typed(result.reset_index(), SESSION_COLUMNS)
 
 
 def _merged(traces: pd.DataFrame) -> pd.DataFrame:
@@ -151,15 +148,3 @@ def _content(rows: pd.DataFrame) -> pd.Series:
     cells = zip(rows["platform"], rows["event"], rows["payload"], strict=True)
     contents = [registry.get(platform).content(event, parse(payload)) for platform, event, payload in cells]
     return pd.Series(contents, index=rows.index, dtype=object)
-
-
-def _typed(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
-    """Return these columns of a frame in their dtypes, with a new index. An empty frame has them as well."""
-    import pandas as pd
-
-    string = pd.StringDtype("pyarrow")
-    typed = {
-        name: frame[name].astype(string if column.dtype == "string" else column.dtype)
-        for name, column in columns.items()
-    }
-    return pd.DataFrame(typed).reset_index(drop=True)

@@ -173,7 +173,7 @@ def text(traces: pd.DataFrame, format: str, title: str = "") -> str:  # noqa: A0
     return export.text(traces, title)
 
 
-def write(traces: pd.DataFrame, path: str | Path, format: str | None = None, title: str = "") -> None:  # noqa: A002
+def write(traces: pd.DataFrame, path: str | Path, format: str | None = None, title: str = "") -> None:  # noqa: A002 (as in pandas)
     """Write a frame of traces to a file.
 
     Args:

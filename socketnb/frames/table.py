@@ -9,11 +9,17 @@ from socketnb.model.trace import SCHEMA, Trace
 from socketnb.recording.schema import TIME_DTYPE, TRACES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     import pyarrow as pa
 
+    from socketnb.model.trace import Column
+
 SESSION_KEYS = ["recording", "platform", "session"]
 """The columns that identify a session in a frame."""
+TURN_KEYS = [*SESSION_KEYS, "turn"]
+"""The columns that identify a turn in a frame."""
 
 
 def frame_of(table: pa.Table) -> pd.DataFrame:
@@ -26,6 +32,18 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
+def typed(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
+    """Return these columns of a frame in their dtypes, with a new index. An empty frame has them as well."""
+    import pandas as pd
+
+    string = pd.StringDtype("pyarrow")
+    values = {
+        name: frame[name].astype(string if column.dtype == "string" else column.dtype)
+        for name, column in columns.items()
+    }
+    return pd.DataFrame(values).reset_index(drop=True)
+
+
 def table_from(frame: pd.DataFrame) -> pa.Table:
     """Return a frame of traces as a table.
 
@@ -34,8 +52,7 @@ def table_from(frame: pd.DataFrame) -> pa.Table:
     """
     import pyarrow as pa
 
-    if missing := [name for name in SCHEMA if name not in frame]:
-        raise SettingsError(f"the frame lacks the columns {', '.join(missing)}: take them from traces_df()")
+    require(frame, *SCHEMA)
     if extra := [str(name) for name in frame if name not in SCHEMA]:
         raise SettingsError(f"a trace has no column {extra[0]!r}: drop it, or use the method of pandas")
     try:

@@ -121,5 +121,3 @@ SCHEMA: Final[dict[str, Column]] = {
 """Every column of the trace table by name, in order."""
 VERSION: Final = max(column.since for column in SCHEMA.values())
 """The version of the schema. A recording says with which version it was written."""
-COLUMNS: Final[dict[str, str]] = {name: column.dtype for name, column in SCHEMA.items()}
-"""The dtype of every column by name, in order."""

@@ -13,7 +13,7 @@ from socketnb.recording.parts import read_part, rows_of
 from socketnb.recording.schema import TRACES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -56,9 +56,10 @@ class Folder:
             is_part = self.path.suffix == ".parquet"
             return [NumberedFiles(self.path if is_part else None, None if is_part else self.path)]
         for _ in range(MAX_LISTINGS):
-            names = {match["name"] for _, match in self._list() if match["suffix"] != "parquet.new"}
-            if _complete(names):
+            matches = [match for _, match in self._list() if match["suffix"] != "parquet.new"]
+            if _complete(matches):
                 break
+        names = {match["name"] for match in matches}
         return [NumberedFiles(self.path / f"{name}.parquet", self.path / f"_{name}.jsonl") for name in sorted(names)]
 
     def files(self) -> list[Path]:
@@ -148,10 +149,9 @@ class Folder:
         raise RecordingError(f"{files.part or files.segment} was removed while it was read")
 
 
-def _complete(names: set[str]) -> bool:
-    """Return whether no number is missing in any kernel run."""
-    runs: dict[str, list[int]] = {}
+def _complete(names: Iterable[re.Match[str]]) -> bool:
+    """Return whether no number is missing in any kernel run, given the matched names of the files."""
+    runs: dict[str, set[int]] = {}
     for name in names:
-        run, _, number = name.rpartition("-")
-        runs.setdefault(run, []).append(int(number))
+        runs.setdefault(name["run"], set()).add(int(name["number"]))
     return all(max(numbers) == len(numbers) - 1 for numbers in runs.values())

@@ -25,7 +25,8 @@ LOCK_FILE = ".lock"
 LOCK_TIMEOUT_S = 1.0
 """Seconds that a writer waits for the lock of its folder. A reader may hold it for a moment."""
 FILE_NAME = re.compile(
-    r"[_.]?(?P<name>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[\w-]+-\d{5})\.(?P<suffix>jsonl|parquet|parquet\.new)"
+    r"[_.]?(?P<name>(?P<run>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[\w-]+)-(?P<number>\d{5}))"
+    r"\.(?P<suffix>jsonl|parquet|parquet\.new)"
 )
 """The names of a recording's files. Segments begin with `_`, so that pandas, Dask and Spark skip them."""
 

@@ -97,7 +97,7 @@ class Simulator:
     ) -> None:
         if not isinstance(flow, Flow):
             raise SettingsError(f"flow must be a Flow such as Flow('pizza'), got {type(flow).__name__}")
-        if type(port) is not int or not 0 <= port <= 65535:  # noqa: PLR2004
+        if type(port) is not int or not 0 <= port <= 65535:  # noqa: PLR2004 (the highest port of TCP)
             raise SettingsError(f"port must be a number from 0 (any free port) to 65535, got {port!r}")
         if not (_is_number(ping_interval) and _is_number(ping_timeout) and ping_interval >= 1 and ping_timeout > 0):
             raise SettingsError("ping_interval must be at least 1 second, and ping_timeout above 0")

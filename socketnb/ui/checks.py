@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 FAILED_STEPS = {Unreachable: "reachable", Refused: "accepted", ConnectTimeout: "in time"}
 """The step that failed, by the type of the error."""
 NS_PER_MS = 1_000_000
+"""Nanoseconds per millisecond."""
 STEP_WIDTH = 14
+"""Characters of the column with the names of the steps."""
 
 
 class Report:

@@ -122,7 +122,7 @@ class Commands:
         sessions = self._hub.sessions()
         used = self._hub.used if len(sessions) > 1 else None
         lines = [f"{'→ ' if session.name == used else ''}{session!r}" for session in sessions]
-        print("\n".join(lines) or "no session is open")  # noqa: T201
+        print("\n".join(lines) or "no session is open")
 
     @command
     @argument("name", completes=session_names, help="name of the session")
@@ -174,10 +174,10 @@ class Commands:
         session = self._session(args.name)
         traces = session.traces_df()
         if args.output is None:
-            print(exports.text(traces, args.format or "text"))  # noqa: T201
+            print(exports.text(traces, args.format or "text"))
         else:
             exports.write(traces, args.output, args.format, title=session.name)
-            print(f"exported {session.name} to {args.output}")  # noqa: T201
+            print(f"exported {session.name} to {args.output}")
 
     @command
     @argument("name", nargs="?", completes=session_names, help=DEFAULT_SESSION)
@@ -197,7 +197,7 @@ class Commands:
         """Set where new sessions are recorded, and print it."""
         if args.where is not None:
             self._hub.recorders.set_default({"on": True, "off": False}.get(args.where, args.where))
-        print(self._hub.recorders.describe())  # noqa: T201
+        print(self._hub.recorders.describe())
 
     @command
     def recordings(self, _: argparse.Namespace) -> pd.DataFrame:
@@ -224,13 +224,13 @@ class Commands:
     @argument("name", nargs="?", completes=session_names, help=DEFAULT_SESSION)
     def verbs(self, args: argparse.Namespace) -> None:
         """List the /verbs of a session's platform for `%%chat` cells."""
-        print(script.describe_verbs(self._session(args.name).verbs))  # noqa: T201
+        print(script.describe_verbs(self._session(args.name).verbs))
 
     @command
     @argument("command", nargs="?", completes=lambda _: list_commands(), help="name of a command")
     def help(self, args: argparse.Namespace) -> None:
         """Show all commands, or the help of one."""
-        print(overview() if args.command is None else usage(find_command(args.command)))  # noqa: T201
+        print(overview() if args.command is None else usage(find_command(args.command)))
 
     def _session(self, name: str | None) -> Session:
         """Return a session (default: the session used last), and make it the default."""

@@ -16,4 +16,4 @@ def answer_at_once(widget: Widget) -> None:
     attribute and need no change.
     """
     if hasattr(widget.comm, "_reply_subshell_for"):
-        widget.comm._reply_subshell_for = lambda _data, default: default  # noqa: SLF001
+        widget.comm._reply_subshell_for = lambda _data, default: default  # noqa: SLF001 (ipykernel has no public way)

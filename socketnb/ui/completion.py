@@ -105,7 +105,7 @@ class TypedArguments:
 
 def split_at_cursor(before: str, parser: argparse.ArgumentParser) -> TypedArguments:
     """Split what is typed before the cursor into arguments."""
-    options = {name: action for action in parser._actions for name in action.option_strings}  # noqa: SLF001
+    options = {name: action for action in parser._actions for name in action.option_strings}  # noqa: SLF001 (argparse has no public way)
     *done, word = before.split(" ")
     words: list[str] = []
     open_option: argparse.Action | None = None  # an option that waits for its value
@@ -128,7 +128,7 @@ def split_at_cursor(before: str, parser: argparse.ArgumentParser) -> TypedArgume
 
 def _positional(parser: argparse.ArgumentParser, index: int) -> argparse.Action | None:
     """Return the positional argument at an index (from 0)."""
-    actions = parser._get_positional_actions()  # noqa: SLF001
+    actions = parser._get_positional_actions()  # noqa: SLF001 (argparse has no public way)
     if actions and (index < len(actions) or actions[-1].nargs in ("*", "+")):
         return actions[min(index, len(actions) - 1)]
     return None

@@ -38,6 +38,7 @@ MAX_HTML_CHARS = 100_000
 MAX_BUTTONS = 40
 """Buttons that are shown. The others can be pressed from Python."""
 MAX_LABEL_CHARS = 120
+"""Characters of a button's label that are shown."""
 DRAW_INTERVAL_S = 0.1
 """Seconds between two updates of the panel while traces arrive."""
 VALUE_TIMEOUT_S = 0.3

@@ -58,9 +58,13 @@ class Chat(Magics):
         None, allow_none=True, min=0.001, help="Seconds that %%chat waits for a turn (default: the session's timeout)."
     ).tag(config=True)
     format = traitlets.Enum(FORMATS, "html", help=f"Format of turns in %%chat: {', '.join(FORMATS)}.").tag(config=True)
-    comments = traitlets.Bool(False, help="Ignore lines that begin with # in %%chat cells.").tag(config=True)  # noqa: FBT003
-    vars = traitlets.Bool(False, help="Replace {{name}} in %%chat cells by the variable's value.").tag(config=True)  # noqa: FBT003
-    buttons = traitlets.Bool(True, help="Show the bot's buttons under a %%chat cell.").tag(config=True)  # noqa: FBT003
+    comments = traitlets.Bool(default_value=False, help="Ignore lines that begin with # in %%chat cells.").tag(
+        config=True
+    )
+    vars = traitlets.Bool(default_value=False, help="Replace {{name}} in %%chat cells by the variable's value.").tag(
+        config=True
+    )
+    buttons = traitlets.Bool(default_value=True, help="Show the bot's buttons under a %%chat cell.").tag(config=True)
 
     def __init__(self, shell: InteractiveShell, hub: Hub) -> None:
         super().__init__(shell, parent=shell)

@@ -42,7 +42,7 @@ PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 VERB = re.compile(r"/(\w+)(?:\s+(.*))?", re.DOTALL)
 PATTERN = re.compile(r"/(.+)/(i?)", re.DOTALL)
 KEY = re.compile(r"(\w+)=\s*")
-NOTHING_SENT = re.compile(r"; nothing was sent$| \(nothing was sent\)$")
+NOTHING_SENT = " (nothing was sent)"
 
 
 def _reject_constant(name: str) -> NoReturn:
@@ -239,7 +239,7 @@ def error_at_line(step: Step, note: str = "nothing was sent") -> Iterator[None]:
         yield
     except ActionError as error:
         place = f"line {step.line}" if step.line else "--expect"
-        raise ActionError(f"{place}: {NOTHING_SENT.sub('', str(error))} ({note})") from None
+        raise ActionError(f"{place}: {str(error).removesuffix(NOTHING_SENT)} ({note})") from None
 
 
 def _invalid(line: int, message: str) -> ActionError:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from socketnb.frames import derived
-from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS, dtypes_of
+from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS
 from socketnb.frames.table import frame_of
 from socketnb.model.content import Delta
 from socketnb.model.trace import SCHEMA
@@ -149,7 +149,8 @@ def test_empty_frames_have_all_columns() -> None:
         (derived.turns, TURN_COLUMNS),
         (derived.sessions, SESSION_COLUMNS),
     ):
-        assert {name: str(dtype) for name, dtype in compute(empty).dtypes.items()} == dtypes_of(columns)
+        dtypes = {name: column.dtype for name, column in columns.items()}
+        assert {name: str(dtype) for name, dtype in compute(empty).dtypes.items()} == dtypes
 
 
 # Streamed messages

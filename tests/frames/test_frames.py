@@ -1,6 +1,6 @@
 """DataFrames: the same schema for all traces."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -10,9 +10,9 @@ from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SettingsError
 from socketnb.flows.flow import Flow
 from socketnb.frames import derived, query
-from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS, dtypes_of
+from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS
 from socketnb.hub import Hub
-from socketnb.model.trace import COLUMNS
+from socketnb.model.trace import SCHEMA, Column
 
 STRING = pd.StringDtype("pyarrow")
 
@@ -20,6 +20,10 @@ STRING = pd.StringDtype("pyarrow")
 def dtypes(frame: pd.DataFrame) -> dict[str, str]:
     assert all(frame[name].dtype == STRING for name in frame if frame[name].dtype == "string")
     return {name: str(dtype) for name, dtype in frame.dtypes.items()}
+
+
+def dtypes_of(columns: Mapping[str, Column]) -> dict[str, str]:
+    return {name: column.dtype for name, column in columns.items()}
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def used(hub: Hub, flow: Flow) -> Hub:
 
 
 def test_traces_have_the_columns_and_dtypes_of_the_schema(used: Hub) -> None:
-    assert dtypes(used.traces_df()) == COLUMNS
+    assert dtypes(used.traces_df()) == dtypes_of(SCHEMA)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -41,7 +45,7 @@ def test_the_columns_and_dtypes_are_the_same_on_every_platform(platform: str, hu
     bot = hub.connect(platform, simulate=True)
     bot.say("Track order")
     bot.say("4567")
-    assert dtypes(bot.traces_df()) == COLUMNS
+    assert dtypes(bot.traces_df()) == dtypes_of(SCHEMA)
     assert dtypes(bot.turns_df()) == dtypes_of(TURN_COLUMNS)
     assert dtypes(bot.messages_df()) == dtypes_of(MESSAGE_COLUMNS)
     assert dtypes(hub.sessions_df()) == dtypes_of(SESSION_COLUMNS)
@@ -53,7 +57,7 @@ def test_the_columns_and_dtypes_are_the_same_on_every_platform(platform: str, hu
 
 def test_a_frame_without_rows_has_the_same_columns_and_dtypes(used: Hub) -> None:
     for make in (query.traces_df, query.messages_df, query.turns_df, query.sessions_df):
-        assert dtypes(make([])) == dtypes(make(used.stores()))
+        assert dtypes(make([])) == dtypes(make(used._stores()))
         assert make([]).empty
 
 

@@ -20,8 +20,9 @@ import socketnb as snb
 from socketnb.errors import RecordingError, SettingsError
 from socketnb.flows.flow import Flow
 from socketnb.hub import Hub
-from socketnb.model.trace import COLUMNS
+from socketnb.model.trace import SCHEMA
 
+DTYPES = {name: column.dtype for name, column in SCHEMA.items()}
 SAME: Callable[..., None] = pd.testing.assert_frame_equal
 
 
@@ -186,7 +187,7 @@ def test_traces_are_the_same_after_export_to_parquet_and_lines(traces: pd.DataFr
     SAME(snb.from_jsonl(tmp_path / "a.jsonl"), traces)
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
     assert len(lines) == len(traces)
-    assert list(json.loads(lines[0])) == ["v", *COLUMNS]
+    assert list(json.loads(lines[0])) == ["v", *SCHEMA]
 
 
 def test_any_part_of_a_frame_and_an_empty_one_can_be_exported_and_read(traces: pd.DataFrame, tmp_path: Path) -> None:
@@ -195,7 +196,7 @@ def test_any_part_of_a_frame_and_an_empty_one_can_be_exported_and_read(traces: p
         part.chat.to_jsonl(tmp_path / "a.jsonl")
         for back in (snb.open_recording(tmp_path / "a.parquet").traces_df(), snb.from_jsonl(tmp_path / "a.jsonl")):
             assert back["payload"].tolist() == part["payload"].tolist()
-            assert {name: str(dtype) for name, dtype in back.dtypes.items()} == COLUMNS
+            assert {name: str(dtype) for name, dtype in back.dtypes.items()} == DTYPES
 
 
 def test_lines_written_by_another_tool_are_read(traces: pd.DataFrame, tmp_path: Path) -> None:
@@ -208,7 +209,7 @@ def test_lines_written_by_another_tool_are_read(traces: pd.DataFrame, tmp_path: 
     assert [json.loads(p) for p in back["payload"]] == [json.loads(p) for p in traces["payload"]]
 
 
-LINE = json.dumps(dict.fromkeys(COLUMNS, "x") | dict.fromkeys(("link", "turn", "observed_at", "server_at", "bytes"), 1))
+LINE = json.dumps(dict.fromkeys(SCHEMA, "x") | dict.fromkeys(("link", "turn", "observed_at", "server_at", "bytes"), 1))
 LINE = LINE.replace('"seq": "x"', '"seq": %s').replace('"elapsed_ms": "x"', '"elapsed_ms": 1').replace(
     '"final": "x"', '"final": true'
 ) + "\n"  # fmt: skip
@@ -383,7 +384,7 @@ def test_a_saved_transcript_of_voiceflow_becomes_traces(saved: Any, tmp_path: Pa
     (tmp_path / "saved.json").write_text(json.dumps(saved))
     traces = snb.from_voiceflow(tmp_path / "saved.json")
     SAME(snb.from_voiceflow(saved), traces)
-    assert {name: str(dtype) for name, dtype in traces.dtypes.items()} == COLUMNS
+    assert {name: str(dtype) for name, dtype in traces.dtypes.items()} == DTYPES
     turns = traces.chat.turns()
     assert turns["action"].tolist() == ["launch", "text", "press"]
     assert turns["user_text"].tolist()[1:] == ["where is my order?", "Track"]

@@ -9,7 +9,7 @@ import traceback
 import pytest
 
 from socketnb.model.secret import Secret, fingerprint, masked
-from socketnb.model.trace import COLUMNS, Trace
+from socketnb.model.trace import SCHEMA, Trace
 
 KEY = "VF.DM.planted-key"
 
@@ -46,4 +46,4 @@ def test_a_fingerprint_is_stable_and_short() -> None:
 
 
 def test_a_trace_has_the_columns_of_the_schema_in_order() -> None:
-    assert list(COLUMNS) == list(Trace._fields)
+    assert list(SCHEMA) == list(Trace._fields)

@@ -54,8 +54,8 @@ def test_the_examples_of_a_module_run_and_close_what_they_open(
 
 @pytest.mark.parametrize(
     "name",
-    "conversation.actions conversation.open_sessions conversation.reading conversation.turn engine.loop flows.flow "
-    "frames.kernel hub simulator.server".split(),
+    "conversation.open_sessions conversation.reading conversation.session conversation.turn engine.loop flows.flow "
+    "frames.trace_frames hub simulator.server".split(),
 )
 def test_what_users_call_has_examples(name: str) -> None:
     assert f"socketnb.{name}" in modules_with_examples()

@@ -1,6 +1,7 @@
 """The structure of the package: its public names, layers, imports, and the size of its files."""
 
 import ast
+import graphlib
 import inspect
 import re
 import shutil
@@ -170,6 +171,27 @@ def test_an_import_that_breaks_a_contract_fails_the_check(tmp_path: Path, file: 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert any(contract in row and "BROKEN" in row for row in done.stdout.splitlines()), done.stdout
+
+
+def imports() -> dict[str, set[str]]:
+    """Return which modules of the package each module imports, wherever in its file the import stands."""
+    files = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
+    imported: dict[str, set[str]] = {name: set() for name in files}
+    for name, path in files.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported[name] |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+            elif isinstance(node, ast.Import):
+                imported[name] |= {alias.name for alias in node.names}
+        imported[name] &= {other for other in files if other != name and not name.startswith(f"{other}.")}
+    return imported
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = imports()
+    assert sum(map(len, graph.values())) > len(graph)
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
 
 
 def test_the_constraints_pin_every_dependency() -> None:

@@ -19,6 +19,7 @@ from socketnb.model.effects import ClientEffect, HttpRequest, HttpResponse, Reco
 from socketnb.model.json import Json, JsonObject, as_dict, as_list, as_text
 
 HTTP_OK = 200
+"""The status of a response with a body."""
 
 
 class Query(NamedTuple):

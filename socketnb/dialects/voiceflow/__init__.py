@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from socketnb.dialects.base import Dialect
+from socketnb.dialects.base import DEFAULT_ENCODING, Dialect
+from socketnb.dialects.sound import RATES
 from socketnb.dialects.voiceflow.actions import VERBS, user_input
 from socketnb.dialects.voiceflow.client import Client
 from socketnb.dialects.voiceflow.server import FAULTS, OPTIONS, Server
@@ -37,7 +38,7 @@ SETTINGS: dict[str, Setting] = {
     "session_key": Setting("the key of a stored session to resume", secret=True),
     "completion_events": Setting("stream the text of language models in pieces", type=bool, default=False),
     "audio_events": Setting("stream speech", type=bool, default=False),
-    "audio_encoding": Setting("the encoding of speech", default="audio/x-mulaw", among=("audio/x-mulaw", "audio/pcm")),
+    "audio_encoding": Setting("the encoding of speech", default=DEFAULT_ENCODING, among=tuple(RATES)),
     "user_timezone": Setting("the user's time zone, an IANA name such as Europe/Berlin", type=ZoneInfo),
     "press_typed": Setting("press the button whose label is sent as a text", type=bool, default=False),
     "no_reply": Setting("report to the bot when the user says nothing", type=bool, default=False),

@@ -173,7 +173,7 @@ def _completion(payload: JsonObject) -> ParsedTrace:
     return ParsedTrace("delta", piece, Delta("completion", piece, first=state == "start", last=state == "end"))
 
 
-def _older_completion(first: bool = False, last: bool = False) -> Callable[[JsonObject], ParsedTrace]:  # noqa: FBT001, FBT002
+def _older_completion(*, first: bool = False, last: bool = False) -> Callable[[JsonObject], ParsedTrace]:
     def reader(payload: JsonObject) -> ParsedTrace:
         piece = as_text(payload.get("completion"))
         return ParsedTrace("delta", piece, Delta("completion", piece, first=first, last=last))

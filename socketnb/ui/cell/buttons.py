@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 PRESSED_ELSEWHERE = -1
+"""The index of the pressed button if the conversation continued without one."""
 MAX_BUTTONS = 40
 """Buttons that are shown. The others can be pressed with /press."""
 MAX_LABEL_CHARS = 120
+"""Characters of a button's label that are shown."""
 
 
 class CellButtons(anywidget.AnyWidget):

@@ -22,7 +22,7 @@ MAX_LABEL_CHARS = 80
 """Characters of the line that sums up a trace."""
 
 
-def inspect(session: Session, index: RowIndex, turn: int, known: int) -> dict[str, object]:
+def inspect_turn(session: Session, index: RowIndex, turn: int, known: int) -> dict[str, object]:
     """Return facts about the session, and a turn's latest traces after the trace `known`."""
     begin, end = index.span(turn)
     begin = max(begin, known + 1)

@@ -18,7 +18,7 @@ from socketnb.frames import exports
 from socketnb.model.content import AdaptiveCard, DatePicker
 from socketnb.model.secret import clean
 from socketnb.ui.panel import forms
-from socketnb.ui.panel.inspector import inspect
+from socketnb.ui.panel.inspector import inspect_turn
 from socketnb.ui.panel.panel_rows import PanelRows
 from socketnb.ui.panel.protocol import Anchor
 
@@ -211,7 +211,7 @@ class SessionView:
             case {"type": "inspect", "turn": int(turn), "known": [known_turn, int(last)]}:
                 turn = turn or self._rows.index.turn
                 known = last if known_turn == turn else -1
-                return {"type": "inspected", **inspect(self.session, self._rows.index, turn, known)}
+                return {"type": "inspected", **inspect_turn(self.session, self._rows.index, turn, known)}
             case {"type": "find", "text": str(text)} if text:
                 seqs = self._rows.find(clean(text[:MAX_SEARCH_CHARS]), conversation)
                 return {"type": "found", "seqs": seqs, "text": text}

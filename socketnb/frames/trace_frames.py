@@ -1,4 +1,4 @@
-"""The frames of all sessions of a kernel."""
+"""The methods that return frames, as the hub and a recording on disk have them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from socketnb.frames.query import Store
 
 
-class KernelFrames(abc.ABC):
-    """The methods `traces_df`, `messages_df`, `turns_df` and `sessions_df` of a kernel."""
+class TraceFrames(abc.ABC):
+    """The methods `traces_df`, `messages_df`, `turns_df` and `sessions_df` of a kernel or a recording."""
 
     @abc.abstractmethod
-    def stores(self) -> Sequence[Store]:
-        """Return the stores of the kernel's recordings."""
+    def _stores(self) -> Sequence[Store]:
+        """Return the stores that hold the traces, one per recording."""
 
     def traces_df(
         self,
@@ -32,7 +32,7 @@ class KernelFrames(abc.ABC):
         since: Mapping[str, int] | pd.DataFrame | None = None,
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Return the traces of this kernel: every event that was sent, received or noted locally.
+        """Return the traces: every event that was sent, received or noted locally.
 
         Args:
             session: Only the session with this name.
@@ -47,7 +47,7 @@ class KernelFrames(abc.ABC):
 
         Raises:
             SettingsError: An argument is malformed, or a column is unknown.
-            RecordingError: Traces that are no longer in memory cannot be read from disk.
+            RecordingError: Traces on disk cannot be read: a file is missing, damaged or of a newer version.
 
         Example:
             >>> import socketnb as snb
@@ -60,7 +60,7 @@ class KernelFrames(abc.ABC):
             True
         """
         return query.traces_df(
-            self.stores(), session=session, platform=platform, recording=recording, since=since, columns=columns
+            self._stores(), session=session, platform=platform, recording=recording, since=since, columns=columns
         )
 
     def messages_df(
@@ -72,7 +72,7 @@ class KernelFrames(abc.ABC):
         since: Mapping[str, int] | pd.DataFrame | None = None,
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Return the messages of this kernel: what the user and the bot said. Streamed pieces are merged.
+        """Return the messages: what the user and the bot said. Streamed pieces are merged.
 
         Args:
             session: Only the session with this name.
@@ -86,7 +86,7 @@ class KernelFrames(abc.ABC):
 
         Raises:
             SettingsError: An argument is malformed, or a column is unknown.
-            RecordingError: Traces that are no longer in memory cannot be read from disk.
+            RecordingError: Traces on disk cannot be read: a file is missing, damaged or of a newer version.
 
         Example:
             >>> import socketnb as snb
@@ -97,7 +97,7 @@ class KernelFrames(abc.ABC):
             'hours'
         """
         return query.messages_df(
-            self.stores(), session=session, platform=platform, recording=recording, since=since, columns=columns
+            self._stores(), session=session, platform=platform, recording=recording, since=since, columns=columns
         )
 
     def turns_df(
@@ -109,7 +109,7 @@ class KernelFrames(abc.ABC):
         since: Mapping[str, int] | pd.DataFrame | None = None,
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Return the turns of this kernel: what the user did, what the bot replied, how long it took, how it ended.
+        """Return the turns: what the user did, what the bot replied, how long it took, how it ended.
 
         Args:
             session: Only the session with this name.
@@ -123,7 +123,7 @@ class KernelFrames(abc.ABC):
 
         Raises:
             SettingsError: An argument is malformed, or a column is unknown.
-            RecordingError: Traces that are no longer in memory cannot be read from disk.
+            RecordingError: Traces on disk cannot be read: a file is missing, damaged or of a newer version.
 
         Example:
             >>> import socketnb as snb
@@ -134,7 +134,7 @@ class KernelFrames(abc.ABC):
             ['hours', 'completed']
         """
         return query.turns_df(
-            self.stores(), session=session, platform=platform, recording=recording, since=since, columns=columns
+            self._stores(), session=session, platform=platform, recording=recording, since=since, columns=columns
         )
 
     def sessions_df(
@@ -146,7 +146,7 @@ class KernelFrames(abc.ABC):
         since: Mapping[str, int] | pd.DataFrame | None = None,
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Return the sessions of this kernel, open or closed.
+        """Return the sessions, open or closed.
 
         Args:
             session: Only the session with this name.
@@ -160,7 +160,7 @@ class KernelFrames(abc.ABC):
 
         Raises:
             SettingsError: An argument is malformed, or a column is unknown.
-            RecordingError: Traces that are no longer in memory cannot be read from disk.
+            RecordingError: Traces on disk cannot be read: a file is missing, damaged or of a newer version.
 
         Example:
             >>> import socketnb as snb
@@ -170,14 +170,14 @@ class KernelFrames(abc.ABC):
             ['voiceflow']
         """
         return query.sessions_df(
-            self.stores(), session=session, platform=platform, recording=recording, since=since, columns=columns
+            self._stores(), session=session, platform=platform, recording=recording, since=since, columns=columns
         )
 
 
 for _method, _columns in (
-    (KernelFrames.traces_df, TRACE_COLUMNS),
-    (KernelFrames.messages_df, MESSAGE_COLUMNS),
-    (KernelFrames.turns_df, TURN_COLUMNS),
-    (KernelFrames.sessions_df, SESSION_COLUMNS),
+    (TraceFrames.traces_df, TRACE_COLUMNS),
+    (TraceFrames.messages_df, MESSAGE_COLUMNS),
+    (TraceFrames.turns_df, TURN_COLUMNS),
+    (TraceFrames.sessions_df, SESSION_COLUMNS),
 ):
     document_columns(_columns)(_method)  # not as decorators, with which mypy loses the types of the package root
