@@ -71,11 +71,11 @@ class ClientMachine(_Machine):
     def closed(self, now: float) -> Sequence[ClientEffect]:
         """Handle the loss of the link."""
 
-    def acked(self, key: Hashable, args: Sequence[Json], now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
+    def acked(self, key: Hashable, args: Sequence[Json], now: float) -> Sequence[ClientEffect]:
         """Handle the acknowledgement of an event that was sent with this key as `ack`."""
         return []
 
-    def http_response(self, response: HttpResponse, now: float) -> Sequence[ClientEffect]:  # noqa: ARG002
+    def http_response(self, response: HttpResponse, now: float) -> Sequence[ClientEffect]:
         """Handle the response to an `HttpRequest`."""
         return []
 
@@ -123,15 +123,15 @@ class ServerMachine(_Machine):
     def fault(self, name: str) -> Sequence[ServerEffect]:
         """Inject one of the dialect's faults, now or at the next occasion."""
 
-    def acked(self, link: str, key: Hashable, args: Sequence[Json], now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+    def acked(self, link: str, key: Hashable, args: Sequence[Json], now: float) -> Sequence[ServerEffect]:
         """Handle the acknowledgement of an event that was sent with this key as `ack`."""
         return []
 
-    def request(self, request: HttpCall, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+    def request(self, request: HttpCall, now: float) -> Sequence[ServerEffect]:
         """Handle an HTTP call. One of the effects is its `HttpReply`."""
         return [HttpReply(404, {"error": "not found"})]
 
-    def conversation(self, to: str | None) -> str:  # noqa: ARG002
+    def conversation(self, to: str | None) -> str:
         """Return the conversation with this id, or of this user or session; None means the one used last.
 
         Raises:
@@ -139,19 +139,19 @@ class ServerMachine(_Machine):
         """
         raise SettingsError("on this platform only the flow can send messages")
 
-    def inject(self, conversation: str, text: str, data: Json, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+    def inject(self, conversation: str, text: str, data: Json, now: float) -> Sequence[ServerEffect]:
         """Let the flow answer as if the user had sent this."""
         return []
 
-    def notify(self, conversation: str, text: str, data: Json, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+    def notify(self, conversation: str, text: str, data: Json, now: float) -> Sequence[ServerEffect]:
         """Send the user a message without running the flow."""
         return []
 
-    def close(self, conversation: str, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+    def close(self, conversation: str, now: float) -> Sequence[ServerEffect]:
         """Close a conversation for the user."""
         raise SettingsError("on this platform a conversation cannot be closed from the server")
 
-    def leave_call(self, conversation: str, now: float) -> Sequence[ServerEffect]:  # noqa: ARG002
+    def leave_call(self, conversation: str, now: float) -> Sequence[ServerEffect]:
         """Let the bot leave the voice call of a conversation."""
         raise SettingsError("on this platform there are no voice calls")
 
@@ -181,15 +181,15 @@ def _unchanged(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _as_given(action: Action, offered: Sequence[Choice], settings: Settings) -> Action:  # noqa: ARG001
+def _as_given(action: Action, offered: Sequence[Choice], settings: Settings) -> Action:
     return action
 
 
-def _default_encoding(settings: Settings) -> str:  # noqa: ARG001
+def _default_encoding(settings: Settings) -> str:
     return DEFAULT_ENCODING
 
 
-def _no_secret(url: str) -> bool:  # noqa: ARG001
+def _no_secret(url: str) -> bool:
     return False
 
 

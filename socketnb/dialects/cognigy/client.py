@@ -235,7 +235,7 @@ class Client(ClientMachine):
             return [Reconnect("a new session", wanted=True)] if self._state is State.EXPIRED else []
         return [*self._send(step.turn, action, now), *self._send_next(now)]
 
-    def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002 (the signature is the base class's)
+    def closed(self, now: float) -> list[ClientEffect]:
         """Handle the loss of the link. Running turns stay: the endpoint may keep their events for the next link."""
         if self._state is not State.EXPIRED:
             self._state = State.DOWN

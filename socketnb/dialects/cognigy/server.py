@@ -104,7 +104,7 @@ class Server(ServerMachine):
 
     # Links
 
-    def opened(self, link: str, query: Mapping[str, str], now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def opened(self, link: str, query: Mapping[str, str], now: float) -> list[ServerEffect]:
         """Handle a client that connects. Its query holds its ids, or asks for the event `handshake`."""
         fields = {name: unquote(value) for name, value in query.items()}  # Cognigy's own clients encode twice
         if fields.get("handshake") == "true":
@@ -113,7 +113,7 @@ class Server(ServerMachine):
             return [Refuse(REFUSED)]
         return self._enter(link, fields)
 
-    def acked(self, link: str, key: Hashable, args: Sequence[Json], now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def acked(self, link: str, key: Hashable, args: Sequence[Json], now: float) -> list[ServerEffect]:
         """Handle an acknowledgement: of the handshake, with the client's ids, or of another event."""
         if key is Ask.HANDSHAKE:
             fields = as_dict(args[0] if args else None)
@@ -145,7 +145,7 @@ class Server(ServerMachine):
             conversation.links.add(link)
         return conversation
 
-    def closed(self, link: str, now: float, *, goodbye: bool = False) -> list[ServerEffect]:  # noqa: ARG002
+    def closed(self, link: str, now: float, *, goodbye: bool = False) -> list[ServerEffect]:
         """Handle the loss of a client's link. Its conversation stays."""
         if conversation := self._links.pop(link, None):
             conversation.links.discard(link)
@@ -153,7 +153,7 @@ class Server(ServerMachine):
 
     # Inputs
 
-    def received(self, link: str, event: str, payload: Json, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def received(self, link: str, event: str, payload: Json, now: float) -> list[ServerEffect]:
         """Handle an event from a client."""
         fields = as_dict(payload)
         if event != "processInput" or "mute" in self._faults:  # typingStatus is for agents
@@ -197,12 +197,12 @@ class Server(ServerMachine):
             user = user_input({**conversation.inputs[0], "resetFlow": False}) if has_input else UserInput("launch")
         return [*self._typing(conversation, on=True), RunFlow(conversation.id, user)]
 
-    def inject(self, conversation: str, text: str, data: Json, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def inject(self, conversation: str, text: str, data: Json, now: float) -> list[ServerEffect]:
         """Let the flow answer as if the user had sent this."""
         fields = {"text": text, **({"data": data} if data is not None else {})}
         return self._input(self._conversations[conversation], fields)
 
-    def notify(self, conversation: str, text: str, data: Json, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def notify(self, conversation: str, text: str, data: Json, now: float) -> list[ServerEffect]:
         """Send the user a message without running the flow."""
         message = {"text": text, "data": {} if data is None else data, "source": "bot"}
         return self._send_message(self._conversations[conversation], message)
@@ -223,7 +223,7 @@ class Server(ServerMachine):
 
     # Steps of the flow
 
-    def put(self, conversation: str, step: Step, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def put(self, conversation: str, step: Step, now: float) -> list[ServerEffect]:
         """Send a step of the flow, or of an agent."""
         current = self._conversations[conversation]
         match step:
@@ -239,7 +239,7 @@ class Server(ServerMachine):
         message = shape(step, FORMATS[self._options["format"]])
         return self._send_message(current, {"source": "bot", **message}) if message else []
 
-    def done(self, conversation: str, error: str | None, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def done(self, conversation: str, error: str | None, now: float) -> list[ServerEffect]:
         """End a turn of the flow."""
         current = self._conversations[conversation]
         effects = self._send(current, "output", _error_output(error)) if error else []
@@ -320,7 +320,7 @@ class Server(ServerMachine):
                 self._faults.add(name)
         return []
 
-    def timer(self, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def timer(self, now: float) -> list[ServerEffect]:
         """Do nothing: this machine has no deadlines."""
         return []
 

@@ -47,7 +47,7 @@ EMPTY_ACK_EVENTS = (*STARTING_EVENTS, "close_support", "close_call_support")
 class Client(ClientMachine):
     """One customer. `ids` is not used: the helpdesk makes all ids."""
 
-    def __init__(self, settings: Settings, ids: NewId) -> None:  # noqa: ARG002 (all machines' form)
+    def __init__(self, settings: Settings, ids: NewId) -> None:
         self._settings = settings
         self._state = CustomerState(settings["conversation_id"] or None)
         self._calls = Calls(self._state)
@@ -124,7 +124,7 @@ class Client(ClientMachine):
 
     # Turns
 
-    def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:  # noqa: ARG002
+    def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
         """Handle an action of the customer. It is queued if its conversation is busy."""
         return self._sender.act(turn, action)
 
@@ -138,7 +138,7 @@ class Client(ClientMachine):
 
     # Events
 
-    def acked(self, key: Hashable, args: Sequence[Json], now: float) -> list[ClientEffect]:  # noqa: ARG002
+    def acked(self, key: Hashable, args: Sequence[Json], now: float) -> list[ClientEffect]:
         """Handle the acknowledgement of a request. If it has content, it is the answer."""
         if not isinstance(key, RequestId):
             return []
@@ -150,11 +150,11 @@ class Client(ClientMachine):
             return []
         return [*self._dispatch(answer), *self._sender.send_next()]
 
-    def received(self, event: str, payload: Json, now: float) -> list[ClientEffect]:  # noqa: ARG002
+    def received(self, event: str, payload: Json, now: float) -> list[ClientEffect]:
         """Handle an event."""
         return [*self._dispatch(Answer.read(event, payload)), *self._sender.send_next()]
 
-    def http_response(self, response: HttpResponse, now: float) -> list[ClientEffect]:  # noqa: ARG002
+    def http_response(self, response: HttpResponse, now: float) -> list[ClientEffect]:
         """Handle a response of the HTTP interface."""
         return [*self._history.read(response), *self._sender.send_next()]
 

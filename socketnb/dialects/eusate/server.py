@@ -92,7 +92,7 @@ class Server(ServerMachine):
 
     # Links
 
-    def opened(self, link: str, query: Mapping[str, str], now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def opened(self, link: str, query: Mapping[str, str], now: float) -> list[ServerEffect]:
         """Handle a client that connects with its key in the query."""
         source = query.get("token_source")
         if source not in ("api", "inapp"):
@@ -104,7 +104,7 @@ class Server(ServerMachine):
         name = self._options["envelope"]
         return [Emit(name, (envelope(link, "Connected"),), link)] if name else []
 
-    def closed(self, link: str, now: float, *, goodbye: bool = False) -> list[ServerEffect]:  # noqa: ARG002
+    def closed(self, link: str, now: float, *, goodbye: bool = False) -> list[ServerEffect]:
         """Handle the loss of a link: it leaves all rooms."""
         self._rooms.remove(link)
         for conversation in self._conversations.by_id.values():
@@ -241,7 +241,7 @@ class Server(ServerMachine):
         data = {"token": token, **conversation.call_data()}
         return self._rooms.broadcast(conversation.room | {link}, event, "Call started", data)
 
-    def leave_call(self, conversation: str, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def leave_call(self, conversation: str, now: float) -> list[ServerEffect]:
         """Let the bot leave the voice call of a conversation."""
         current = self._conversations.by_id[conversation]
         if not current.call:
@@ -287,7 +287,7 @@ class Server(ServerMachine):
         """
         return self._conversations.last(to).id
 
-    def close(self, conversation: str, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def close(self, conversation: str, now: float) -> list[ServerEffect]:
         """Close a conversation for the customer."""
         current = self._conversations.by_id[conversation]
         current.closed = True
@@ -358,10 +358,10 @@ class Server(ServerMachine):
         self._faults.add(name)
         return []
 
-    def timer(self, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def timer(self, now: float) -> list[ServerEffect]:
         """Do nothing: a helpdesk has no deadlines."""
         return []
 
-    def request(self, request: HttpCall, now: float) -> list[ServerEffect]:  # noqa: ARG002
+    def request(self, request: HttpCall, now: float) -> list[ServerEffect]:
         """Answer the HTTP interface."""
         return self._http.answer(request)

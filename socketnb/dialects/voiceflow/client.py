@@ -139,7 +139,7 @@ class Client(ClientMachine):
             delay_max=s["reconnection_delay_max"],
         )
 
-    def opened(self, now: float) -> list[ClientEffect]:  # noqa: ARG002 (the signature is the base class's)
+    def opened(self, now: float) -> list[ClientEffect]:
         """Handle an open link: send `client.start`."""
         s = self._settings
         config = {
@@ -159,7 +159,7 @@ class Client(ClientMachine):
         self._state = State.STARTING
         return _emit("client.start", _without_none(start), "session")
 
-    def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:  # noqa: ARG002
+    def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
         """Send an action, or put it in line."""
         sent = _Sent(request_of(action), self._ids())
         if self._state is State.READY and action.at_once:
@@ -169,7 +169,7 @@ class Client(ClientMachine):
             return [Reconnect("a new session")]  # "A valid session must already exist": the handshake makes one
         return self._send_next()
 
-    def abandon(self, turn: int, now: float) -> list[ClientEffect]:  # noqa: ARG002
+    def abandon(self, turn: int, now: float) -> list[ClientEffect]:
         """Stop waiting for the end of a turn. The next one may go: late events carry their messageID."""
         was_sent = turn in self._turns.running
         self._turns.end(turn)
@@ -213,7 +213,7 @@ class Client(ClientMachine):
                     effects += self._send_unasked({"type": "no-reply"}, "no_reply", "the user said nothing")
         return effects
 
-    def closed(self, now: float) -> list[ClientEffect]:  # noqa: ARG002
+    def closed(self, now: float) -> list[ClientEffect]:
         """Handle the loss of the link."""
         if self._state is not State.ENDED:
             self._state = State.DOWN

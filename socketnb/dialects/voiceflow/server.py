@@ -99,7 +99,7 @@ class Server(ServerMachine):
         self._sessions: dict[str, _Session] = {}
         self._faults: set[str] = set()
 
-    def opened(self, link: str, query: Mapping[str, str], now: float) -> list[ServerEffect]:  # noqa: ARG002 (the signature is the base class's)
+    def opened(self, link: str, query: Mapping[str, str], now: float) -> list[ServerEffect]:
         """Do nothing: the client sends the first event."""
         return []
 
@@ -128,7 +128,7 @@ class Server(ServerMachine):
             case _:
                 return self._error(link, "unknown_event", f"unknown event {event!r}")
 
-    def closed(self, link: str, now: float, *, goodbye: bool = False) -> list[ServerEffect]:  # noqa: ARG002
+    def closed(self, link: str, now: float, *, goodbye: bool = False) -> list[ServerEffect]:
         """Handle the loss of a client's link. Its session stays. Before a goodbye all events have arrived."""
         self._starts.pop(link, None)
         self._widgets.discard(link)
