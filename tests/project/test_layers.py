@@ -150,6 +150,7 @@ def test_only_the_dialect_names_the_events_of_its_platform(platform: str) -> Non
     ("file", "line", "contract"),
     [
         ("dialects/cognigy/client.py", "import socketnb.dialects.voiceflow", "No dialect imports another"),
+        ("dialects/base.py", "import socketnb.dialects.eusate.calls", "No dialect imports another"),
         ("dialects/eusate/client.py", "import uuid", "Dialects, model and errors are pure"),
         ("dialects/voiceflow/client.py", "import pandas", "Dialects, model and errors are pure"),
         ("dialects/voiceflow/client.py", "import asyncio", "Dialects, model and errors are pure"),
