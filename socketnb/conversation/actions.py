@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SessionActions(SessionReader):
-    """The part of a session that acts. A `Session` sets the attributes.
+    """The methods of `Session` that send actions. `Session` sets the attributes.
 
     Attributes:
         timeout: Seconds after which a turn times out.
@@ -40,13 +40,13 @@ class SessionActions(SessionReader):
 
         Args:
             text: What the user says.
-            timeout: Seconds after which the turn times out (default: the session's).
+            timeout: Seconds after which the turn times out (default: the session's timeout).
 
         Returns:
             The turn, with the bot's messages.
 
         Raises:
-            TurnTimeout: The bot was not done in time. Its attribute `turn` is the turn so far.
+            TurnTimeout: The bot was not done in time. The attribute `turn` of the error is the unfinished turn.
             TurnFailed: The session failed during the turn.
             SessionError: The session is closed.
 
@@ -59,16 +59,16 @@ class SessionActions(SessionReader):
         return self.send(text).wait(timeout)
 
     def send(self, text: str, *, at_once: bool = False, conversation: str | None = None) -> Turn:
-        """Send a text and return at once. Use `await turn` or `turn.wait()` to wait for the bot.
+        """Send a text and return immediately. Use `await turn` or `turn.wait()` to wait for the bot.
 
         Args:
             text: What the user says.
-            at_once: Whether to send it now; otherwise it is sent when the bot is done with the turn before.
-            conversation: The id of a conversation, or "" for a new one, on platforms where a session holds several
-                (default: the one used last).
+            at_once: Whether to send the text immediately instead of after the previous turn has ended.
+            conversation: The id of a conversation, or "" for a new one, on platforms that allow several per session
+                (default: the conversation used last).
 
         Returns:
-            The turn, which is running.
+            The turn, which is still running.
 
         Raises:
             ActionError: There is no such conversation.
@@ -84,11 +84,14 @@ class SessionActions(SessionReader):
         return self._start(Action("text", fields, at_once, self._events.conversations.check(conversation)))
 
     def stream(self, text: str, timeout: float | None = None) -> Iterator[Message]:
-        """Send a text and yield the bot's messages as they arrive, streamed ones piece by piece.
+        """Send a text and yield the bot's messages as they arrive. A streamed message is yielded piece by piece.
 
         Args:
             text: What the user says.
-            timeout: Seconds after which the turn times out (default: the session's).
+            timeout: Seconds after which the turn times out (default: the session's timeout).
+
+        Yields:
+            The messages of the bot. For a streamed message, one `Message` per piece.
 
         Raises:
             TurnTimeout: The bot was not done in time.
@@ -105,11 +108,14 @@ class SessionActions(SessionReader):
         return self.send(text).stream(timeout)
 
     def press(self, choice: str | int | Choice, timeout: float | None = None) -> Turn:
-        """Press a button of the last message that has any, and wait until the bot is done.
+        """Press a button of the last message that has buttons, and wait until the bot is done.
 
         Args:
-            choice: The label of the button, its position from 1, or the button itself.
-            timeout: Seconds after which the turn times out (default: the session's).
+            choice: The label of the button, its position (from 1), or the `Choice` itself.
+            timeout: Seconds after which the turn times out (default: the session's timeout).
+
+        Returns:
+            The turn, with the bot's messages.
 
         Raises:
             ActionError: There is no such button. Nothing was sent.
@@ -128,7 +134,18 @@ class SessionActions(SessionReader):
         return self.start("press", choice=choice).wait(timeout)
 
     def launch(self, timeout: float | None = None) -> Turn:
-        """Start the conversation from the beginning, and wait until the bot is done. Arguments and errors as in `say`.
+        """Start the conversation from the beginning, and wait until the bot is done.
+
+        Args:
+            timeout: Seconds after which the turn times out (default: the session's timeout).
+
+        Returns:
+            The turn, with the bot's messages.
+
+        Raises:
+            TurnTimeout: The bot was not done in time.
+            TurnFailed: The session failed during the turn.
+            SessionError: The session is closed.
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
@@ -139,7 +156,19 @@ class SessionActions(SessionReader):
         return self.start("launch").wait(timeout)
 
     def event(self, name: str, timeout: float | None = None) -> Turn:
-        """Trigger an event of the bot by its name, and wait until the bot is done. Errors as in `say`.
+        """Trigger an event of the bot by its name, and wait until the bot is done.
+
+        Args:
+            name: The name of the event, as defined in the bot.
+            timeout: Seconds after which the turn times out (default: the session's timeout).
+
+        Returns:
+            The turn, with the bot's messages.
+
+        Raises:
+            ActionError: The platform has no events. Nothing was sent.
+            TurnTimeout: The bot was not done in time.
+            TurnFailed: The session failed during the turn.
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
@@ -150,7 +179,24 @@ class SessionActions(SessionReader):
         return self.start("event", name=name).wait(timeout)
 
     def reset(self, timeout: float | None = None) -> Turn:
-        """Start over so that the bot forgets everything, on platforms that support it. Errors as in `say`."""
+        """Restart the conversation without its earlier state, and wait until the bot is done.
+
+        Args:
+            timeout: Seconds after which the turn times out (default: the session's timeout).
+
+        Returns:
+            The turn, with the bot's messages.
+
+        Raises:
+            ActionError: The platform has no verb `reset`. Nothing was sent.
+            TurnTimeout: The bot was not done in time.
+            TurnFailed: The session failed during the turn.
+
+        Example:
+            >>> with snb.connect("cognigy", simulate=True) as bot:
+            ...     bot.reset().status
+            'completed'
+        """
         check_timeout(timeout)
         return self.start("reset").wait(timeout)
 
@@ -158,8 +204,11 @@ class SessionActions(SessionReader):
         """Perform any action of the platform, and wait until the bot is done.
 
         Args:
-            verb: One of `verbs`.
+            verb: The name of a verb in `verbs`.
             **fields: The fields of the verb.
+
+        Returns:
+            The turn, with the bot's messages.
 
         Raises:
             ActionError: There is no such verb or field. Nothing was sent.
@@ -174,16 +223,24 @@ class SessionActions(SessionReader):
         return self.start(verb, **fields).wait()
 
     def start(self, verb: str, /, *, conversation: str | None = None, **fields: Json) -> Turn:
-        """Perform an action as `act` does, but return at once.
+        """Perform any action of the platform and return immediately.
 
         Args:
-            verb: One of `verbs`.
+            verb: The name of a verb in `verbs`.
             conversation: As in `send`.
             **fields: The fields of the verb.
+
+        Returns:
+            The turn, which is still running.
 
         Raises:
             ActionError: There is no such verb, field or conversation. Nothing was sent.
             SessionError: The session is closed.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     bot.start("text", text="track").wait().status
+            'completed'
         """
         if verb == "press" and "choice" in fields:
             fields = {**fields, "choice": self.button(fields["choice"])}
@@ -213,11 +270,11 @@ class SessionActions(SessionReader):
         return turn
 
     def later(self, seconds: float, do: Callable[[], None]) -> bool:
-        """Call a function on the background thread after so many seconds. Return whether that thread runs."""
+        """Call a function on the background thread after a delay in seconds. Return whether that thread is running."""
         return self._loop.later(seconds, do)
 
     def reconnect(self) -> None:
-        """Try to open a lost link now, without waiting for the next attempt. If no link is lost, do nothing.
+        """Reconnect a lost link now, without waiting for the next attempt. If no link is lost, do nothing.
 
         Raises:
             SessionError: The session is closed.
@@ -232,7 +289,7 @@ class SessionActions(SessionReader):
     # Conversations and calls
 
     def conversations(self) -> list[Conversation]:
-        """Return the conversations of this session, each with its handler, its unread messages and its state.
+        """Return the conversations of this session, each with its handler, unread count and state.
 
         The list is empty on platforms where a session is one conversation.
         """
@@ -245,7 +302,7 @@ class SessionActions(SessionReader):
             conversation: One of `conversations`, or its id.
 
         Returns:
-            This session, as in `bot.conversation(id).say("hello")`.
+            This session, so that calls can be chained: `bot.conversation(id).say("hello")`.
 
         Raises:
             ActionError: There is no such conversation.
@@ -257,7 +314,7 @@ class SessionActions(SessionReader):
         """Start a new conversation with the next turn of this thread.
 
         Returns:
-            This session, as in `bot.new_conversation().say("hello")`.
+            This session, so that calls can be chained: `bot.new_conversation().say("hello")`.
 
         Raises:
             ActionError: The platform has one conversation per session.
@@ -280,7 +337,7 @@ class SessionActions(SessionReader):
 
         Raises:
             ActionError: The platform has no calls.
-            TurnFailed: No call was started: an agent answers, another call runs, or the platform refuses.
+            TurnFailed: No call was started: an agent has taken over, another call is running, or the platform refused.
         """
         turn = self.start("call").wait()
         if call := self._events.calls.of_turn(turn.number):
@@ -289,5 +346,5 @@ class SessionActions(SessionReader):
 
     def _hang_up(self, conversation: str) -> None:
         turn = self._start(Action("hang_up", conversation=conversation))
-        if not self._loop.is_current_thread:  # a listener cannot wait
+        if not self._loop.is_current_thread:  # a listener must not wait
             turn.wait()

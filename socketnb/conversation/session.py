@@ -1,7 +1,7 @@
-"""A `Session`: what a user of this library holds of one user's conversation with one bot.
+"""The class `Session`: one user's conversation with one bot.
 
 One class serves all platforms, because the verbs of a platform are data of its dialect. A session can be used from
-any thread. Events arrive on the background loop's thread and are recorded before anybody is notified of them.
+any thread. Events arrive on the thread of the background loop and are recorded before listeners are called.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class View(Protocol):
-    """A widget that shows one session or several."""
+    """A widget that shows one or more sessions."""
 
     @property
     def comm(self) -> object:
-        """The connection to the pages; None after the widget was closed."""
+        """The connection to the pages; None after the widget has been closed."""
 
     def turn_to(self, session: Session) -> None:
-        """Show this session in the place of the earlier one of its name."""
+        """Show this session instead of the earlier session with the same name."""
 
     def close(self) -> None:
         """Remove the widget from every page."""
@@ -42,10 +42,10 @@ class Session(SessionActions):
     """One user's conversation with one bot. It runs in the background of the kernel; `connect` opens it.
 
     Attributes:
-        name: Its name in the kernel.
+        name: The name of the session in the kernel.
         platform: The name of the platform.
         timeout: Seconds after which a turn times out.
-        first: The `seq` of its first trace. It is not 0 if an earlier session had the same name.
+        first: The `seq` of the first trace. It is not 0 if an earlier session had the same name.
 
     Example:
         >>> with snb.connect("voiceflow", name="shop", simulate=True) as bot:
@@ -82,24 +82,24 @@ class Session(SessionActions):
     def panel(self, ui: Literal["rich", "core"] = "rich") -> View:
         """Return the chat panel of this session, to be displayed in a notebook.
 
-        There is one panel per name of a session, and it can be displayed several times. A new session of the same
-        name takes it over.
+        There is one panel per session name. It can be displayed several times, and a new session of the same name
+        continues in it.
 
         Args:
-            ui: `rich`, or `core` for text and buttons of core ipywidgets, where anywidget is not available.
+            ui: `rich` for the full panel, or `core` for a panel of core ipywidgets where anywidget is not available.
 
         Raises:
-            SettingsError: There is no such ui.
+            SettingsError: The value of `ui` is unknown.
         """
         return self._make_panel(self, ui)
 
     # Opening and closing
 
     def open(self) -> None:
-        """Open the first link and wait until the session is ready. `connect` has done this.
+        """Open the first link and wait until the session is ready. `connect` calls this.
 
         Raises:
-            ConnectError: The session cannot be made ready.
+            ConnectError: The session cannot become ready.
             SessionError: A listener called this. A listener cannot wait.
         """
         if self._loop.is_current_thread:
@@ -108,7 +108,7 @@ class Session(SessionActions):
         self._events.wait_until_ready()
 
     def close(self) -> None:
-        """Close the session: its link is closed and its open turns are cancelled. Its traces can still be read.
+        """Close the link and cancel the running turns. The traces can still be read.
 
         Closing again does nothing.
         """
@@ -119,7 +119,7 @@ class Session(SessionActions):
                 self._driver.close()
             finally:
                 self._events.state = "closed"
-                for turn in self.running:  # turns that the driver has not ended
+                for turn in self.running:  # turns that the driver did not end
                     turn.finish("cancelled", "the session was closed")
                 self._events.calls.end_all("the session was closed")
                 self._on_close(self)

@@ -1,5 +1,5 @@
-"""DataFrames of traces: the traces themselves, and the messages, turns and sessions computed from them.
+"""DataFrames of traces, and of the messages, turns and sessions that are computed from traces.
 
-`query.py` reads recordings, `derived.py` computes, `columns.py` has the tables of columns, `accessor.py` is `df.chat`,
-`exports.py` and `imports.py` write and read files, and `table.py` converts between Arrow and pandas.
+`query.py` reads recordings, `derived.py` computes frames, `columns.py` defines their columns, `accessor.py` is
+`df.chat`, `exports.py` and `imports.py` write and read files, and `table.py` converts between Arrow and pandas.
 """
