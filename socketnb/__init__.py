@@ -177,7 +177,7 @@ def _ask(question: str) -> str | None:
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Add `%chat` and `%%chat` to a notebook: `%load_ext socketnb`."""
+    """Add `%chat` and `%%chat` to a notebook, as `%load_ext socketnb` does."""
     from socketnb.hub import hub
     from socketnb.ui.magic import load
 
@@ -185,7 +185,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Remove `%chat` and `%%chat`: `%unload_ext socketnb`. Sessions stay open."""
+    """Remove `%chat` and `%%chat` from a notebook, as `%unload_ext socketnb` does. Sessions stay open."""
     from socketnb.ui.magic import unload
 
     unload(shell)

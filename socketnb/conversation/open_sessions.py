@@ -99,7 +99,7 @@ class OpenSessions:
         if not shown or any(not isinstance(session, Session) for session in shown):
             raise SessionError("panels takes sessions or names of sessions: snb.panels(a, b)")
         if len({session.name for session in shown}) < len(shown):
-            raise SessionError(f"pass each session once, got {', '.join(session.name for session in shown)}")
+            raise SessionError(f"each session must be passed once, got {', '.join(session.name for session in shown)}")
         return self._panel("rich", *shown)
 
     def _panel(self, ui: str, *sessions: Session) -> View:

@@ -26,7 +26,7 @@ class Deadlines:
 
     @property
     def next(self) -> float | None:
-        """The earliest due time, or None."""
+        """The earliest deadline, or None."""
         return min(self._due.values(), default=None)
 
     def set(self, key: Hashable, due: float) -> None:

@@ -70,7 +70,7 @@ class TraceStore:
         self._ready = True
 
     def table(self, since: int = 0, columns: Sequence[str] | None = None, until: int | None = None) -> pa.Table:
-        """Return the rows from number `since` to `until`, exclusive.
+        """Return the rows from number `since` (inclusive) to `until` (exclusive).
 
         Args:
             since: The number of the first row.

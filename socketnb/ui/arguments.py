@@ -160,4 +160,4 @@ def split_words(line: str) -> list[str]:
     try:
         return list(lexer)
     except ValueError:
-        raise SettingsError("a quotation mark is not closed: add the closing one") from None
+        raise SettingsError("a quotation mark is not closed") from None

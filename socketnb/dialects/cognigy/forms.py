@@ -72,7 +72,7 @@ def _submit_actions(card: JsonObject) -> list[JsonObject]:
 
 
 def _parts(item: JsonObject, *names: str) -> Iterator[JsonObject]:
-    """Yield the elements of a card in these fields, at any depth, in reading order."""
+    """Yield the elements of a card, including nested ones, in reading order."""
     for name in names:
         value = item.get(name)
         for part in value if isinstance(value, list) else [value]:
