@@ -9,8 +9,8 @@
 
 In a notebook, `%load_ext socketnb` adds `%chat` and `%%chat`, and `bot.panel()` shows a chat panel.
 
-Public names are imported on first use, so `import socketnb` is fast. This module stands above all layers: it gives
-the hub the functions that show a session or ask the user, so that no layer imports one above it.
+Public names are imported on first use, so `import socketnb` is fast. This module is above all layers. It passes the
+functions that show a session or ask the user to the hub, so that no layer imports from a higher one.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ _MODULES = {
 _MODULE_OF = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names.split()}
 """The module that defines each public name. The other public names are methods of the hub."""
 
-# Without a handler, a background thread would print log lines into the cell that happens to be running.
+# Without this handler, log lines from a background thread would appear in the output of the running cell.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
@@ -151,7 +151,7 @@ def __dir__() -> list[str]:
 
 
 def _with_ui(hub: Hub) -> Hub:
-    """Return a hub after giving it the functions that show sessions and ask the user."""
+    """Set the functions of a hub that show sessions and ask the user, and return the hub."""
     hub.make_panel, hub.ask = _make_panel, _ask
     return hub
 
@@ -177,7 +177,7 @@ def _ask(question: str) -> str | None:
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Add `%chat` and `%%chat` to a notebook: `%load_ext socketnb`."""
+    """Add `%chat` and `%%chat` to a notebook, as `%load_ext socketnb` does."""
     from socketnb.hub import hub
     from socketnb.ui.magic import load
 
@@ -185,7 +185,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Remove `%chat` and `%%chat`: `%unload_ext socketnb`. Sessions stay open."""
+    """Remove `%chat` and `%%chat` from a notebook, as `%unload_ext socketnb` does. Sessions stay open."""
     from socketnb.ui.magic import unload
 
     unload(shell)

@@ -1,4 +1,4 @@
-"""Credentials among the arguments of `connect`: they become secrets, and the user is warned if a cell contains them."""
+"""Credentials among the arguments of `connect`: convert them to `Secret`, and warn the user if a cell contains them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def with_secrets(settings: Values) -> Values:
-    """Return settings in which every string that is a credential on some platform is a `Secret`."""
+    """Return the settings. A string that is a credential on any platform is converted to a `Secret`."""
     secret_names = {
         name for platform in PLATFORMS for name, setting in registry.get(platform).settings.items() if setting.secret
     }
@@ -32,13 +32,13 @@ def with_secrets(settings: Values) -> Values:
 
 
 class CellWarnings:
-    """Warns the user of credentials that are typed in a cell of the running notebook, once for each credential."""
+    """Warns the user about credentials in a cell of the running notebook, once for each credential."""
 
     def __init__(self) -> None:
         self._warned: set[Secret] = set()
 
     def check(self, platform: str, settings: Mapping[str, Value]) -> None:
-        """Warn of each `Secret` among the settings that a cell contains: it is saved with the notebook."""
+        """Warn about each `Secret` that appears in a cell, because cells are saved with the notebook."""
         for name, secret in settings.items():
             if not isinstance(secret, Secret) or secret in self._warned or not _is_in_a_cell(secret.reveal()):
                 continue
@@ -51,7 +51,7 @@ class CellWarnings:
 
 
 def _is_in_a_cell(text: str) -> bool:
-    """Return whether a cell of the running notebook contains a text as a word."""
+    """Return whether a cell of the running notebook contains the text as a whole word."""
     frame = inspect.currentframe()
     while frame:
         names = frame.f_globals

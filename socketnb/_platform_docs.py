@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from socketnb.model.actions import Setting
 
 WIDTH = 110
-"""Characters of a line of documentation."""
+"""The maximum length of a line of documentation."""
 
 
 def document_platforms(method: Callable[..., object], describe: Callable[[Dialect], str]) -> None:
@@ -56,7 +56,7 @@ def _described(settings: Mapping[str, Setting]) -> dict[str, str]:
 
 
 def _description(setting: Setting) -> str:
-    """Return what a setting means, its allowed values and its default."""
+    """Return the description of a setting: its meaning, its allowed values and its default."""
     notes = ["required"] if setting.required else []
     if setting.secret:
         notes.append("a credential")

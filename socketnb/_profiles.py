@@ -5,8 +5,8 @@
     project_id = "6939…"
     api_key = {keyring = "voiceflow/shop"}     # or {env = "NAME"}
 
-There may be one file beside the notebook and one in the user's config folder, which is SOCKETNB_HOME if that is set.
-If both have a profile of the same name, the one beside the notebook is used. Error messages name the file and line.
+One file can be in the folder of the notebook and one in the user's config folder (SOCKETNB_HOME if set). If both define
+a profile of the same name, the one in the folder of the notebook is used. Error messages name the file and line.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "profiles.toml"
 LOOKUPS = ("env", "keyring")
-"""Where the value of a setting can be looked up: `{env = "NAME"}` or `{keyring = "service/user"}`."""
+"""The sources from which the value of a setting can be looked up: `{env = "NAME"}` or `{keyring = "service/user"}`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Profile:
         name: The name of the profile.
         platform: The platform of the bot.
         file: The file that defines the profile.
-        settings: The values of its settings as the file has them, before lookups.
+        settings: The values of the settings as written in the file, before lookups.
         lines: The line number of each setting.
     """
 
@@ -61,10 +61,10 @@ class Profile:
         return f"{self.file}, line {self.lines.get(setting, 1)}"
 
     def for_simulator(self, simulated: Iterable[str]) -> Profile:
-        """Return the profile without the simulator's own settings and without lookups that would fail.
+        """Return the profile without the settings that a simulator provides and without lookups that would fail.
 
         Args:
-            simulated: The settings that the simulator has itself.
+            simulated: The names of the settings that the simulator provides.
         """
         omitted = {
             name
@@ -148,7 +148,7 @@ def _is_credential(dialect: Dialect, name: str, value: Value) -> bool:
 
 
 def files() -> list[Path]:
-    """Return the paths where profile files may be, the nearest first."""
+    """Return the possible paths of profile files, highest priority first."""
     if folder := os.environ.get("SOCKETNB_HOME"):
         config = to_path(folder, "SOCKETNB_HOME must be a folder")
     else:
@@ -163,7 +163,7 @@ def files() -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of a profile file before it is checked, so that an error in one profile does not affect the others."""
+    """An unchecked entry of a profile file. It is checked on use, so an error in it does not affect others."""
 
     name: str
     file: Path
@@ -171,7 +171,7 @@ class Entry:
     table: Json
 
     def read(self) -> Profile:
-        """Return the profile, checked except for the values that are looked up.
+        """Return the checked profile. Values that must be looked up are not checked.
 
         Raises:
             SettingsError: The profile is malformed. The message names the file and line.
@@ -184,7 +184,7 @@ class Entry:
 
 
 def entries() -> dict[str, Entry]:
-    """Return the entry of each profile by name, from the nearest file that has one.
+    """Return the entries of all profiles by name. If several files define a profile, the first file is used.
 
     Raises:
         SettingsError: A file is not TOML. The message names the file and line.
@@ -197,7 +197,7 @@ def entries() -> dict[str, Entry]:
 
 
 def find(platform: str | None, profile: str | None) -> tuple[Dialect, Profile | None]:
-    """Return the dialect that `connect` is to use, and the profile if one is named.
+    """Return the dialect for `connect`, and the profile if the arguments name one.
 
     Args:
         platform: A platform, or the name of a profile.
@@ -227,7 +227,7 @@ def find(platform: str | None, profile: str | None) -> tuple[Dialect, Profile | 
 
 
 def _read(file: Path) -> tuple[str, JsonObject]:
-    """Return the text of a file, and its tables by name."""
+    """Return the text of a profile file and its TOML tables by name."""
     try:
         text = file.read_text(encoding="utf-8-sig") if file.is_file() else ""
         return text, tomllib.loads(text)
@@ -268,7 +268,7 @@ def _parse(file: Path, text: str, name: str, table: Json) -> Profile:
 
 
 def _check_lookup(profile: Profile, key: str, lookup: Mapping[str, Json]) -> None:
-    """Check a table such as `{env = "NAME"}` in the place of a value."""
+    """Check a lookup table such as `{env = "NAME"}` that replaces a value."""
     location = profile.location(key)
     for source in lookup:
         if source not in LOOKUPS:
@@ -288,7 +288,7 @@ def _contains_credentials(profile: Profile) -> bool:
 
 
 def _line(text: str, profile: str, key: str | None) -> int:
-    """Return the number of the line where a profile begins, or one of its keys, which tomllib does not report."""
+    """Return the line number of a profile or of one of its keys. tomllib does not report line numbers."""
     name, is_header = key or profile, key is None
     assignment = re.compile(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[=.]")
     inside, start = is_header, 1

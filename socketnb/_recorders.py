@@ -17,7 +17,7 @@ REQUIREMENT = "record must be True, False or a folder"
 
 
 class Recorders:
-    """Makes at most one recorder at a time for each place: the kernel's recording, a folder, or memory.
+    """Creates at most one active recorder per target: the kernel's recording, a folder, or memory.
 
     Args:
         secrets: The credentials of all sessions of the kernel.
@@ -30,11 +30,11 @@ class Recorders:
         self._default: bool | Path = True
 
     def set_default(self, record: bool | str | Path) -> None:  # noqa: FBT001 (a folder, or on and off)
-        """Set what `record=True` means from now on: the kernel's recording, memory only (False), or a folder."""
+        """Set the target of `record=True`: True for the kernel's recording, False for memory, or a folder."""
         self._default = record if isinstance(record, bool) else to_path(record, REQUIREMENT)
 
     def get(self, record: bool | str | Path) -> Recorder:  # noqa: FBT001 (a folder, or on and off)
-        """Return the recorder for a value of `record`, a new one if there is none or it has stopped."""
+        """Return the recorder for a value of `record`. Create one if none exists or the existing one has stopped."""
         place = record if isinstance(record, bool) else to_path(record, REQUIREMENT)
         if place is True:
             place = self._default
@@ -52,16 +52,16 @@ class Recorders:
 
     @property
     def folder(self) -> Path | None:
-        """The folder of the kernel's recording; None if nothing is recorded or it has stopped."""
+        """The folder of the kernel's recording; None if there is no recording or it has stopped."""
         recorder = self._by_place.get(True)
         return recorder.folder if recorder and not recorder.stopped else None
 
     def describe(self) -> str:
-        """Return a sentence that says where sessions opened from now on are recorded."""
+        """Return a sentence that says where new sessions are recorded."""
         if self._default is False:
-            return "sessions that are opened from now on are not recorded: their traces stay in memory"
+            return "new sessions are not recorded: their traces stay in memory"
         folder = self._default if isinstance(self._default, Path) else self.folder or home() / "recordings"
-        return f"sessions that are opened from now on are recorded in {folder}"
+        return f"new sessions are recorded in {folder}"
 
     def all(self) -> list[Recorder]:
         """Return every recorder, oldest first."""

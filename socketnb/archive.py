@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DURATION = re.compile(r"\s*\d+(\.\d+)?\s*[a-zA-Z]")
-"""The beginning of a duration: a number and a unit."""
+"""The pattern for the start of a duration: a number and a unit."""
 MAX_NAME_CHARS = 200
-"""Characters of an unknown name that an error message shows."""
+"""The maximum length of an unknown name in an error message."""
 
 
 class Recording(TraceFrames):
-    """A recording on disk. It is read again for every frame, also while a kernel writes it.
+    """A recording on disk. Each frame is read from disk, so it includes traces that a running kernel has just written.
 
     Attributes:
-        path: Its folder, or its one file.
-        name: Its name in `recordings()`.
+        path: The folder or the file of the recording.
+        name: The name of the recording in `recordings()`.
 
     Example:
         >>> import tempfile
@@ -49,7 +49,7 @@ class Recording(TraceFrames):
 
     @property
     def torn(self) -> int:
-        """The number of incomplete lines, whose writer was killed while it wrote them. Nobody saw these traces.
+        """The number of incomplete lines, left by a kernel that was killed. Their traces were never shown.
 
         Raises:
             RecordingError: A file is damaged or is of a newer version.
@@ -70,13 +70,13 @@ class Recording(TraceFrames):
         return [self._folder]
 
     def delete(self) -> None:
-        """Delete its files, and its folder if it contains nothing else.
+        """Delete the files of the recording, and its folder if the folder contains nothing else.
 
         Raises:
-            RecordingError: A kernel is recording into it, or it cannot be deleted.
+            RecordingError: A kernel is recording into the folder, or a file cannot be deleted.
         """
         if self.live:
-            raise RecordingError(f"a kernel records into {self.name}: shut that kernel down first")
+            raise RecordingError(f"a kernel is recording into {self.name}: shut that kernel down first")
         try:
             for file in self._folder.files():
                 file.unlink()
@@ -86,7 +86,7 @@ class Recording(TraceFrames):
             raise RecordingError(f"{self.path} cannot be removed: {error.strerror or error}") from None
 
     def summary(self) -> dict[str, object]:
-        """Return its row of `recordings()`."""
+        """Return the row of this recording in `recordings()`."""
         row: dict[str, object] = {"recording": self.name, "platforms": "", "sessions": 0, "rows": 0, "bytes": 0}
         try:
             row["bytes"] = sum(file.stat().st_size for file in self._folder.files())
@@ -105,7 +105,7 @@ class Recording(TraceFrames):
         }
 
     def last_written(self) -> float | None:
-        """Return when one of its files was last written, in seconds since 1970, or None if it has no files."""
+        """Return the time of the last change to a file, in seconds since 1970, or None if there are no files."""
         return max((file.stat().st_mtime for file in self._folder.files()), default=None)
 
     def __repr__(self) -> str:
@@ -126,7 +126,7 @@ def open_recording(which: str | Path) -> Recording:
     """Return a recording on disk.
 
     Args:
-        which: Its name in `recordings()`, or its path: a folder, a Parquet part, or a file of JSON lines.
+        which: The name in `recordings()`, or the path of a folder, a Parquet file or a JSON lines file.
 
     Raises:
         RecordingError: There is no such recording.
@@ -143,7 +143,7 @@ def open_recording(which: str | Path) -> Recording:
         'hello'
     """
     path = to_path(which, "a recording must be given by its name or path")
-    with contextlib.suppress(OSError):  # a name too long for a path
+    with contextlib.suppress(OSError):  # the name is too long for a path
         named = home() / "recordings" / which
         for candidate in (named, path):
             if candidate.is_dir() and Folder(candidate).files():
@@ -151,7 +151,7 @@ def open_recording(which: str | Path) -> Recording:
             if candidate.suffix in (".parquet", ".jsonl") and candidate.is_file():
                 return Recording(candidate)
         if path.is_dir():
-            raise RecordingError(f"{path} is not a recording: it has neither parts nor lines")
+            raise RecordingError(f"{path} is not a recording: it contains no Parquet or JSON lines files")
     raise RecordingError(unknown("recording", str(which)[:MAX_NAME_CHARS], [recording.name for recording in _all()]))
 
 
@@ -172,11 +172,11 @@ def recordings() -> pd.DataFrame:
 
 @document_columns(RECORDING_COLUMNS)
 def prune(older_than: str | dt.timedelta) -> pd.DataFrame:
-    """Delete the recordings that have not been written for some time.
+    """Delete the recordings that were last written longer ago than the given age.
 
     Args:
-        older_than: A duration such as "30 days" or "12h", at least one second. Recordings that were written more
-            recently are kept, and so are those of running kernels.
+        older_than: The age, such as "30 days" or "12h"; at least one second. Recordings that were written more
+            recently and recordings of running kernels are kept.
 
     Returns:
         A frame with a row per deleted recording.

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 
 MAX_QUOTED_CHARS = 200
-"""How many characters of a reply an error message quotes."""
+"""The maximum number of characters of a reply in an error message."""
 MAX_SHOWN_LINES = 20
-"""How many lines of a reply are shown below the message of a failed expectation."""
+"""The maximum number of lines of a reply below the message of a failed expectation."""
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-"""Control characters, which a terminal would interpret, including line breaks."""
+"""The pattern of control characters, which a terminal would interpret, including line breaks."""
 
 
 class SocketnbError(Exception):
@@ -45,7 +45,7 @@ class SocketnbError(Exception):
     """
 
     def __str__(self) -> str:
-        """Return the message on one line, without control characters: it may quote a bot."""
+        """Return the message on one line without control characters, because the message may quote a bot."""
         return CONTROLS.sub(" ", super().__str__())
 
     def _render_traceback_(self) -> list[str]:
@@ -91,7 +91,7 @@ class TurnError(SocketnbError):
     """A turn failed.
 
     Attributes:
-        turn: The `Turn` with everything that arrived so far.
+        turn: The `Turn`, with the traces and messages that arrived so far.
     """
 
     def __init__(self, message: str, turn: Any) -> None:
@@ -146,7 +146,7 @@ def unknown(what: str, given: object, available: Iterable[str]) -> str:
     """Return the error message for a name that does not exist, with the closest available name if one is similar.
 
     Args:
-        what: What the name stands for, such as "session".
+        what: The kind of name, such as "session".
         given: The name that was given.
         available: The names that exist.
     """

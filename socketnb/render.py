@@ -1,10 +1,9 @@
 """Messages as safe HTML and as plain text, for the panel, cells, saved notebooks and exports.
 
-Nothing that a bot sends is trusted. Its Markdown is rendered without raw HTML and then sanitised with an allowlist of
-tags. All other text is escaped.
+All data from a bot is untrusted. Markdown is rendered without raw HTML and then sanitised with an allowlist of tags.
+All other text is escaped.
 
-`parts` is the one place that knows every type of content. Everything else in this module, and the panel, is built on
-what it returns.
+Only `parts` handles every type of content. The rest of this module and the panel use its results.
 """
 
 from __future__ import annotations
@@ -47,40 +46,40 @@ TAGS = frozenset(
 )
 """The HTML tags that a bot's Markdown may produce."""
 PLAIN = re.compile(r"[^\W\d_](?:[^\W_]++|[ .,;:?'\u2019()/@€$%=-]++)*+(?<! )")
-"""Text without any character that has a meaning in Markdown or HTML. It needs no Markdown parser."""
+"""The pattern of text without special characters of Markdown or HTML. It needs no Markdown parser."""
 UNSAFE_LINK = re.compile(r"\](\((?!\s*(?:https?|mailto|tel):)|:|\[)", re.IGNORECASE)
-"""The target of a Markdown link that does not lead to the web."""
+"""The pattern of a Markdown link whose target is not a web, mail or telephone address."""
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Control characters, which a terminal would interpret."""
+"""The pattern of control characters, which a terminal would interpret."""
 MAX_MESSAGE_CHARS = 20_000
-"""Characters of one message that are shown. The recording has them all."""
+"""The maximum number of characters shown of a message. The recording contains all of them."""
 MAX_MARKDOWN_CHARS = 10_000
-"""Characters up to which a text is parsed as Markdown. For some texts the time grows with the square of the length."""
+"""The maximum length of a text that is parsed as Markdown. Parsing some texts takes quadratic time."""
 MAX_CARDS = 30
-"""Cards of one message that are shown."""
+"""The maximum number of cards shown of a message."""
 MAX_CARD_CHARS = 2_000
-"""Characters of a card's text that are shown."""
+"""The maximum number of characters shown of a card's text."""
 MAX_LINKS = 100
-"""Buttons of one message or card that only open a page."""
+"""The maximum number of link buttons shown of a message or card."""
 MAX_LABEL_CHARS = 200
-"""Characters of a button's label that are shown."""
+"""The maximum number of characters shown of a button's label."""
 MAX_URL_CHARS = 8_000
-"""Characters of a URL that a page receives."""
+"""The maximum length of a URL in HTML."""
 MAX_DATA_URL_CHARS = 8_000_000
-"""Characters of a data URL that a page receives."""
+"""The maximum length of a data URL in HTML."""
 MAX_TEXT_URL_CHARS = 120
-"""Characters of a URL that plain text shows."""
+"""The maximum length of a URL in plain text."""
 MAX_TRANSCRIPT_CHARS = 500_000
-"""Characters of HTML in a transcript that is saved with a notebook."""
+"""The maximum length of the HTML of a transcript that is saved with a notebook."""
 ICONS = {"error": "⚠", "timeout": "⏱", "cancelled": "⏹", "status": "✋"}
-"""The icon of a notice, by the kind of its trace."""
+"""The icons of notices, by the kind of the trace."""
 CAROUSEL_STYLE = ' style="display:flex;gap:12px;overflow-x:auto"'
 CAROUSEL_CARD_STYLE = ' style="flex:0 0 200px"'
 IMAGE_STYLE = "display:block;max-width:100%;max-height:200px"
 
 Layout: TypeAlias = Literal["carousel", "list", "single"]
 Form: TypeAlias = AdaptiveCard | DatePicker | RatingRequest
-"""Content that the panel shows as a form, if the platform has the verb that answers it."""
+"""The content types that the panel shows as a form, if the platform has a verb that answers them."""
 
 
 # Text
@@ -92,7 +91,7 @@ def printable(text: str) -> str:
 
 
 def cut(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
-    """Return a text cut to `limit` characters, with a note of how many more there are."""
+    """Return a text cut to `limit` characters, with the number of omitted characters."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"
 
 
@@ -129,18 +128,18 @@ def markdown(text: str) -> str:
         attributes={"a": {"href", "title"}},
         url_schemes={"http", "https", "mailto", "tel"},
         link_rel="noopener noreferrer",
-        url_relative="deny",  # in a notebook a relative link would lead to the notebook's own server
+        url_relative="deny",  # in a notebook, a relative link would open a page of the notebook server
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
 
 
 def safe_url(url: str | None, *media: str) -> str | None:
-    """Return a URL if a page may load it, otherwise None.
+    """Return a URL if it is safe in a page, otherwise None.
 
     Args:
         url: The URL as the bot sent it.
-        *media: The kinds of media that a data URL may have, such as `image`. With one or more, http, https and such
-            data URLs are allowed. Without any, the URL is a link's: http, https, mailto and tel are allowed.
+        *media: The allowed media types of a data URL, such as `image`. If given, http, https and these data URLs are
+            allowed. If not, the URL is a link, and http, https, mailto and tel are allowed.
     """
     try:
         scheme = urlsplit(url or "").scheme
@@ -160,15 +159,15 @@ def safe_url(url: str | None, *media: str) -> str | None:
 
 
 class Parts(NamedTuple):
-    """The parts of a message. Each output puts them together in its own way.
+    """The parts of a message, which each output format combines in its own way.
 
     Attributes:
         html: Sanitised HTML of everything except cards and buttons.
-        text: The same as plain text.
+        text: The plain text of the same parts.
         options: Buttons below the message.
         cards: Cards below the HTML.
-        layout: How the cards are placed.
-        form: The form that the message asks to fill in.
+        layout: The layout of the cards.
+        form: The form in the message.
     """
 
     html: str
@@ -180,7 +179,7 @@ class Parts(NamedTuple):
 
 
 def parts(message: Message) -> Parts:
-    """Return the parts of a message. This is the only function that has a case for each type of content."""
+    """Return the parts of a message. Only this function handles each type of content."""
     match message.content:
         case Text(text):
             return Parts(markdown(text), text)
@@ -240,7 +239,7 @@ def card_html(card: Card, *, buttons: bool = False) -> str:
 
 
 def links(options: tuple[Choice, ...]) -> str:
-    """Return links for the buttons that open a page, and the labels of the buttons that do nothing."""
+    """Return links for the buttons that open a page, and labels for the buttons that do nothing."""
     inactive, active = [], []
     for option in options:
         label = cut(option.label, MAX_LABEL_CHARS)
@@ -299,7 +298,7 @@ def _joined(text: str, options: tuple[Choice, ...], more: str = "") -> str:
 
 
 def _numbered(options: tuple[Choice, ...]) -> str:
-    """Return the labels of buttons. Those that can be pressed have the number that `press` takes."""
+    """Return the labels of buttons. Buttons that can be pressed are numbered as for `press`."""
     pressable = [option for option in options if option.request is not None]
     others = [option for option in options if option.request is None]
     urls = (
@@ -315,7 +314,7 @@ def _numbered(options: tuple[Choice, ...]) -> str:
 
 
 def notice(trace: Trace) -> str | None:
-    """Return the text of a trace that is not a message but that people should see, or None."""
+    """Return the text of a notice, which is displayed for a trace that is not a message; None if there is none."""
     match trace.kind:
         case "error":
             return trace.error
@@ -337,7 +336,7 @@ def notice(trace: Trace) -> str | None:
 
 
 def _entries(traces: Iterable[Trace], encoding: str) -> Iterator[tuple[Trace, Message | None, str]]:
-    """Yield what people see, in order: each trace with its message, or with the text of its notice."""
+    """Yield the traces that are displayed, in order, each with its message or with the text of its notice."""
     traces = list(traces)
     by_seq = {message.trace.seq: message for message in messages(traces, encoding)}
     for trace in traces:
@@ -357,9 +356,10 @@ def transcript_text(traces: Iterable[Trace]) -> str:
 
 
 def transcript_markdown(traces: Iterable[Trace]) -> str:
-    """Return a conversation as Markdown: senders in bold, messages as they came, notices in italics.
+    """Return a conversation as Markdown, with senders in bold, messages as received, and notices in italics.
 
-    It contains no HTML, and only links to the web, because not every Markdown viewer sanitises its output.
+    It contains no HTML, and links only to web, mail and telephone addresses, because some viewers do not sanitise
+    Markdown.
     """
     return "\n\n".join(
         f"**{trace.sender}:** {harmless(message_text(message))}" if message else f"*{harmless(text)}*"
@@ -368,7 +368,7 @@ def transcript_markdown(traces: Iterable[Trace]) -> str:
 
 
 def harmless(text: str) -> str:
-    """Return Markdown without tags, link definitions, and links other than to the web, mail and telephone."""
+    """Return Markdown without tags, link definitions, and links other than web, mail and telephone links."""
     text = printable(text).replace("<", "&lt;")
     return UNSAFE_LINK.sub(r"]\\\1", text)
 
@@ -381,7 +381,7 @@ def transcript_html(traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING) -
 def transcript_tail(
     traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING, limit: int = MAX_TRANSCRIPT_CHARS
 ) -> str:
-    """Return the end of a conversation as HTML of about `limit` characters, with a count of what is left out."""
+    """Return the end of a conversation as HTML of about `limit` characters, with the number of omitted messages."""
     blocks, kept, size = _blocks(traces, encoding), 0, 0
     for block in reversed(blocks):
         size += len(block)

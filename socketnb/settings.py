@@ -1,8 +1,8 @@
-"""Settings: where their values come from, and how the values are converted and checked.
+"""Settings: lookup, conversion and validation of their values.
 
 A value is looked up in this order: the argument, the environment variable of the profile (`SOCKETNB_SHOP_API_KEY`),
 the profile itself, the environment variable of the platform (`SOCKETNB_VOICEFLOW_API_KEY`), and the default.
-A credential is converted to a `Secret` here and stays one.
+Credentials are converted to `Secret`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from socketnb.model.actions import Setting
 
 Value: TypeAlias = Any
-"""The value of a setting, of the type that its `Setting` names."""
+"""The value of a setting, which has the type given in its `Setting`."""
 Values: TypeAlias = dict[str, Value]
 """The values of settings, by name."""
 
@@ -52,7 +52,7 @@ def to_path(value: object, requirement: str) -> Path:
 
 
 def home() -> Path:
-    """Return the folder of socketnb's data: SOCKETNB_HOME, or a folder in the user's data folder."""
+    """Return the data folder of socketnb: SOCKETNB_HOME, or a folder in the user's data folder."""
     if folder := os.environ.get("SOCKETNB_HOME"):
         return to_path(folder, "SOCKETNB_HOME must be a folder")
     import platformdirs
@@ -61,7 +61,7 @@ def home() -> Path:
 
 
 def memory_rows() -> int:
-    """Return how many rows of a recording stay in memory: SOCKETNB_MEMORY_ROWS, or a million.
+    """Return the number of rows of a recording to keep in memory: SOCKETNB_MEMORY_ROWS, or a million.
 
     Raises:
         SettingsError: The variable is not a whole number.
@@ -73,26 +73,28 @@ def memory_rows() -> int:
 
 
 def warn(message: str) -> None:
-    """Warn the user without showing a line of code, which could be internal or contain a credential."""
+    """Issue a warning without a source line, which could be internal code or contain a credential."""
     warnings.warn_explicit(message, UserWarning, "socketnb", 0)
 
 
 def parse_pairs(texts: Iterable[str], connect: Callable[..., object]) -> Values:
-    """Return settings that were typed as KEY=VALUE.
+    """Return the settings in texts of the form KEY=VALUE.
 
     Args:
-        texts: What was typed.
-        connect: The function that takes the settings. The names of its own parameters are not accepted.
+        texts: The texts that the user typed.
+        connect: The function that takes the settings. Names of its own parameters are rejected.
 
     Raises:
-        SettingsError: A text is not of this form, or its key is not the name of a platform's setting.
+        SettingsError: A text does not have this form, or its key is not a setting of a platform.
     """
     parameters = {"self", *inspect.signature(connect).parameters}
     settings: Values = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise SettingsError("--set takes KEY=VALUE")  # the text is not quoted: it may be a credential
+            raise SettingsError(
+                "--set takes KEY=VALUE"
+            )  # the message does not quote the text, which may be a credential
         if key in parameters or not key.isidentifier():
             raise SettingsError(f"--set takes a setting of the platform, got {key!r}")
         settings[key] = value
@@ -125,7 +127,7 @@ def find_value(
     environment: Mapping[str, str],
     profile: ProfileValues | None,
 ) -> tuple[Value, str]:
-    """Return the value of a setting and its source. The value is None and the source empty if there is no value."""
+    """Return the value and the source of a setting. Without a value, they are None and an empty string."""
     if given.get(name) is not None:
         return given[name], "argument"
     if profile:
@@ -148,11 +150,11 @@ def resolve(
     profile: ProfileValues | None = None,
     ask: Callable[[str], str | None] = lambda _: None,
 ) -> Mapping[str, Value]:
-    """Return every setting of a platform, converted and checked; None if a setting has no value.
+    """Return every setting of a platform, converted and checked. A setting without a value is None.
 
     Args:
         dialect: The dialect of the platform.
-        given: The arguments, which come first.
+        given: The arguments, which have the highest priority.
         environment: The environment variables.
         profile: The profile, if one is used.
         ask: Asks the user for a required setting that has no value.
@@ -181,7 +183,7 @@ def resolve(
 
 
 def simulated_settings(dialect: Dialect) -> list[str]:
-    """Return the settings that a simulator brings itself: its URL and what identifies the bot and the client."""
+    """Return the settings that a simulator provides: its URL, and the ids and credentials of the bot and the client."""
     return [name for name, setting in dialect.settings.items() if name == "url" or setting.required or setting.secret]
 
 
@@ -207,7 +209,7 @@ def is_timeout(seconds: object) -> bool:
 
 
 def resolve_options(dialect: Dialect, given: Mapping[str, Value]) -> Values:
-    """Return every option of a platform's simulator, converted and checked; None if an option has no value.
+    """Return every option of a platform's simulator, converted and checked. An option without a value is None.
 
     Raises:
         SettingsError: An option is unknown or malformed.
@@ -238,7 +240,7 @@ def convert(platform: str, name: str, setting: Setting, value: Value) -> Value:
     try:
         converted = value_type.convert(value)
     except (TypeError, ValueError, KeyError, OSError, OverflowError):
-        got = "" if name == "url" else f", got {value!r}"  # a URL is not quoted: it may contain a token
+        got = "" if name == "url" else f", got {value!r}"  # the message does not quote a URL, which may contain a token
         raise SettingsError(f"{platform}: {name} must be {value_type.description}{got}") from None
     for word in (converted if setting.type is tuple else (converted,)) if setting.among else ():
         if word not in setting.among:
@@ -247,7 +249,7 @@ def convert(platform: str, name: str, setting: Setting, value: Value) -> Value:
 
 
 class ValueType(NamedTuple):
-    """How values of a type are converted, and how an error message describes the type."""
+    """The conversion of values to a type, and the description of the type in error messages."""
 
     convert: Callable[[Value], Value]
     description: str
@@ -268,14 +270,14 @@ def _number(number_type: type[int | float]) -> Callable[[Value], Value]:
 
 
 def _text(value: Value) -> str:
-    if not isinstance(value, str) or isinstance(value, Secret):  # the string of a Secret is only its mask
+    if not isinstance(value, str) or isinstance(value, Secret):  # the string of a Secret is its mask
         raise TypeError
-    value.encode()  # raises for a lone surrogate, which cannot be sent
+    value.encode()  # raises an error for a lone surrogate, which cannot be sent
     return value
 
 
 def _flag(value: Value) -> bool:
-    """Return a bool, also for the words that environment variables use."""
+    """Convert a value to a bool, including words such as "yes" from environment variables."""
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     return value if isinstance(value, bool) else words[_text(value).strip().casefold()]
 
@@ -310,11 +312,11 @@ def _checked_url(platform: str, url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         valid = parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname)
-        _ = parts.port  # raises if it is not a number
+        _ = parts.port  # raises an error if the port is not a number
     except ValueError:
         valid = False
     if valid and ("@" in parts.netloc or parts.query or parts.fragment):
         raise SettingsError(f"{platform}: url must end with its path: remove the user name, the query and the #")
-    if not valid:  # the URL is not quoted: it may contain a token
+    if not valid:  # the message does not quote the URL, which may contain a token
         raise SettingsError(f"{platform}: url must look like https://host or http://127.0.0.1:8080")
     return url.strip()

@@ -1,4 +1,4 @@
-"""Voice calls: where a call takes place, its token, and how it ended. Joining needs the extra `socketnb[voice]`."""
+"""Voice calls: the room, the token and the end of a call. Joining a call needs the extra `socketnb[voice]`."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from socketnb.model.effects import CallEnded, CallStarted
 
 JOIN_TIMEOUT_S = 20.0
-"""Seconds that joining a room may take."""
+"""The timeout for joining a room, in seconds."""
 
 
 class Call:
     """A voice call in a LiveKit room. `Session.call` starts one.
 
     Args:
-        started: What the platform told about the call.
+        started: The details of the call, as the platform reported them.
         hang_up: Ends the call.
-        loop: The background loop, on which the room runs.
+        loop: The background loop that runs the room.
 
     Attributes:
         id: The platform's id of the call.
-        conversation: The id of its conversation.
+        conversation: The id of the conversation of the call.
         room: The name of the LiveKit room.
         token: The credential for the room, a `Secret`.
-        started: When it started, in UTC.
-        ended: When it ended, in UTC; None while it runs.
-        reason: Why it ended; None while it runs.
+        started: When the call started, in UTC.
+        ended: When the call ended, in UTC; None while it is running.
+        reason: Why the call ended; None while it is running.
     """
 
     def __init__(self, started: CallStarted, hang_up: Callable[[], object], loop: Loop) -> None:
@@ -49,17 +49,17 @@ class Call:
 
     @property
     def running(self) -> bool:
-        """Whether the call has not ended."""
+        """Whether the call is running."""
         return self.ended is None
 
     @property
     def duration(self) -> dt.timedelta:
-        """The duration of the call, until now if it has not ended."""
+        """The duration of the call, up to now if it is still running."""
         return (self.ended or dt.datetime.now(dt.UTC)) - self.started
 
     @property
     def expires(self) -> dt.datetime | None:
-        """When the token expires, in UTC; None if the token does not say."""
+        """When the token expires, in UTC; None if the token has no expiry time."""
         seconds = claims_of(self.token.reveal()).get("exp")
         try:
             return (
@@ -70,14 +70,14 @@ class Call:
 
     @property
     def grants(self) -> JsonObject:
-        """What the token allows in the room, LiveKit's video grants."""
+        """The permissions of the token in the room (LiveKit's video grants)."""
         return as_dict(claims_of(self.token.reveal()).get("video"))
 
     def end(self) -> None:
         """End the call. Ending it again does nothing.
 
         Raises:
-            TurnError: The platform did not end it.
+            TurnError: The platform did not end the call.
         """
         if self.running:
             self._hang_up()
@@ -86,7 +86,7 @@ class Call:
         """Join the room with LiveKit's own SDK.
 
         Args:
-            url: The address of the LiveKit server, wss://…, which the platform does not send.
+            url: The URL of the LiveKit server, such as wss://…; the platform does not send it.
 
         Returns:
             The `livekit.rtc.Room`.
@@ -119,7 +119,7 @@ class Call:
             raise ConnectError(f"the room cannot be joined at {url} ({reason})") from None
 
     def finish(self, ended: str | None, reason: str) -> None:
-        """Note that the call has ended, at the time that the platform gives or now."""
+        """Mark the call as ended, at the time that the platform reported, or now."""
         self.ended = _time(ended or "") or dt.datetime.now(dt.UTC)
         self.reason = reason
 
@@ -146,17 +146,17 @@ class Calls:
         self._by_turn[started.turn] = Call(started, lambda: self._hang_up(started.conversation), self._loop)
 
     def of_turn(self, turn: int) -> Call | None:
-        """Return the call that a turn started, or None."""
+        """Return the call that the turn started, or None."""
         return self._by_turn.get(turn)
 
     def end(self, ended: CallEnded) -> None:
-        """Note that a call has ended."""
+        """Mark a call as ended."""
         for call in self._by_turn.values():
             if call.id == ended.id and call.running:
                 call.finish(ended.ended, ended.reason)
 
     def end_all(self, reason: str) -> None:
-        """Note that all calls have ended."""
+        """Mark all calls as ended."""
         for call in self._by_turn.values():
             if call.running:
                 call.finish(None, reason)

@@ -1,4 +1,4 @@
-"""The conversations of a session, on platforms where one session can hold several."""
+"""The conversations of a session, on platforms that allow several per session."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from socketnb.model.actions import Conversation
 
 
 class SessionConversations:
-    """The conversations that a session holds, and the one that the next turn is for.
+    """The conversations of a session, and the conversation chosen for the next turn.
 
     Args:
         platform: The name of the platform.
         limit: How many conversations the platform allows per session.
 
     Attributes:
-        current: The conversations, as the platform described them last.
+        current: The conversations, as last reported by the platform.
     """
 
     def __init__(self, platform: str, limit: int) -> None:
@@ -47,7 +47,7 @@ class SessionConversations:
         self._chosen.id = self.check(conversation)
 
     def take_chosen(self) -> str | None:
-        """Return the conversation that this thread has chosen, once."""
+        """Return the conversation that this thread has chosen, and clear the choice."""
         chosen: str | None = getattr(self._chosen, "id", None)
         self._chosen.id = None
         return chosen

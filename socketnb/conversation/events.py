@@ -1,4 +1,4 @@
-"""The intake of session events: journal them, update the session, call the listeners, and end turns."""
+"""Processing of session events: write them to the journal, update the session, call listeners, and end turns."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Listener: TypeAlias = Callable[[list[Trace]], None]
-"""Called with the traces of each batch."""
+"""A function that is called with the traces of each batch."""
 
 
 class EventIntake:
-    """Takes the session events from the driver, on the loop's thread, and keeps the state of the session.
+    """Processes the session events of a driver on the loop's thread, and holds the state of the session.
 
     Args:
         session: The name of the session.
         dialect: The dialect of the platform.
         rows: The log of the session, which writes its traces.
-        saved: What a later kernel needs to resume the session, or None if it is not saved.
+        saved: The values that a later kernel needs to resume the session, or None if the session is not saved.
         calls: The voice calls of the session.
 
     Attributes:
         state: The state of the session.
-        buttons: The buttons that the bot has offered last.
+        buttons: The buttons that the bot offered last.
         conversations: The conversations of the session.
         calls: The voice calls of the session.
         turns: The turns that have not ended, by number.
@@ -65,12 +65,12 @@ class EventIntake:
         """Wait until the session is ready for the first time.
 
         Raises:
-            ConnectError: It cannot be made ready.
+            ConnectError: The session cannot become ready.
         """
         wait(self._opened)
 
     def take(self, events: list[SessionEvent]) -> None:
-        """Record a batch of events, then make it visible: in the session, to the listeners, and in its turns."""
+        """Record a batch of events, then update the session, call the listeners and finish the turns that ended."""
         recorded = [(event, self._record(event)) for event in events]
         self._rows.recorder.flush()
         if trouble := self._rows.trouble():
@@ -97,7 +97,7 @@ class EventIntake:
                 log.exception("a listener of session %r failed", self._session)
 
     def _record(self, event: SessionEvent) -> Trace | None:
-        """Write the trace of an observation, and note what the traces after an event depend on."""
+        """Record an observation as a trace, or apply an event that changes how later traces are recorded."""
         match event:
             case Observation(record, link, observed_at, elapsed_ms):
                 try:
@@ -116,7 +116,7 @@ class EventIntake:
         return None
 
     def _update(self, event: SessionEvent, trace: Trace | None) -> None:
-        """Update the session."""
+        """Update the session after an event was recorded."""
         match event:
             case Observation(record):
                 if trace:

@@ -22,7 +22,7 @@ class OpenSessions:
     """The open sessions of a kernel.
 
     Attributes:
-        make_panel: Makes the panel of some sessions. The package root sets it, so that no lower layer imports the ui.
+        make_panel: Creates a panel for sessions. The package root sets it, so that no lower layer imports `ui`.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class OpenSessions:
     def _forget_sessions(self) -> None:
         self._lock = threading.RLock()
         self._sessions: dict[str, Session] = {}
-        self._used: str | None = None  # the name of the session that was opened or chosen last
+        self._used: str | None = None  # the name of the session that was opened or used last
         self._panels = PanelRegistry(lambda ui, *sessions: self.make_panel(ui, *sessions))  # noqa: PLW0108 (set later)
 
     def session(self, name: str | None = None) -> Session:
@@ -54,10 +54,10 @@ class OpenSessions:
         with self._lock:
             sessions = dict(self._sessions)
         if not sessions:
-            raise SessionError("no session is open: snb.connect('voiceflow', simulate=True) opens one")
+            raise SessionError("no session is open: open one, for example with snb.connect('voiceflow', simulate=True)")
         if name is None:
             if len(sessions) > 1 and self._used not in sessions:
-                raise SessionError(f"name one of the open sessions: {', '.join(sessions)}")
+                raise SessionError(f"several sessions are open: pass the name of one; available: {', '.join(sessions)}")
             return sessions[self._used] if self._used in sessions else next(iter(sessions.values()))
         if name not in list(sessions):  # a list, because the name may not be hashable
             raise SessionError(unknown("session", name, sessions))
@@ -81,7 +81,7 @@ class OpenSessions:
         return self._used
 
     def use(self, name: str | None = None) -> Session:
-        """Return a session as `session` does, and make it the one that was used last."""
+        """Return a session as `session` does, and remember it as the session used last."""
         session = self.session(name)
         self._used = session.name
         return session
@@ -99,18 +99,18 @@ class OpenSessions:
         if not shown or any(not isinstance(session, Session) for session in shown):
             raise SessionError("panels takes sessions or names of sessions: snb.panels(a, b)")
         if len({session.name for session in shown}) < len(shown):
-            raise SessionError(f"pass each session once, got {', '.join(session.name for session in shown)}")
+            raise SessionError(f"each session must be passed once, got {', '.join(session.name for session in shown)}")
         return self._panel("rich", *shown)
 
     def _panel(self, ui: str, *sessions: Session) -> View:
         panel = self._panels.get(ui, *sessions)
         for session in sessions:
-            if self._sessions.get(session.name, session) is session:  # no later session has its name
+            if self._sessions.get(session.name, session) is session:  # no newer session has its name
                 panel.turn_to(session)
         return panel
 
     def _free_name(self, prefix: str, name: str | None) -> str:
-        """Return the name of a new session: the given one, or the prefix, with a number if it is taken."""
+        """Return the name of a new session: the given name, or the prefix, with a number if the prefix is taken."""
         if name is not None:
             if not isinstance(name, str) or not SESSION_NAME.fullmatch(name):
                 raise SettingsError(f"name must be one word of letters, digits and .-_@+:, got {name!r}")

@@ -19,19 +19,19 @@ UI_NAMES = ("rich", "core")
 
 
 class PanelRegistry:
-    """Finds the panel of some sessions, or makes it.
+    """Finds the panel of some sessions, or creates it.
 
     Args:
-        make: Makes a panel from the name of a user interface and the sessions.
+        make: Creates a panel from the name of a user interface and the sessions.
     """
 
     def __init__(self, make: Callable[..., View]) -> None:
         self._make = make
         self._lock = threading.Lock()
-        self._panels: dict[tuple[str, ...], View] = {}  # by the user interface and the names of the sessions
+        self._panels: dict[tuple[str, ...], View] = {}  # by user interface and session names
 
     def get(self, ui: str, *sessions: Session) -> View:
-        """Return the panel of these sessions. The same panel is returned until it is closed.
+        """Return the panel of these sessions. Repeated calls return the same panel until it is closed.
 
         Raises:
             SettingsError: The user interface is unknown.
@@ -41,7 +41,7 @@ class PanelRegistry:
         key = (ui, *(session.name for session in sessions))
         panel = self._panels.get(key)
         if panel is None or panel.comm is None:
-            new = self._make(ui, *sessions)  # without the lock, because a long conversation takes long
+            new = self._make(ui, *sessions)  # without the lock, because a long conversation takes time to render
             with self._lock:
                 panel = self._panels.get(key)
                 if panel is None or panel.comm is None:
@@ -51,7 +51,7 @@ class PanelRegistry:
         return panel
 
     def show(self, session: Session) -> None:
-        """Show a new session in the panels that show an earlier session of the same name."""
+        """Show a new session in the panels of the earlier session with the same name."""
         with self._lock:
             self._panels = {key: panel for key, panel in self._panels.items() if panel.comm is not None}
             panels = [panel for (_, *names), panel in self._panels.items() if session.name in names]

@@ -1,4 +1,4 @@
-"""What can be read of a session: its state, its traces, and frames of them."""
+"""The readable parts of a session: its state, its traces, and its DataFrames."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 
 
 class SessionReader:
-    """The part of a session that reads.
+    """The methods of `Session` that read its state and its traces.
 
     Args:
         name: The name of the session in the kernel.
         dialect: The dialect of the platform.
         settings: The settings of the session.
         rows: The log of the session, which holds its traces.
-        events: The intake of session events, which holds its state.
+        events: The processor of session events, which holds the state of the session.
     """
 
     def __init__(
@@ -60,30 +60,33 @@ class SessionReader:
 
     @property
     def running(self) -> list[Turn]:
-        """The turns that have not ended, the oldest first."""
+        """The turns that have not ended, oldest first."""
         return list(self._events.turns.values())
 
     @property
     def encoding(self) -> str:
-        """How streamed sound of this session is encoded."""
+        """The encoding of streamed sound in this session."""
         return self._dialect.sound_encoding(self._settings)
 
     @property
     def choices(self) -> list[Choice]:
-        """The buttons of the last message that has any."""
+        """The buttons of the last message that has buttons."""
         return self._events.buttons.choices
 
     def button(self, choice: str | int | Choice) -> Choice:
-        """Return a button of the last message that has any, without pressing it. Arguments and errors as in `press`."""
+        """Return a button of the last message that has buttons, without pressing it.
+
+        The argument and the errors are those of `press`.
+        """
         return self._events.buttons.find(choice)
 
     def traces(self, since: int = 0, count: int | None = None, *, payloads: bool = True) -> list[Trace]:
         """Return recorded traces.
 
         Args:
-            since: The `seq` of the first one.
-            count: How many at most (default: all).
-            payloads: Whether to read their payloads; without them it is faster.
+            since: The `seq` of the first trace.
+            count: The maximum number of traces (default: all).
+            payloads: Whether to read payloads. Reading is faster without them.
         """
         return self._log.traces(max(since, self.first), count, payloads=payloads)
 
@@ -112,13 +115,13 @@ class SessionReader:
 
         Args:
             since: An earlier frame or its `df.attrs["cursor"]`; only newer traces are returned (default: all).
-            columns: The names of the columns to return (default: all).
+            columns: The names of the columns to return, in order (default: all columns).
 
         Returns:
-            A frame with one row per trace; `df.attrs["cursor"]` is the cursor for the next `since`.
+            A frame with one row per trace and the columns listed below. `df.attrs["cursor"]` is the next cursor.
 
         Raises:
-            SettingsError: There is no such column, or `since` is not a cursor.
+            SettingsError: A column is unknown, or `since` is not a cursor.
             RecordingError: Older traces cannot be read from disk.
 
         Example:
@@ -142,10 +145,10 @@ class SessionReader:
             columns: As in `traces_df`.
 
         Returns:
-            A frame with one row per turn; `df.attrs["cursor"]` is the cursor for the next `since`.
+            A frame with one row per turn and the columns listed below. `df.attrs["cursor"]` is the next cursor.
 
         Raises:
-            SettingsError: There is no such column, or `since` is not a cursor.
+            SettingsError: A column is unknown, or `since` is not a cursor.
             RecordingError: Older traces cannot be read from disk.
 
         Example:
@@ -160,17 +163,17 @@ class SessionReader:
     def messages_df(
         self, *, since: Mapping[str, int] | pd.DataFrame | None = None, columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
-        """Return the messages of this session, those of the user included.
+        """Return the messages of this session, including those of the user.
 
         Args:
             since: As in `traces_df`.
             columns: As in `traces_df`.
 
         Returns:
-            A frame with one row per message; `df.attrs["cursor"]` is the cursor for the next `since`.
+            A frame with one row per message and the columns listed below. `df.attrs["cursor"]` is the next cursor.
 
         Raises:
-            SettingsError: There is no such column, or `since` is not a cursor.
+            SettingsError: A column is unknown, or `since` is not a cursor.
             RecordingError: Older traces cannot be read from disk.
 
         Example:
@@ -183,7 +186,7 @@ class SessionReader:
 
     @property
     def ids(self) -> dict[str, str]:
-        """The settings that are ids, for example of the user and the session, without credentials."""
+        """The ids in the settings, for example of the user and the session, without credentials."""
         secret = [name for name, setting in self._dialect.settings.items() if setting.secret]
         return {n: str(v) for n, v in self._settings.items() if n.endswith("_id") and v and n not in secret}
 
@@ -197,7 +200,7 @@ class SessionReader:
         """Call a function with every trace after it is recorded, on the background thread.
 
         Args:
-            listener: The function. It must not wait for a turn. If it raises an exception, that is logged.
+            listener: The function. It must not wait for a turn. Exceptions that it raises are logged.
 
         Returns:
             A function that stops the calls.

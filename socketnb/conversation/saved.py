@@ -1,4 +1,4 @@
-"""Saved sessions: what a later kernel needs to resume a session."""
+"""Saved sessions: the settings that a later kernel needs to resume a session."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class SavedSession:
-    """The values that resume a session in a later kernel, in a JSON file that only its owner can read.
+    """The values that a later kernel needs to resume a session, in a JSON file that only its owner can read.
 
-    The file is `sessions/<platform>-<name>.json` in the data folder. It holds the settings that the dialect lists in
-    `resume_settings`, and those in `resume_scope`, of which credentials are stored as fingerprints.
+    The file is `sessions/<platform>-<name>.json` in the data folder. It contains the settings that the dialect lists in
+    `resume_settings` and `resume_scope`. Credentials in `resume_scope` are stored as fingerprints.
 
     Args:
         dialect: The dialect of the platform.
@@ -33,7 +33,7 @@ class SavedSession:
         self._path = home() / "sessions" / f"{dialect.name}-{name}.json"
 
     def load(self, settings: Mapping[str, Value]) -> dict[str, str]:
-        """Return the saved values of `resume_settings`, or nothing if they belong to another server, bot or user.
+        """Return the saved values of `resume_settings`; empty if they belong to another server, bot or user.
 
         Args:
             settings: The settings of the new session.
@@ -46,13 +46,13 @@ class SavedSession:
         return {name: value for name, value in saved.items() if name in self._dialect.resume_settings}
 
     def start(self, settings: Mapping[str, Value]) -> None:
-        """Save the settings that a session starts with."""
+        """Save the initial settings of a session."""
         resumed = {name: settings[name] or "" for name in self._dialect.resume_settings}
         clear = {name: value.reveal() if isinstance(value, Secret) else value for name, value in resumed.items()}
         self.save(**{name: str(settings[name] or "") for name in self._dialect.resume_scope}, **clear)
 
     def save(self, **settings: str) -> None:
-        """Save settings beside those that are saved already. An empty value deletes a setting.
+        """Add settings to the saved ones. An empty value deletes a setting.
 
         If the file cannot be written, a `RuntimeWarning` is issued.
         """
@@ -82,12 +82,12 @@ def complete_settings(
     saved: SavedSession | None,
     new_id: Callable[[], str],
 ) -> Values:
-    """Return the settings that a session starts with: saved values are added, and missing ids generated.
+    """Return the initial settings of a session, with saved values added and missing ids generated.
 
     Args:
         dialect: The dialect of the platform.
         settings: Every setting of the platform, resolved.
-        given: The settings that were passed as arguments, which saved values do not replace.
+        given: The settings that were passed as arguments. Saved values do not replace them.
         saved: The saved session to resume. The settings are saved in it.
         new_id: Returns a new id at each call.
     """

@@ -1,7 +1,7 @@
-"""A `Session`: what a user of this library holds of one user's conversation with one bot.
+"""The class `Session`: one user's conversation with one bot.
 
 One class serves all platforms, because the verbs of a platform are data of its dialect. A session can be used from
-any thread. Events arrive on the background loop's thread and are recorded before anybody is notified of them.
+any thread. Events arrive on the thread of the background loop and are recorded before listeners are called.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 
 class View(Protocol):
-    """A widget that shows one session or several."""
+    """A widget that shows one or more sessions."""
 
     @property
     def comm(self) -> object:
-        """The connection to the pages; None after the widget was closed."""
+        """The connection to the pages; None after the widget has been closed."""
 
     def turn_to(self, session: Session) -> None:
-        """Show this session in the place of the earlier one of its name."""
+        """Show this session instead of the earlier session with the same name."""
 
     def close(self) -> None:
         """Remove the widget from every page."""
@@ -49,10 +49,10 @@ class Session(SessionReader):
     """One user's conversation with one bot. It runs in the background of the kernel; `connect` opens it.
 
     Attributes:
-        name: Its name in the kernel.
+        name: The name of the session in the kernel.
         platform: The name of the platform.
         timeout: Seconds after which a turn times out.
-        first: The `seq` of its first trace. It is not 0 if an earlier session had the same name.
+        first: The `seq` of the first trace. It is not 0 if an earlier session had the same name.
 
     Example:
         >>> with snb.connect("voiceflow", name="shop", simulate=True) as bot:
@@ -93,13 +93,13 @@ class Session(SessionReader):
 
         Args:
             text: What the user says.
-            timeout: Seconds after which the turn times out (default: the session's).
+            timeout: Seconds after which the turn times out (default: the session's timeout).
 
         Returns:
             The turn, with the bot's messages.
 
         Raises:
-            TurnTimeout: The bot was not done in time. Its attribute `turn` is the turn so far.
+            TurnTimeout: The bot was not done in time. The attribute `turn` of the error is the unfinished turn.
             TurnFailed: The session failed during the turn.
             SessionError: The session is closed.
 
@@ -112,16 +112,16 @@ class Session(SessionReader):
         return self.send(text).wait(timeout)
 
     def send(self, text: str, *, at_once: bool = False, conversation: str | None = None) -> Turn:
-        """Send a text and return at once. Use `await turn` or `turn.wait()` to wait for the bot.
+        """Send a text and return immediately. Use `await turn` or `turn.wait()` to wait for the bot.
 
         Args:
             text: What the user says.
-            at_once: Whether to send it now; otherwise it is sent when the bot is done with the turn before.
-            conversation: The id of a conversation, or "" for a new one, on platforms where a session holds several
-                (default: the one used last).
+            at_once: Whether to send the text immediately instead of after the previous turn has ended.
+            conversation: The id of a conversation, or "" for a new one, on platforms that allow several per session
+                (default: the conversation used last).
 
         Returns:
-            The turn, which is running.
+            The turn, which is still running.
 
         Raises:
             ActionError: There is no such conversation.
@@ -137,11 +137,14 @@ class Session(SessionReader):
         return self._start(Action("text", fields, at_once, self._events.conversations.check(conversation)))
 
     def stream(self, text: str, timeout: float | None = None) -> Iterator[Message]:
-        """Send a text and yield the bot's messages as they arrive, streamed ones piece by piece.
+        """Send a text and yield the bot's messages as they arrive. A streamed message is yielded piece by piece.
 
         Args:
             text: What the user says.
-            timeout: Seconds after which the turn times out (default: the session's).
+            timeout: Seconds after which the turn times out (default: the session's timeout).
+
+        Yields:
+            The messages of the bot. For a streamed message, one `Message` per piece.
 
         Raises:
             TurnTimeout: The bot was not done in time.
@@ -158,11 +161,14 @@ class Session(SessionReader):
         return self.send(text).stream(timeout)
 
     def press(self, choice: str | int | Choice, timeout: float | None = None) -> Turn:
-        """Press a button of the last message that has any, and wait until the bot is done.
+        """Press a button of the last message that has buttons, and wait until the bot is done.
 
         Args:
-            choice: The label of the button, its position from 1, or the button itself.
-            timeout: Seconds after which the turn times out (default: the session's).
+            choice: The label of the button, its position (from 1), or the `Choice` itself.
+            timeout: Seconds after which the turn times out (default: the session's timeout).
+
+        Returns:
+            The turn, with the bot's messages.
 
         Raises:
             ActionError: There is no such button. Nothing was sent.
@@ -181,7 +187,18 @@ class Session(SessionReader):
         return self.start("press", choice=choice).wait(timeout)
 
     def launch(self, timeout: float | None = None) -> Turn:
-        """Start the conversation from the beginning, and wait until the bot is done. Arguments and errors as in `say`.
+        """Start the conversation from the beginning, and wait until the bot is done.
+
+        Args:
+            timeout: Seconds after which the turn times out (default: the session's timeout).
+
+        Returns:
+            The turn, with the bot's messages.
+
+        Raises:
+            TurnTimeout: The bot was not done in time.
+            TurnFailed: The session failed during the turn.
+            SessionError: The session is closed.
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
@@ -192,7 +209,19 @@ class Session(SessionReader):
         return self.start("launch").wait(timeout)
 
     def event(self, name: str, timeout: float | None = None) -> Turn:
-        """Trigger an event of the bot by its name, and wait until the bot is done. Errors as in `say`.
+        """Trigger an event of the bot by its name, and wait until the bot is done.
+
+        Args:
+            name: The name of the event, as defined in the bot.
+            timeout: Seconds after which the turn times out (default: the session's timeout).
+
+        Returns:
+            The turn, with the bot's messages.
+
+        Raises:
+            ActionError: The platform has no events. Nothing was sent.
+            TurnTimeout: The bot was not done in time.
+            TurnFailed: The session failed during the turn.
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
@@ -203,7 +232,24 @@ class Session(SessionReader):
         return self.start("event", name=name).wait(timeout)
 
     def reset(self, timeout: float | None = None) -> Turn:
-        """Start over so that the bot forgets everything, on platforms that support it. Errors as in `say`."""
+        """Restart the conversation without its earlier state, and wait until the bot is done.
+
+        Args:
+            timeout: Seconds after which the turn times out (default: the session's timeout).
+
+        Returns:
+            The turn, with the bot's messages.
+
+        Raises:
+            ActionError: The platform has no verb `reset`. Nothing was sent.
+            TurnTimeout: The bot was not done in time.
+            TurnFailed: The session failed during the turn.
+
+        Example:
+            >>> with snb.connect("cognigy", simulate=True) as bot:
+            ...     bot.reset().status
+            'completed'
+        """
         check_timeout(timeout)
         return self.start("reset").wait(timeout)
 
@@ -211,12 +257,15 @@ class Session(SessionReader):
         """Perform any action of the platform, and wait until the bot is done.
 
         Args:
-            verb: One of `verbs`.
+            verb: The name of a verb in `verbs`.
             conversation: As in `send`.
             **fields: The fields of the verb.
 
+        Returns:
+            The turn, with the bot's messages.
+
         Raises:
-            ActionError: There is no such verb, field or conversation. Nothing was sent.
+            ActionError: There is no such verb or field. Nothing was sent.
             TurnTimeout: The bot was not done in time.
             TurnFailed: The session failed during the turn.
 
@@ -228,16 +277,24 @@ class Session(SessionReader):
         return self.start(verb, conversation=conversation, **fields).wait()
 
     def start(self, verb: str, /, *, conversation: str | None = None, **fields: FieldValue) -> Turn:
-        """Perform an action as `act` does, but return at once.
+        """Perform any action of the platform and return immediately.
 
         Args:
-            verb: One of `verbs`.
+            verb: The name of a verb in `verbs`.
             conversation: As in `send`.
             **fields: The fields of the verb.
+
+        Returns:
+            The turn, which is still running.
 
         Raises:
             ActionError: There is no such verb, field or conversation. Nothing was sent.
             SessionError: The session is closed.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True) as bot:
+            ...     bot.start("text", text="track").wait().status
+            'completed'
         """
         if verb == "press" and "choice" in fields:
             fields = {**fields, "choice": self._events.buttons.find(fields["choice"])}
@@ -267,11 +324,11 @@ class Session(SessionReader):
         return turn
 
     def later(self, seconds: float, do: Callable[[], None]) -> bool:
-        """Call a function on the background thread after so many seconds. Return whether that thread runs."""
+        """Call a function on the background thread after a delay in seconds. Return whether that thread is running."""
         return self._loop.later(seconds, do)
 
     def reconnect(self) -> None:
-        """Try to open a lost link now, without waiting for the next attempt. If no link is lost, do nothing.
+        """Reconnect a lost link now, without waiting for the next attempt. If no link is lost, do nothing.
 
         Raises:
             SessionError: The session is closed.
@@ -286,7 +343,7 @@ class Session(SessionReader):
     # Conversations and calls
 
     def conversations(self) -> list[Conversation]:
-        """Return the conversations of this session, each with its handler, its unread messages and its state.
+        """Return the conversations of this session, each with its handler, unread count and state.
 
         The list is empty on platforms where a session is one conversation.
         """
@@ -299,7 +356,7 @@ class Session(SessionReader):
             conversation: One of `conversations`, or its id.
 
         Returns:
-            This session, as in `bot.conversation(id).say("hello")`.
+            This session, so that calls can be chained: `bot.conversation(id).say("hello")`.
 
         Raises:
             ActionError: There is no such conversation.
@@ -311,7 +368,7 @@ class Session(SessionReader):
         """Start a new conversation with the next turn of this thread.
 
         Returns:
-            This session, as in `bot.new_conversation().say("hello")`.
+            This session, so that calls can be chained: `bot.new_conversation().say("hello")`.
 
         Raises:
             ActionError: The platform has one conversation per session.
@@ -334,7 +391,7 @@ class Session(SessionReader):
 
         Raises:
             ActionError: The platform has no calls.
-            TurnFailed: No call was started: an agent answers, another call runs, or the platform refuses.
+            TurnFailed: No call was started: an agent has taken over, another call is running, or the platform refused.
         """
         turn = self.start("call").wait()
         if call := self._events.calls.of_turn(turn.number):
@@ -349,24 +406,24 @@ class Session(SessionReader):
     def panel(self, ui: Literal["rich", "core"] = "rich") -> View:
         """Return the chat panel of this session, to be displayed in a notebook.
 
-        There is one panel per name of a session, and it can be displayed several times. A new session of the same
-        name takes it over.
+        There is one panel per session name. It can be displayed several times, and a new session of the same name
+        continues in it.
 
         Args:
-            ui: `rich`, or `core` for text and buttons of core ipywidgets, where anywidget is not available.
+            ui: `rich` for the full panel, or `core` for a panel of core ipywidgets where anywidget is not available.
 
         Raises:
-            SettingsError: There is no such ui.
+            SettingsError: The value of `ui` is unknown.
         """
         return self._make_panel(self, ui)
 
     # Opening and closing
 
     def open(self) -> None:
-        """Open the first link and wait until the session is ready. `connect` has done this.
+        """Open the first link and wait until the session is ready. `connect` calls this.
 
         Raises:
-            ConnectError: The session cannot be made ready.
+            ConnectError: The session cannot become ready.
             SessionError: A listener called this. A listener cannot wait.
         """
         if self._loop.is_current_thread:
@@ -375,7 +432,7 @@ class Session(SessionReader):
         self._events.wait_until_ready()
 
     def close(self) -> None:
-        """Close the session: its link is closed and its open turns are cancelled. Its traces can still be read.
+        """Close the link and cancel the running turns. The traces can still be read.
 
         Closing again does nothing.
         """
@@ -386,7 +443,7 @@ class Session(SessionReader):
                 self._driver.close()
             finally:
                 self._events.state = "closed"
-                for turn in self.running:  # turns that the driver has not ended
+                for turn in self.running:  # turns that the driver did not end
                     turn.finish("cancelled", "the session was closed")
                 self._events.calls.end_all("the session was closed")
                 self._on_close(self)

@@ -1,4 +1,4 @@
-"""A `Turn` is one action of the user and everything that follows until the bot is done."""
+"""The class `Turn`: one action of the user and everything the bot sends in response."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from socketnb.engine.loop import Loop
 
 WAIT_MARGIN_S = 5.0
-"""Seconds that a wait continues after the driver should have ended the turn."""
+"""How long a wait continues after the driver should have ended the turn, in seconds."""
 CANCEL_TIMEOUT_S = 1.0
-"""Seconds that a cancelled turn may take to end."""
+"""How long to wait for a cancelled turn to end, in seconds."""
 
 
 class Turn:
-    """One action of the user and everything that follows until the bot is done. It can be awaited.
+    """One action of the user and everything the bot sends in response. A turn can be awaited.
 
     Attributes:
         number: The number of the turn in its session: 1, 2, 3 …
-        action: What the user did.
+        action: The action of the user.
         status: `running`, then `completed`, `rejected`, `failed`, `timeout` or `cancelled`.
-        reason: Why it ended like this, if that is known.
+        reason: Why the turn ended with this status, if known.
         traces: The traces observed so far.
         session: The name of the session.
 
@@ -66,18 +66,18 @@ class Turn:
 
     @property
     def messages(self) -> list[Message]:
-        """The messages of the bot or an agent. The pieces of a streamed message are joined."""
+        """The messages of the bot or of an agent. The pieces of a streamed message are joined."""
         return messages([trace for trace in self.traces if trace.sender != "user"], self._encoding)
 
     @property
     def text(self) -> str:
-        """The words of the messages, one message per line."""
+        """The text of the messages, one message per line."""
         words = (m.content.text if isinstance(m.content, Choices) else m.text for m in self.messages)
         return "\n".join(filter(None, words))
 
     @property
     def choices(self) -> list[Choice]:
-        """The buttons of the last message that has any."""
+        """The buttons of the last message that has buttons."""
         return choices_of(self.traces)
 
     @property
@@ -87,16 +87,16 @@ class Turn:
 
     @property
     def first_ms(self) -> float:
-        """Milliseconds from sending the action to the first message; NaN while there is none."""
+        """Milliseconds from sending the action to the first message; NaN if no message has arrived."""
         return next((m.trace.elapsed_ms for m in self.messages), NO_TIME)
 
     @property
     def done_ms(self) -> float:
-        """Milliseconds from sending the action to the end of the turn; NaN while it runs."""
+        """Milliseconds from sending the action to the end of the turn; NaN while the turn is running."""
         return next((trace.elapsed_ms for trace in self.traces if trace.final), NO_TIME)
 
     def over(self, within: float = 0) -> bool:
-        """Return whether the turn has ended, after waiting for that at most `within` seconds."""
+        """Wait at most `within` seconds for the end of the turn, and return whether it has ended."""
         return bool(concurrent.futures.wait([self._done], timeout=within).done)
 
     def wait(self, timeout: float | None = None) -> Turn:
@@ -123,16 +123,16 @@ class Turn:
         """
         seconds = self.allow(timeout)
         try:
-            wait(self._done, seconds + WAIT_MARGIN_S)  # the driver ends the turn earlier, unless its loop has stopped
+            wait(self._done, seconds + WAIT_MARGIN_S)  # the driver ends it earlier unless its loop has stopped
         except KeyboardInterrupt:
             self._abandon("cancelled")
             raise
         except TimeoutError:
-            self.finish("timeout", "the background loop does not respond")
+            self.finish("timeout", "the background loop does not respond: restart the kernel")
         return self._result(seconds)
 
     def cancel(self) -> None:
-        """Stop waiting for this turn. Traces that still arrive are recorded in the session.
+        """Stop waiting for this turn. Later traces of the turn are still recorded in the session.
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
@@ -181,13 +181,13 @@ class Turn:
         return self._result(self._timeout)
 
     def allow(self, timeout: float | None) -> float:
-        """Set after how many seconds from now the turn times out.
+        """Set the timeout of the turn, counted from now.
 
         Args:
-            timeout: Seconds above 0, or None to leave it as it is.
+            timeout: Seconds above 0, or None to keep the current timeout.
 
         Returns:
-            The seconds: `timeout`, or the session's timeout.
+            The timeout in seconds: `timeout`, or the session's timeout.
 
         Raises:
             ActionError: `timeout` is not a number of seconds above 0.
@@ -234,7 +234,7 @@ class Turn:
 
     @property
     def summary(self) -> str:
-        """How the turn ended and how long it took, for example `completed · first 212 ms · 1.4 s`."""
+        """The status and the duration of the turn, for example `completed · first 212 ms · 1.4 s`."""
         first_ms = render.milliseconds(self.first_ms)
         parts = [self.status, self.reason, first_ms and f"first {first_ms}", render.milliseconds(self.done_ms)]
         return " · ".join(part for part in parts if part)

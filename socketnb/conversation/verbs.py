@@ -1,4 +1,4 @@
-"""Checks of what a caller passes to a session, before anything is sent: verbs, fields, buttons, files, timeouts."""
+"""Checks of the arguments of session methods before anything is sent: verbs, fields, buttons, files, timeouts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from socketnb.model.trace import Trace
 
 MAX_OFFERS = 8
-"""How many of the last traces with buttons a session remembers."""
+"""The number of traces with buttons that a session remembers."""
 
 
 def check_timeout(timeout: float | None) -> None:
     """Check the timeout of a turn.
 
     Raises:
-        ActionError: It is neither None nor a number of seconds above 0.
+        ActionError: The timeout is neither None nor a number of seconds above 0.
     """
     if timeout is not None and not is_timeout(timeout):
         raise ActionError(f"timeout must be a number of seconds above 0, got {timeout!r}")
@@ -39,7 +39,7 @@ def check_fields(dialect: Dialect, verb: str, fields: Mapping[str, FieldValue]) 
     """Check the fields of an action.
 
     Returns:
-        The fields as they are sent, with absolute paths of files.
+        The fields to send. File paths are absolute.
 
     Raises:
         ActionError: The platform has no such verb, a field is unknown, missing or of the wrong type, or JSON cannot
@@ -71,7 +71,7 @@ def check_fields(dialect: Dialect, verb: str, fields: Mapping[str, FieldValue]) 
 
 
 def _existing_file(verb: str, value: object) -> str:
-    """Return the absolute path of a file that exists.
+    """Return the absolute path of an existing file.
 
     Raises:
         ActionError: There is no such file.
@@ -86,7 +86,7 @@ def _existing_file(verb: str, value: object) -> str:
 
 
 def choices_of(traces: Iterable[Trace]) -> list[Choice]:
-    """Return the buttons of the last trace that has any."""
+    """Return the buttons of the last trace that has buttons."""
     for trace in reversed(list(traces)):
         shown = message(trace)
         if shown and shown.choices:
@@ -95,9 +95,9 @@ def choices_of(traces: Iterable[Trace]) -> list[Choice]:
 
 
 class OfferedButtons:
-    """The buttons that the bot has offered last.
+    """The buttons that the bot offered last.
 
-    Each trace is remembered with its payload before masking, so that a button is sent as the bot sent it.
+    Traces are kept with their unmasked payloads, so that a button is sent exactly as the bot defined it.
 
     Args:
         session: The name of the session.
@@ -110,27 +110,27 @@ class OfferedButtons:
         self._offers: deque[tuple[Trace, JsonOut]] = deque(maxlen=MAX_OFFERS)
 
     def add(self, trace: Trace, payload: JsonOut) -> None:
-        """Remember a trace that may have buttons, with its unmasked payload."""
+        """Keep a trace that may have buttons, with its unmasked payload."""
         self._offers.append((trace, payload))
 
     @property
     def choices(self) -> list[Choice]:
-        """The buttons of the last message that has any."""
+        """The buttons of the last message that has buttons."""
         return choices_of(trace for trace, _ in list(self._offers))
 
     def of_turn(self, turn: int) -> list[Choice]:
-        """Return the buttons of the last message of a turn that has any."""
+        """Return the buttons of the last message in a turn that has buttons."""
         return choices_of(trace for trace, _ in list(self._offers) if trace.turn == turn)
 
     def find(self, choice: FieldValue) -> Choice:
-        """Return the button with this label or position from 1, or the given button itself.
+        """Return the button with this label or position (from 1). A `Choice` is returned as it is.
 
         Raises:
-            ActionError: There is no such button, or it has nothing to send.
+            ActionError: There is no such button, or the button sends nothing.
         """
         if isinstance(choice, Choice):
             if choice.request is None:
-                raise ActionError(f"the button {choice.label!r} has nothing to send: press one that the bot offered")
+                raise ActionError(f"the button {choice.label!r} sends nothing: press a button that the bot offered")
             return choice
         if isinstance(choice, bool) or not isinstance(choice, str | int):
             raise ActionError(f"choice must be the label of a button, its position or a Choice, got {choice!r}")
@@ -149,7 +149,7 @@ class OfferedButtons:
         raise ActionError(f"{unknown('button', choice, known)} (nothing was sent)")
 
     def unmask(self, choice: Choice) -> Choice:
-        """Return a button with its credentials, which are masked in traces and messages.
+        """Return a button with its unmasked credentials. In traces and messages they are masked.
 
         Raises:
             ActionError: The credentials are no longer known.

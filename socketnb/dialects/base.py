@@ -1,6 +1,6 @@
-"""What a platform's dialect provides: its settings and verbs, and two abstract machines to inherit from.
+"""The base of a dialect: the class `Dialect`, and the two abstract machines to inherit from.
 
-A class that inherits from a machine and lacks one of its methods cannot be defined.
+Defining a subclass of a machine that lacks one of the methods raises an error.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from socketnb.model.json import Json, JsonOut
 from socketnb.model.secret import Secret
 
 DEFAULT_ENCODING = "audio/x-mulaw"
-"""How streamed sound is encoded if neither the settings nor its pieces say so."""
+"""The default encoding of streamed sound."""
 NewId: TypeAlias = Callable[[], str]
-"""Returns a new unique string at each call."""
+"""A function that returns a new unique string at each call."""
 Settings: TypeAlias = Mapping[str, Any]
 """The values of a dialect's settings, or of its simulator's options, by name."""
 
 
-class _Machine(abc.ABC):  # noqa: B024 (the methods are in the two machines below)
-    """A machine. The definition of a subclass that lacks a method fails, not only its first use."""
+class _Machine(abc.ABC):  # noqa: B024 (the two machines below define the methods)
+    """A base class of machines. It raises an error when a subclass that lacks a method is defined, not on first use."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -37,7 +37,7 @@ class _Machine(abc.ABC):  # noqa: B024 (the methods are in the two machines belo
 
 
 class ClientMachine(_Machine):
-    """One conversation as the client sees it. It outlives its links. `now` is a monotonic clock in seconds."""
+    """The client side of one conversation. It outlives its links. `now` is the time of a monotonic clock in seconds."""
 
     @property
     def deadline(self) -> float | None:
@@ -46,15 +46,15 @@ class ClientMachine(_Machine):
 
     @abc.abstractmethod
     def dial(self, now: float) -> Address:
-        """Begin a link: return where to connect, and start the clock of the handshake."""
+        """Begin a link: return the address to connect to, and start the timeout of the handshake."""
 
     @abc.abstractmethod
     def opened(self, now: float) -> Sequence[ClientEffect]:
-        """Handle an open link."""
+        """Handle the opening of a link."""
 
     @abc.abstractmethod
     def act(self, turn: int, action: Action, now: float) -> Sequence[ClientEffect]:
-        """Handle an action of the user, at any time. An action that cannot be sent yet is queued."""
+        """Handle an action of the user. It can be called at any time; an action that cannot be sent yet is queued."""
 
     @abc.abstractmethod
     def abandon(self, turn: int, now: float) -> Sequence[ClientEffect]:
@@ -82,11 +82,11 @@ class ClientMachine(_Machine):
 
 
 class ServerMachine(_Machine):
-    """A whole endpoint: every link and every conversation. `now` is seconds since 1970.
+    """The server side of an endpoint: every link and every conversation. `now` is in seconds since 1970.
 
     Attributes:
         path: The path where Socket.IO is served.
-        prefix: What the endpoint's URL has after the host.
+        prefix: The path of the endpoint's URL.
         namespace: The Socket.IO namespace.
         deadline: When `timer` is to be called, or None.
     """
@@ -98,7 +98,7 @@ class ServerMachine(_Machine):
 
     @abc.abstractmethod
     def opened(self, link: str, query: Mapping[str, str], now: float) -> Sequence[ServerEffect]:
-        """Handle a client that connects. `query` is decoded once."""
+        """Handle a new connection from a client. `query` is URL-decoded once."""
 
     @abc.abstractmethod
     def received(self, link: str, event: str, payload: Json, now: float) -> Sequence[ServerEffect]:
@@ -106,15 +106,15 @@ class ServerMachine(_Machine):
 
     @abc.abstractmethod
     def closed(self, link: str, now: float, *, goodbye: bool = False) -> Sequence[ServerEffect]:
-        """Handle the loss of a client's link, with or without a goodbye. Its conversation stays."""
+        """Handle the loss of a client's link, with or without a disconnect packet. Its conversation stays."""
 
     @abc.abstractmethod
     def put(self, conversation: str, step: Step, now: float) -> Sequence[ServerEffect]:
-        """Send a step of the flow, or of an agent."""
+        """Send a step of the flow or of an agent."""
 
     @abc.abstractmethod
     def done(self, conversation: str, error: str | None, now: float) -> Sequence[ServerEffect]:
-        """End a turn of the flow. `error` says why the flow failed, if it did."""
+        """End a turn of the flow. `error` is the reason if the flow failed."""
 
     @abc.abstractmethod
     def timer(self, now: float) -> Sequence[ServerEffect]:
@@ -122,26 +122,26 @@ class ServerMachine(_Machine):
 
     @abc.abstractmethod
     def fault(self, name: str) -> Sequence[ServerEffect]:
-        """Inject one of the dialect's faults, now or at the next occasion."""
+        """Inject one of the dialect's faults. It takes effect immediately or on the next matching event."""
 
     def acked(self, link: str, key: Hashable, args: Sequence[Json], now: float) -> Sequence[ServerEffect]:
         """Handle the acknowledgement of an event that was sent with this key as `ack`."""
         return []
 
     def request(self, request: HttpCall, now: float) -> Sequence[ServerEffect]:
-        """Handle an HTTP call. One of the effects is its `HttpReply`."""
+        """Handle an HTTP call. The returned effects include the `HttpReply`."""
         return [HttpReply(404, {"error": "not found"})]
 
     def conversation(self, to: str | None) -> str:
-        """Return the conversation with this id, or of this user or session; None means the one used last.
+        """Return the conversation with this id, user or session. None means the conversation used last.
 
         Raises:
-            SettingsError: There is no such conversation, or only the flow can speak on this platform.
+            SettingsError: There is no such conversation, or only the flow can send messages on this platform.
         """
         raise SettingsError("on this platform only the flow can send messages")
 
     def inject(self, conversation: str, text: str, data: JsonOut, now: float) -> Sequence[ServerEffect]:
-        """Let the flow answer as if the user had sent this."""
+        """Run the flow as if the user had sent this."""
         return []
 
     def notify(self, conversation: str, text: str, data: JsonOut, now: float) -> Sequence[ServerEffect]:
@@ -158,24 +158,24 @@ class ServerMachine(_Machine):
 
 
 class TimedRecord(NamedTuple):
-    """A record of something in the past, and when it happened, in nanoseconds since 1970."""
+    """A record of a past event, with its time in nanoseconds since 1970."""
 
     record: Record
     at: int
 
 
 class Transcript(NamedTuple):
-    """A conversation that the platform saved: its id, and its records in order."""
+    """A conversation saved by the platform: its id, and its records in order."""
 
     id: str
     records: list[TimedRecord]
 
 
 class ReadContent(Protocol):
-    """Reads what a person sees of a recorded event."""
+    """A function that returns the displayable content of a recorded event."""
 
     def __call__(self, event: str, payload: JsonOut) -> Content | None:
-        """Return the content of an event, or None."""
+        """Return the content of an event, or None if it has none."""
 
 
 def _unchanged(settings: Settings) -> Settings:
@@ -196,30 +196,30 @@ def _no_secret(_: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """Everything the other layers know about a platform. Each dialect package defines one, as `DIALECT`.
+    """The interface of a platform to the other layers. Each dialect package defines one instance, `DIALECT`.
 
     Attributes:
         name: The name of the platform, as in `connect(name)`.
-        title: Its name for people.
+        title: The display name of the platform.
         settings: The settings of `connect`, by name.
-        verbs: What a user can do, by name.
-        client: Makes the client machine of one conversation from its settings.
-        server: Makes the server machine of one simulator from its settings, ids and options.
-        content: Reads what a person sees of a recorded event.
+        verbs: The actions of a user, by name.
+        client: Creates the client machine of one conversation from its settings.
+        server: Creates the server machine of one simulator from its settings, ids and options.
+        content: Returns the displayable content of a recorded event.
         simulated: Returns the settings of a simulator, without its URL.
         settle: Checks settings that depend on each other, and returns them in their final form.
         prepare: Returns the action to send for an action of the user, given the buttons that the last turn offered.
-        sound_encoding: Returns how streamed sound is encoded with these settings.
-        secret_in_url: Tells whether a value of the setting `url` contains a credential.
+        sound_encoding: Returns the encoding of streamed sound for these settings.
+        secret_in_url: Returns whether a value of the setting `url` contains a credential.
         secret_fields: Names of payload fields that hold credentials.
         resume_scope: Settings that must be the same for a saved session to be resumed.
         resume_settings: Settings that are saved to resume a session.
         user_setting: The setting that names the user. A saved session of another user is not resumed.
-        max_conversations: How many conversations one session may hold.
-        read_transcript: Reads a conversation that the platform saved as JSON, or raises `SettingsError`. None if the
-            platform has no such format.
-        faults: The faults of its simulator, each with its description.
-        options: The options of its simulator, by name.
+        max_conversations: The maximum number of conversations per session.
+        read_transcript: Reads a conversation that the platform saved as JSON, or raises `SettingsError`. It is None if
+            the platform has no such format.
+        faults: The faults of the simulator and their descriptions.
+        options: The options of the simulator, by name.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Messages: what a person sees of recorded traces, with the pieces of streams joined."""
+"""Messages: the displayable content of recorded traces, with the pieces of streams joined."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from socketnb.model.secret import clean
 from socketnb.model.trace import CONTENT_KINDS, Trace
 
 OFFERS = frozenset({"choices", "card", "carousel", "list", "image", "audio", "video", "adaptive", "custom"})
-"""Kinds of traces that may have buttons."""
+"""The kinds of traces that can have buttons."""
 
 
 def buttons(content: Content | None) -> tuple[Choice, ...]:
-    """Return the buttons of a content that can be pressed, in order. Buttons that only open a page are left out."""
+    """Return the buttons of a content that can be pressed, in order. Buttons that only open a page are omitted."""
     return tuple(option for option in _options(content) if option.request)
 
 
@@ -55,11 +55,11 @@ def _options(content: Content | None) -> tuple[Choice, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a person sees of a trace.
+    """A message in a conversation: the displayable content of a trace, or of the joined pieces of a stream.
 
     Attributes:
         content: The text, buttons, cards or media.
-        trace: The trace it was read from; of a streamed message, its first piece.
+        trace: The trace of the message. For a streamed message, the trace of its first piece.
     """
 
     content: Content
@@ -67,7 +67,7 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The words of the message."""
+        """The text of the message."""
         match self.content:
             case Text(text) | Delta(_, text) | UserInput(_, text):
                 return text
@@ -86,17 +86,17 @@ class Message:
 
 
 def message(trace: Trace) -> Message | None:
-    """Return the message of one trace, or None. It is read from the recorded payload, which has no credentials."""
+    """Return the message of one trace, or None. It is parsed from the recorded, masked payload."""
     if trace.kind not in CONTENT_KINDS and trace.kind not in ("action", "delta"):
         return None
     content = registry.get(trace.platform).content(trace.event, parse(trace.payload))
     if isinstance(content, UserInput) and content.text and trace.text:
-        content = replace(content, text=trace.text)  # the label of a button whose payload alone was sent
+        content = replace(content, text=trace.text)  # the label of a button, because only its payload was sent
     return None if content is None else Message(content, trace)
 
 
 def parse(payload: str) -> Json:
-    """Return a recorded payload as a value. Lone surrogates, which cannot be shown, become question marks."""
+    """Parse a recorded payload. Lone surrogates, which cannot be displayed, become question marks."""
     return _clean(json.loads(payload)) if "\\ud" in payload.casefold() else json.loads(payload)
 
 
@@ -116,7 +116,7 @@ class Streams:
     """Joins the pieces of streamed messages.
 
     Args:
-        encoding: How streamed sound is encoded if its pieces do not say so.
+        encoding: The encoding of streamed sound if the pieces do not contain it.
     """
 
     def __init__(self, encoding: str = DEFAULT_ENCODING) -> None:
@@ -124,7 +124,7 @@ class Streams:
         self._open: dict[str, list[Message]] = {}
 
     def add(self, piece: Message) -> Message | None:
-        """Return a message as it is, a streamed message after its last piece, and None for the pieces before it."""
+        """Add a message or piece. Return a complete message, or None for a piece that is not the last of its stream."""
         if not isinstance(delta := piece.content, Delta):
             return piece
         if delta.first or delta.stream not in self._open:
@@ -133,7 +133,7 @@ class Streams:
         return self._joined(self._open.pop(delta.stream)) if delta.last else None
 
     def rest(self) -> list[Message]:
-        """Return the streamed messages that have no last piece yet, with the pieces that came."""
+        """Return the streamed messages whose last piece has not arrived, with the pieces received so far."""
         return [joined for pieces in self._open.values() if (joined := self._joined(pieces))]
 
     def _joined(self, pieces: list[Message]) -> Message | None:

@@ -1,4 +1,4 @@
-"""Finds a dialect by the name of its platform, and imports it when it is first needed."""
+"""Lookup of dialects by platform name. A dialect is imported on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw samples as WAV: bots stream raw samples, and a notebook can only play a file."""
+"""Conversion of raw samples to WAV. Bots stream raw samples, and notebooks can only play files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def wav(encoding: str, samples: bytes) -> bytes:
 
 @functools.cache
 def tone(encoding: str, seconds: float, hertz: float = 330.0) -> bytes:
-    """Return a soft tone as raw samples. Simulators send it as speech."""
+    """Return a quiet tone as raw samples. Simulators send it as speech."""
     rate = RATES[encoding]
     count = int(rate * seconds)
     values = [

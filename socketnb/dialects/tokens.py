@@ -21,7 +21,7 @@ def jwt(claims: JsonObject, key: bytes) -> str:
 
 
 def claims_of(token: str) -> JsonObject:
-    """Return the claims of a token, or an empty object if it is not a token. The signature is not checked."""
+    """Return the claims of a token, or an empty object if the text is not a token. The signature is not checked."""
     body = token.split(".")[1] if token.count(".") == 2 else ""  # noqa: PLR2004 (header, claims, signature)
     try:
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))

@@ -1,4 +1,4 @@
-"""Deadlines and the queue of turns: what the client machines have in common."""
+"""Deadlines and the queue of turns, shared by all client machines."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 MAX_QUEUED_TURNS = 1000
-"""Turns that may wait in line."""
+"""The maximum number of queued turns."""
 LATE_ANSWER_S = 5.0
-"""Seconds for which an abandoned turn blocks the next one, so that the next one does not receive its late answer."""
+"""How long an abandoned turn blocks the next turn, in seconds. Its late answer is not assigned to the next turn."""
 
 
 class Owed(NamedTuple):
-    """The deadline of an abandoned turn: after it, no late answer is expected any more."""
+    """The deadline of an abandoned turn, after which its late answer is no longer expected."""
 
     turn: int
 
 
 class Deadlines:
-    """Due times by key. A key is a string or a small immutable object; a machine tells its deadlines apart by it."""
+    """Deadlines by key. A key is a string or a small immutable object."""
 
     def __init__(self) -> None:
         self._due: dict[Hashable, float] = {}
 
     @property
     def next(self) -> float | None:
-        """The earliest due time, or None."""
+        """The earliest deadline, or None."""
         return min(self._due.values(), default=None)
 
     def set(self, key: Hashable, due: float) -> None:
@@ -50,17 +50,18 @@ def _one_lane(_: object) -> Hashable:
 
 
 class TurnQueue(Generic[T]):
-    """The turns of a session: those that wait in line, and those that were sent.
+    """The queued and running turns of a session.
 
-    Turns with the same lane are sent one after another. `T` is what the machine knows about a turn.
+    Turns with the same lane are sent one after another. `T` is the machine's state of a turn.
 
     Args:
-        deadlines: Where the queue sets `Owed(turn)` for an abandoned turn. When it passes, call `end(turn)`.
+        deadlines: The queue sets the deadline `Owed(turn)` here for an abandoned turn. When it expires, call
+            `end(turn)`.
         lane: Returns the lane of a turn. By default there is one lane.
 
     Attributes:
-        waiting: The turns in line, in order.
-        running: The turns that were sent and are not over, in the order of sending. Abandoned turns are among them.
+        waiting: The queued turns, in order.
+        running: The sent turns that have not ended, including abandoned ones, in the order of sending.
         last: The turn that was sent last; 0 before the first one.
     """
 
@@ -74,49 +75,49 @@ class TurnQueue(Generic[T]):
 
     @property
     def full(self) -> bool:
-        """Whether no further turn may wait."""
+        """Whether the queue is full."""
         return len(self.waiting) >= MAX_QUEUED_TURNS
 
     @property
     def current(self) -> int:
-        """The turn to which an event without a turn belongs: the oldest that is running, or the last one."""
+        """The turn for events without a turn: the oldest running turn, or the last one."""
         return next(iter(self.running), self.last)
 
     def add(self, turn: int, state: T) -> None:
-        """Put a turn at the end of the line."""
+        """Add a turn to the end of the queue."""
         self.waiting[turn] = state
 
     def put_back(self, turns: Mapping[int, T]) -> None:
-        """Put turns at the front of the line, in the given order. They are not running any more."""
+        """Move running turns back to the front of the queue, in the given order."""
         for turn in turns:
             self.running.pop(turn, None)
         self.waiting = {**turns, **self.waiting}
 
     def next(self) -> int | None:
-        """Return the first turn in line that may be sent: no turn of its lane is running. None if there is none."""
+        """Return the first queued turn whose lane has no running turn, or None."""
         busy = {self._lane(state) for state in self.running.values()}
         return next((turn for turn, state in self.waiting.items() if self._lane(state) not in busy), None)
 
     def start(self, turn: int, state: T) -> None:
-        """Note that a turn was sent, whether it waited in line or not."""
+        """Mark a turn as sent. The turn may have been queued before."""
         self.waiting.pop(turn, None)
         self.running[turn] = state
         self.last = turn
 
     def end(self, turn: int) -> T | None:
-        """Remove a turn, wherever it is, and return its state; None if it is unknown."""
+        """Remove a queued or running turn, and return its state; None if the turn is unknown."""
         self._deadlines.clear(Owed(turn))
         self._abandoned.discard(turn)
         waited = self.waiting.pop(turn, None)
         return self.running.pop(turn, waited)
 
     def abandon(self, turn: int, now: float) -> None:
-        """Stop waiting for a turn. One that was sent blocks its lane until its late answer, or for a few seconds."""
+        """Stop waiting for a turn. A sent turn blocks its lane until its late answer arrives, or for a few seconds."""
         self.waiting.pop(turn, None)
         if turn in self.running:
             self._abandoned.add(turn)
             self._deadlines.set(Owed(turn), now + LATE_ANSWER_S)
 
     def is_abandoned(self, turn: int) -> bool:
-        """Tell whether a turn was sent and then abandoned."""
+        """Return whether a turn was sent and then abandoned."""
         return turn in self._abandoned

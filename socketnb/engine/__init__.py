@@ -1,5 +1,5 @@
-"""The engine: the only IO of a conversation. One background loop, a driver per session, a link per connection.
+"""The engine performs all IO of conversations: one background loop, one driver per session, one link per connection.
 
-Nothing here prints, displays, or knows about recordings, sessions and notebooks. A driver gets a callable for its
-session events and calls it on the loop's thread.
+The engine does not print or display anything, and does not depend on recordings, sessions or notebooks. A driver
+receives a function for its session events and calls it on the loop's thread.
 """

@@ -1,11 +1,11 @@
 """A driver runs one client machine, over one link after another.
 
 Everything that happens to a session (an event, an action, a timer, a lost link) is put into one inbox as a step. One
-task takes the steps out in order and performs the effects that the machine returns. If the machine raises an
-exception, an `error` trace is recorded at once, and the session does not wait for a timeout.
+task processes the steps in order and performs the effects that the machine returns. If the machine raises an exception,
+an `error` trace is recorded immediately, so that the session does not wait for a timeout.
 
 Session events are delivered on the loop's thread, in batches: after each pass through the inbox, and before anything
-is sent or waited for. So every event is journaled before its consequences are visible.
+is sent or awaited. Every event is therefore in the journal before its effects are visible.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STEPS_PER_YIELD = 64
-"""After so many steps, a driver with a full inbox lets the other tasks of the loop run."""
+"""The number of steps after which a driver with a full inbox lets other tasks of the loop run."""
 CLOSE_TIMEOUT_S = 2.0
-"""Seconds that `Driver.close` waits for the end of the task."""
+"""How long `Driver.close` waits for the end of the task, in seconds."""
 EndReason: TypeAlias = Literal["timeout", "cancelled"]
-"""Why a turn is abandoned."""
+"""The reason why a turn is abandoned."""
 _END_TEXTS: Final[dict[EndReason, str]] = {
     "timeout": "the bot was not done in time",
     "cancelled": "the turn was cancelled",
@@ -80,7 +80,7 @@ class Driver:
         machine: The client machine of the session.
         loop: The background loop.
         on_events: Called with each batch of session events, in order, on the loop's thread.
-        links: How many links the session has had before.
+        links: The number of earlier links of the session.
         policy: The delays before the attempts to reconnect.
     """
 
@@ -120,16 +120,16 @@ class Driver:
         self._task = self._loop.submit(self._run())
 
     def act(self, turn: int, action: Action, timeout: float) -> None:
-        """Perform an action of the user. Its turn times out after `timeout` seconds, also if nothing waits for it."""
+        """Perform an action of the user. The turn times out after `timeout` seconds, even if nothing waits for it."""
         self._post(partial(self._act, turn, action))
         self.allow(turn, timeout)
 
     def allow(self, turn: int, timeout: float) -> None:
-        """Let a turn time out `timeout` seconds from now."""
+        """Set the timeout of a turn to `timeout` seconds from now."""
         self._post(partial(self._allow, turn, time.monotonic() + timeout))
 
     def reconnect(self) -> None:
-        """Try to open a lost link now."""
+        """Reconnect a lost link now."""
         self._post(partial(self._redial, waiting=True))
 
     def abandon(self, turn: int, reason: EndReason) -> None:
@@ -202,7 +202,7 @@ class Driver:
             self._machine.abandon(turn, self._now)
             await self._fail_turn(turn, f"the action could not be sent: {type(error).__name__}: {error}")
             return
-        await self._redial()  # a lost session tries again if the user does
+        await self._redial()  # an action of the user reconnects a lost session
 
     async def _allow(self, turn: int, deadline: float) -> None:
         self._turns.set_deadline(turn, deadline)
@@ -220,15 +220,15 @@ class Driver:
             await self._perform(effects)
 
     async def _close(self) -> None:
-        for turn in reversed(self._turns.numbers):  # from the newest, so that none of the queued ones is sent now
+        for turn in reversed(self._turns.numbers):  # newest first, so that no queued turn is sent now
             await self._abandon(turn, "cancelled")
         self._enter("closed")
         self._note("disconnected", "disconnected", text="closed")
 
-    # What the links report
+    # Reports of the links
 
     async def link_opened(self) -> None:
-        """Let the machine begin its handshake."""
+        """Start the handshake of the machine."""
         if link := self._links.current:
             self._note("connected", "connected", text=f"link {self._links.number} over {link.transport}")
         if self._lost_at is not None:
@@ -238,7 +238,7 @@ class Driver:
         await self._perform(self._machine.opened(self._now))
 
     async def link_failed(self, error: ConnectError) -> None:
-        """Close a link that cannot be made ready, and retry unless that is useless."""
+        """Close a link that cannot become ready. Retry, unless the server refused the client."""
         self._links.cancel()
         self._events.flush()
         await self._links.close()
@@ -265,12 +265,12 @@ class Driver:
             await self._give_up(ConnectError(f"{self._url}: {message} before it was ready"))
 
     async def event_received(self, event: str, payload: Json, observed_at: int, now: float) -> None:
-        """Let the machine handle an event."""
+        """Pass an event to the machine."""
         self._now = now
         await self._perform(self._machine.received(event, payload, now), observed_at)
 
     async def acknowledged(self, key: Hashable, args: tuple[Json, ...]) -> None:
-        """Let the machine handle an acknowledgement."""
+        """Pass an acknowledgement to the machine."""
         await self._perform(self._machine.acked(key, args, self._now))
 
     async def packet_broken(self, reason: str) -> None:
@@ -310,7 +310,7 @@ class Driver:
             self._dial()
 
     async def _redial(self, *, waiting: bool = False) -> None:
-        """Open the next link now if the session is lost or, with `waiting`, if it waits for its next attempt."""
+        """Open the next link now if the session is lost or, with `waiting`, if it is waiting for the next attempt."""
         is_waiting = self._state == "reconnecting" and self._links.is_idle
         if self._state == "lost" or (waiting and is_waiting):
             self._enter("reconnecting")
@@ -326,7 +326,7 @@ class Driver:
             await self._perform(self._machine.closed(self._now))
         self._enter("reconnecting")
         if not wanted and self._reconnects.is_ordered_too_often(self._now):
-            await self._retry(ConnectError(f"the server sends every link away ({reason})"))
+            await self._retry(ConnectError(f"the server keeps ordering reconnects ({reason})"))
         else:
             self._reconnects.reset()
             self._dial()
@@ -346,7 +346,7 @@ class Driver:
         for effect in effects:
             match effect:
                 case Emit(event, args, ack=ack):
-                    self._events.flush()  # what led to it is on disk before it is sent
+                    self._events.flush()  # all earlier events are on disk before this one is sent
                     await self._links.emit(event, args, ack)
                 case Record():
                     self._record(effect, observed_at)

@@ -1,4 +1,4 @@
-"""Session events: what a driver reports to its session."""
+"""Session events, which a driver reports to its session."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Observation:
     """A trace to record.
 
     Attributes:
-        record: What was observed.
+        record: The observed event.
         link: The number of the link.
-        observed_at: When it was observed, in nanoseconds since 1970.
+        observed_at: The time of the observation, in nanoseconds since 1970.
         elapsed_ms: Milliseconds since the turn's action was sent; NaN outside a turn.
     """
 
@@ -35,7 +35,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """The session has entered a state. `error` says why it is lost."""
+    """The session has entered a state. `error` is the reason if the session is lost."""
 
     state: State
     error: ConnectError | None = None
@@ -45,7 +45,7 @@ SessionEvent: TypeAlias = Observation | StateChange | SessionUpdate
 
 
 class EventBatch:
-    """Collects session events and delivers them in order, several at once.
+    """Collects session events, and delivers them in order as one batch.
 
     Args:
         deliver: Called with the events of a batch.
@@ -60,7 +60,7 @@ class EventBatch:
         self._events.append(event)
 
     def flush(self) -> None:
-        """Deliver the batch. If that fails, the error is logged."""
+        """Deliver the batch. Errors of the receiver are logged."""
         if self._events:
             events, self._events = self._events, []
             try:

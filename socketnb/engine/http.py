@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from socketnb.model.effects import HttpRequest
 
 MAX_BODY_BYTES = 2**20
-"""Bytes of a response body after which no more is read."""
+"""The maximum number of bytes to read from a response body."""
 CHUNK_BYTES = 2**16
-"""Bytes of a response body that are read at once."""
+"""The number of bytes of a response body to read in one step."""
 
 
 async def fetch(request: HttpRequest, http: aiohttp.ClientSession) -> HttpResponse:
-    """Make an HTTP request and return its response. If there is none, the status is 0 and the body says why."""
+    """Make an HTTP request and return the response. If there is none, the status is 0 and the body is the reason."""
     import aiohttp
 
     try:
@@ -33,7 +33,7 @@ async def fetch(request: HttpRequest, http: aiohttp.ClientSession) -> HttpRespon
             if request.file:
                 path = Path(request.file)
                 media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-                form = aiohttp.FormData(quote_fields=False)  # browsers send file names unquoted
+                form = aiohttp.FormData(quote_fields=False)  # file names are not quoted, as in browsers
                 file = stack.enter_context(path.open("rb"))  # noqa: ASYNC230 (aiohttp reads it in a thread)
                 form.add_field("file", file, filename=path.name, content_type=media_type)
             async with http.request(request.method, request.url, headers=request.headers, data=form) as response:
@@ -51,7 +51,7 @@ async def fetch(request: HttpRequest, http: aiohttp.ClientSession) -> HttpRespon
 
 
 class HttpRequests:
-    """The HTTP requests of a session that are under way.
+    """The running HTTP requests of a session.
 
     Args:
         loop: The background loop, which holds the HTTP session.

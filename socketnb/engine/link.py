@@ -1,4 +1,4 @@
-"""A link: one Socket.IO connection. It passes on what arrives and translates the library's errors, and nothing else."""
+"""A link: one Socket.IO connection. It passes on incoming events and translates errors of the library."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ wire = logging.getLogger("socketnb.wire")
 """The logger of python-socketio. It is silent, because the library logs addresses and payloads with credentials."""
 wire.setLevel(logging.CRITICAL)
 GOODBYE_TIMEOUT_S = 1.0
-"""Seconds that closing a link may take if the server does not answer."""
+"""How long to wait when closing a link if the server does not answer, in seconds."""
 SOCKET_CLOSE_TIMEOUT_S = 0.2
-"""Seconds that closing a websocket may take if the server does not answer."""
+"""How long to wait when closing a websocket if the server does not answer, in seconds."""
 
 
 class LinkCallbacks(NamedTuple):
-    """The functions that are called with what arrives, in the order of the wire.
+    """The functions that a link calls, in the order of arrival.
 
     Attributes:
         event: Called with the name of an event and its arguments.
         broken: Called with a description of each packet that is not a Socket.IO packet.
-        closed: Called once, with the reason why the link is closed.
+        closed: Called once, with the reason of the loss.
     """
 
     event: Callable[[str, list[Json]], None]
@@ -58,13 +58,13 @@ class Link:
 
     @property
     def sid(self) -> str:
-        """The server's id of this connection. It changes with every connection."""
+        """The server's id for this connection."""
         return str(self._client.get_sid(self._namespace))
 
     async def emit(self, event: str, args: tuple[JsonOut, ...], on_ack: Callable[..., None] | None = None) -> None:
         """Send an event. `on_ack` is called with the arguments of its acknowledgement.
 
-        If the link is being lost, this does nothing, because the loss is reported anyway.
+        If the link has just been lost, do nothing. The loss is reported separately.
         """
         import socketio.exceptions
 
@@ -74,17 +74,17 @@ class Link:
             log.debug("%s was not sent: the link is gone", event)
 
     async def close(self) -> None:
-        """Say goodbye and disconnect.
+        """Send a disconnect packet and close the connection.
 
-        The library closes the socket before its own goodbye is sent, so this sends one first.
+        The library closes the socket before it sends its own disconnect packet, so this method sends one first.
         """
         engine = self._client.eio
-        with contextlib.suppress(TimeoutError):  # a server that does not answer is left without a goodbye
+        with contextlib.suppress(TimeoutError):  # a server that does not answer receives no disconnect packet
             async with asyncio.timeout(GOODBYE_TIMEOUT_S):
                 if engine.state == "connected":
                     await engine.send("1" if self._namespace == "/" else f"1{self._namespace},")
                     await engine.queue.join()
-                if engine.transport() == "polling":  # the library's goodbye waits for the current poll
+                if engine.transport() == "polling":  # the library's disconnect waits for the current poll
                     await _abort(self._client)
                 await self._client.disconnect()
 
@@ -95,7 +95,7 @@ async def open_link(address: Address, http: aiohttp.ClientSession, callbacks: Li
     Args:
         address: Where and how to connect.
         http: The HTTP session to connect with.
-        callbacks: Called with what arrives, already before this function returns.
+        callbacks: The functions to call. They may be called before this function returns.
 
     Raises:
         Unreachable: No Socket.IO server answered.
@@ -127,7 +127,7 @@ async def _connect(address: Address, transport: str, http: aiohttp.ClientSession
             transports=[transport],
             namespaces=[address.namespace],
             socketio_path=address.path,
-            wait_timeout=None,  # the machine has its own timeout, and names the step that is late
+            wait_timeout=None,  # the machine has its own timeout, whose error names the late step
         )
     )
     try:
@@ -139,7 +139,7 @@ async def _connect(address: Address, transport: str, http: aiohttp.ClientSession
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise Unreachable(_unreachable(address.url, error)) from error
     else:
-        if refused.done():  # the library itself would wait for the end of the current poll
+        if refused.done():  # the library would wait for the end of the current poll
             advice = f": {address.advice}" if address.advice else ""
             raise Refused(f"{address.url} refused the connection: {refused.result()}{advice}")
         return Link(address, client)
@@ -159,24 +159,24 @@ def _register(
     refused: asyncio.Future[str] = loop.create_future()
 
     def on_event(event: str, *args: Json) -> JsonOut:
-        """Pass an event on, and return the acknowledgement for a sender that asks for one."""
+        """Pass on an event, and return the acknowledgement if the sender requests one."""
         callbacks.event(str(event), list(args))
         return address.acks.get(event)
 
     async def on_disconnect(reason: str = "") -> None:
-        """Report that the link is closed, after the events before it: the library passes events on in tasks."""
+        """Report the loss of the link after all earlier events, which the library delivers in tasks."""
         loop.call_soon(callbacks.closed, str(reason) or "lost")
         await sockets.close()
 
     def on_connect_error(*args: Json) -> None:
-        """Note a refusal. The library calls this for a link that could not be opened, too."""
+        """Store the reason of a refusal. The library also calls this for a link that could not be opened."""
         if client.eio.state == "connected" and not refused.done():
             refused.set_result(_refusal(args))
 
     handle = client.eio.handlers["message"]
 
     async def on_packet(packet: str | bytes) -> None:
-        """Handle a packet. One that python-socketio cannot decode would otherwise end as an unhandled task error."""
+        """Handle a packet. An undecodable packet would otherwise raise an unhandled error in a task."""
         try:
             await handle(packet)
         except Exception as error:  # noqa: BLE001 (a hostile packet may raise anything in the decoder)
@@ -190,7 +190,7 @@ def _register(
 
 
 async def _abort(client: socketio.AsyncClient) -> None:
-    """Close a connection without a goodbye, and without waiting for the current poll."""
+    """Close a connection without a disconnect packet and without waiting for the current poll."""
     if client.eio.read_loop_task:
         client.eio.read_loop_task.cancel()
     with contextlib.suppress(TimeoutError):
@@ -209,7 +209,7 @@ class _Sockets:
         return getattr(self._http, name)
 
     async def ws_connect(self, *args: Any, **options: Any) -> aiohttp.ClientWebSocketResponse:
-        """Open a websocket, and remember it."""
+        """Open a websocket and keep a reference to it."""
         socket: aiohttp.ClientWebSocketResponse = await self._http.ws_connect(*args, **options)
         self._opened.append(socket)
         return socket
@@ -224,7 +224,7 @@ class _Sockets:
 
 @functools.cache
 def _client_class() -> type[socketio.AsyncClient]:
-    """Return python-socketio's client class, changed so that its garbage collection leaves the HTTP session open."""
+    """Return a subclass of python-socketio's client whose garbage collection does not close the HTTP session."""
     import engineio
     import socketio
 
@@ -243,20 +243,22 @@ def _unreachable(url: str, cause: BaseException) -> str:
     import aiohttp
 
     reason = str(cause) or type(cause).__name__
-    if isinstance(cause, aiohttp.ClientResponseError):  # its text contains the full URL with the credentials
+    if isinstance(
+        cause, aiohttp.ClientResponseError
+    ):  # the text of the error contains the full URL with the credentials
         reason = f"HTTP {cause.status}"
-    return f"no Socket.IO server answers at {url} ({reason}): check the url, and that the server runs"
+    return f"no Socket.IO server answers at {url} ({reason}): check the url, and that the server is running"
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the first error of a chain: python-engineio's only says "Connection error", the socket's says why."""
+    """Return the root cause of an error, because python-engineio itself reports only "Connection error"."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return error
 
 
 def _refusal(args: Sequence[Json]) -> str:
-    """Return the reason that a server gave for a refusal: a text, JSON in a text, or an object."""
+    """Return the reason that a server sent with a refusal, as a text, JSON in a text, or an object."""
     reason = args[0] if args else "no reason given"
     if isinstance(reason, dict):
         reason = reason.get("message", reason)
@@ -264,5 +266,5 @@ def _refusal(args: Sequence[Json]) -> str:
         try:
             reason = json.loads(reason).get("message", reason)
         except ValueError:
-            log.debug("the refusal is not JSON, although it begins like JSON")
+            log.debug("the refusal begins like JSON but is not valid JSON")
     return str(reason)

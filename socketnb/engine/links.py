@@ -1,4 +1,4 @@
-"""The links of a session: opens one after another, and reports what happens on the current one."""
+"""The links of a session: they are opened one after another, and events on the current link are reported."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from socketnb.model.json import Json, JsonOut
 
 Step: TypeAlias = Callable[[], Awaitable[None]]
-"""One item of a driver's inbox."""
+"""An item in the inbox of a driver."""
 
 
 class LinkListener(Protocol):
-    """Handles what happens on the current link. Times are nanoseconds since 1970 and the monotonic clock."""
+    """Handles events on the current link. Times are in nanoseconds since 1970 and monotonic seconds."""
 
     async def link_opened(self) -> None:
-        """Handle that the link is open."""
+        """Handle the opening of the link."""
 
     async def link_failed(self, error: ConnectError) -> None:
-        """Handle that the link could not be opened."""
+        """Handle a failed attempt to open the link."""
 
     async def link_closed(self, reason: str) -> None:
-        """Handle that the open link is lost."""
+        """Handle the loss of the open link."""
 
     async def event_received(self, event: str, payload: Json, observed_at: int, now: float) -> None:
         """Handle an event. `payload` is its argument, a list of its arguments, or None."""
@@ -43,17 +43,17 @@ class LinkListener(Protocol):
 
 
 class Links:
-    """Opens the links of a session. At most one is current; what happens on any other is ignored.
+    """Opens the links of a session. At most one link is current. Events on other links are ignored.
 
     Args:
         loop: The background loop.
         put: Puts a step into the inbox of the driver, on the loop's thread.
-        listener: Handles what happens on the current link, called from the inbox.
-        number: How many links the session has had before.
+        listener: Handles events on the current link. It is called from the inbox.
+        number: The number of earlier links of the session.
 
     Attributes:
         current: The open link, or None.
-        number: The number of the current link, or of the last one.
+        number: The number of the current or last link.
     """
 
     def __init__(self, loop: Loop, put: Callable[[Step], None], listener: LinkListener, number: int) -> None:
@@ -70,7 +70,7 @@ class Links:
         return self.current is None and self._opening is None
 
     def open(self, address: Address) -> None:
-        """Open the next link in its own task, so that the inbox is read meanwhile."""
+        """Open the next link in a task, so that the inbox is still processed."""
         self.number += 1
         self._opening = asyncio.create_task(self._open(self.number, address))
 
@@ -96,7 +96,7 @@ class Links:
         self._put(partial(self._deliver, number, partial(self._listener.acknowledged, key, args)))
 
     async def _open(self, number: int, address: Address) -> None:
-        early: list[Step] = []  # what arrives before `_opened` is in the inbox
+        early: list[Step] = []  # events that arrive before `_opened` are in the inbox
         put = early.append
 
         def on_event(event: str, args: list[Json]) -> None:
@@ -138,6 +138,6 @@ class Links:
             await self._listener.link_closed(reason)
 
     async def _deliver(self, number: int, handle: Step) -> None:
-        """Call a method of the listener, unless another link is current by now."""
+        """Call a method of the listener, unless the link is no longer current."""
         if number == self.number:
             await handle()

@@ -1,7 +1,7 @@
 """One daemon thread with one asyncio loop, started on first use.
 
-A socket on the kernel's main loop would be lost while a cell blocks, because no ping is answered. On this loop every
-ping is answered.
+While a cell blocks, the kernel's main loop cannot answer pings, and a connection on it would be closed. This loop
+always answers pings.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Coro: TypeAlias = Coroutine[Any, Any, T]
-"""A coroutine that returns a T."""
+"""A coroutine with the result type T."""
 log = logging.getLogger(__name__)
 WAIT_SLICE_S = 0.1
-"""Seconds of one wait. Windows delivers no keyboard interrupt during a wait, so a long wait is made of short ones."""
+"""The length of one wait, in seconds. On Windows a wait cannot be interrupted, so long waits consist of short ones."""
 STOP_TIMEOUT_S = 2.0
-"""Seconds that `Loop.close` waits for the end of the thread."""
+"""How long `Loop.close` waits for the end of the thread, in seconds."""
 
 
 class Loop:
@@ -62,7 +62,7 @@ class Loop:
                 loop.call_soon_threadsafe(call, *args)
 
     def later(self, seconds: float, call: Callable[[], object]) -> bool:
-        """Call a function on the loop's thread after so many seconds. Return whether the loop runs."""
+        """Call a function on the loop's thread after a delay in seconds. Return whether the loop is running."""
         loop = self._loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):
@@ -78,8 +78,8 @@ class Loop:
             timeout: Seconds to wait at most (default: no limit).
 
         Raises:
-            TimeoutError: The coroutine did not end in time; it is cancelled.
-            SocketnbError: The caller runs on the loop itself and would wait for ever.
+            TimeoutError: The coroutine did not end in time and was cancelled.
+            SocketnbError: The caller runs on the loop itself, so the wait would never end.
         """
         if self.is_current_thread:
             coro.close()
@@ -92,7 +92,7 @@ class Loop:
             raise
 
     async def http(self) -> aiohttp.ClientSession:
-        """Return the HTTP session that all links share. It has no limit of connections and stores no cookies."""
+        """Return the shared HTTP session of all links. It has no connection limit and stores no cookies."""
         import aiohttp
 
         if self._http is None or self._http.closed:
@@ -104,7 +104,7 @@ class Loop:
         return self._http
 
     def close(self, timeout: float = STOP_TIMEOUT_S) -> None:
-        """Cancel all tasks and wait for their end, stop the loop, and join the thread. Closing again does nothing."""
+        """Cancel all tasks, stop the loop, and join the thread. Closing again does nothing."""
         with self._lock:
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is None or thread is None:
@@ -143,7 +143,7 @@ class Loop:
 
 @functools.cache
 def _websocket_class() -> type[aiohttp.ClientWebSocketResponse]:
-    """Return aiohttp's websocket class, changed so that closing a lost websocket releases its connection as well."""
+    """Return a subclass of aiohttp's websocket that releases the connection when a lost websocket is closed."""
     import aiohttp
 
     class WebSocket(aiohttp.ClientWebSocketResponse):
@@ -161,7 +161,7 @@ def _websocket_class() -> type[aiohttp.ClientWebSocketResponse]:
 
 
 def wait(future: concurrent.futures.Future[T], timeout: float | None = None) -> T:
-    """Wait for a future so that a keyboard interrupt ends the wait on every system.
+    """Wait for a future. A keyboard interrupt ends the wait on every operating system.
 
     Args:
         future: The future.
@@ -179,14 +179,14 @@ def wait(future: concurrent.futures.Future[T], timeout: float | None = None) -> 
             return future.result(max(0.0, min(WAIT_SLICE_S, left)))
         except concurrent.futures.TimeoutError:
             left -= WAIT_SLICE_S
-            if future.done():  # this is the coroutine's own TimeoutError
+            if future.done():  # the coroutine itself raised the TimeoutError
                 return future.result()
             if left <= 0:
                 raise
 
 
 def run(coro: Coro[T]) -> T:
-    """Run a coroutine to its end, also in a cell whose event loop already runs.
+    """Run a coroutine until it ends, even if an event loop is already running, as in a notebook cell.
 
     Args:
         coro: The coroutine.
@@ -195,7 +195,7 @@ def run(coro: Coro[T]) -> T:
         The result of the coroutine.
 
     Raises:
-        SocketnbError: The running loop cannot be nested, for example uvloop.
+        SocketnbError: The running event loop, such as uvloop, cannot be nested.
 
     Example:
         >>> import asyncio

@@ -10,7 +10,7 @@ from socketnb.model.trace import NO_TIME
 
 
 class OpenTurns:
-    """The turns that have not ended, with their clocks. All methods run on the loop's thread.
+    """The turns that have not ended, with their times. All methods run on the loop's thread.
 
     Args:
         expire: Called with the number of a turn that has timed out.
@@ -18,7 +18,7 @@ class OpenTurns:
 
     def __init__(self, expire: Callable[[int], None]) -> None:
         self._expire = expire
-        self._sent_at: dict[int, float] = {}  # turn → when its action was sent; NaN before that
+        self._sent_at: dict[int, float] = {}  # turn → the time when its action was sent; NaN before
         self._timers: dict[int, asyncio.TimerHandle] = {}
 
     def __contains__(self, turn: int) -> bool:
@@ -26,7 +26,7 @@ class OpenTurns:
 
     @property
     def numbers(self) -> list[int]:
-        """The numbers of the open turns, the oldest first."""
+        """The numbers of the open turns, oldest first."""
         return list(self._sent_at)
 
     def begin(self, turn: int) -> None:
@@ -34,7 +34,7 @@ class OpenTurns:
         self._sent_at[turn] = NO_TIME
 
     def mark_sent(self, turn: int, now: float) -> None:
-        """Note when the action of a turn was sent. A turn that is not open is ignored."""
+        """Record the time when the action of a turn was sent. A turn that is not open is ignored."""
         if turn in self._sent_at:
             self._sent_at[turn] = now
 

@@ -1,7 +1,6 @@
-"""When a lost link is opened again: how many attempts are made, and the delay before each.
+"""Reconnecting of lost links: the number of attempts, and the delay before each attempt.
 
-The rule is a policy: a function that returns a generator of delays. A driver takes any policy; `backoff` is the
-default.
+A policy is a function that returns a generator of delays. A driver accepts any policy; the default is `backoff`.
 """
 
 from __future__ import annotations
@@ -14,19 +13,19 @@ from typing import TypeAlias
 from socketnb.model.effects import Address
 
 ReconnectPolicy: TypeAlias = Callable[[Address], Iterator[float]]
-"""Returns the delays in seconds before each attempt to reconnect to an address. When they end, no attempt is left."""
+"""A function that returns the delays in seconds before the attempts to reconnect to an address, one per attempt."""
 JITTER = 0.25
-"""The largest part of a delay that is taken off at random, so that clients of one server do not return all at once."""
+"""The maximum fraction of a delay that is subtracted at random, so that clients do not reconnect simultaneously."""
 RECONNECT_INTERVAL_S = 10.0
-"""If a server orders a second reconnect within so many seconds, it is delayed like a reconnect after a lost link."""
+"""The interval in seconds. If a server orders two reconnects within it, the second is delayed as after a lost link."""
 
 
 def backoff(address: Address, jitter: float = JITTER) -> Iterator[float]:
     """Yield the delays before the attempts to reconnect, doubling from `delay` up to `delay_max`, minus some jitter.
 
     Args:
-        address: Says how many attempts are made, with which first and which longest delay.
-        jitter: The largest part of a delay that is taken off at random, from 0 to 1.
+        address: The number of attempts, the first delay and the maximum delay.
+        jitter: The maximum fraction of a delay that is subtracted at random, from 0 to 1.
 
     Yields:
         A delay in seconds.
@@ -44,10 +43,10 @@ def backoff(address: Address, jitter: float = JITTER) -> Iterator[float]:
 
 
 class Reconnects:
-    """Counts the attempts to open a lost link again, and says how long to wait before each.
+    """Counts the attempts to reconnect, and returns the delay before each attempt.
 
     Args:
-        policy: Returns the delays.
+        policy: The function that returns the delays.
 
     Attributes:
         attempt: The number of the current attempt, 0 before the first.
@@ -60,7 +59,7 @@ class Reconnects:
         self._ordered_at = -math.inf
 
     def reset(self) -> None:
-        """Count from the start again, because a link was open or the user asked for one."""
+        """Restart the count, because a link was open or the user requested a reconnect."""
         self.attempt, self._delays = 0, None
 
     def next_delay(self, address: Address) -> float | None:
@@ -73,6 +72,6 @@ class Reconnects:
         return delay
 
     def is_ordered_too_often(self, now: float) -> bool:
-        """Note that the server orders a reconnect; return whether it did so less than an interval ago."""
+        """Record that the server ordered a reconnect. Return whether its last order is less than an interval ago."""
         before, self._ordered_at = self._ordered_at, now
         return now - before < RECONNECT_INTERVAL_S

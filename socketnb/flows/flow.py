@@ -1,4 +1,4 @@
-"""Flows: bots written as Python functions and coroutines, for all platforms alike.
+"""Flows: bots written as Python functions and coroutines, which work on all platforms.
 
     flow = Flow("pizza")
 
@@ -52,15 +52,14 @@ AnyHandler = TypeVar("AnyHandler", bound=Handler)
 Options: TypeAlias = Sequence[str | Choice]
 
 _newest: WeakValueDictionary[str, Flow] = WeakValueDictionary()
-"""The newest flow of each name. If a cell is run again, it makes a new Flow, which running simulators must use from
-then on. The two have only their name in common, so this is the one module-level state outside `hub.py`."""
+"""The newest flow of each name. Running a cell again creates a new Flow, which running simulators must use.
+Only the name identifies the flow, so this is the only module-level state outside `hub.py`."""
 
 
 class Flow:
-    """A bot. A handler is chosen for each turn by what the user did.
+    """A bot. The action of the user determines which handler answers a turn.
 
-    If a cell that defines a flow is run again, the new flow of the same name answers the next turn in all running
-    simulators.
+    If you run the cell of a flow again, the new flow of the same name answers the next turn in all running simulators.
 
     Args:
         name: The name of the flow.
@@ -98,7 +97,7 @@ class Flow:
         _newest[name] = self
 
     def launch(self, handler: AnyHandler) -> AnyHandler:
-        """Decorate the handler that starts a conversation.
+        """Register the handler that starts a conversation. Use it as a decorator.
 
         Raises:
             FlowError: The handler is not a function or is a generator.
@@ -114,11 +113,11 @@ class Flow:
         return handler
 
     def on(self, *texts: str) -> Callable[[AnyHandler], AnyHandler]:
-        """Decorate a handler for certain texts.
+        """Return a decorator that registers a handler for certain texts.
 
         Args:
-            *texts: What the handler answers: a text, the label of a button or the name of an event. Case and the
-                number of spaces do not matter.
+            *texts: The texts, button labels or event names that the handler answers. Case and repeated spaces are
+                ignored.
 
         Raises:
             FlowError: No text is given, or the handler is not a function or is a generator.
@@ -141,7 +140,7 @@ class Flow:
         return decorate
 
     def otherwise(self, handler: AnyHandler) -> AnyHandler:
-        """Decorate the handler for everything that no other handler answers.
+        """Register the handler for all turns that no other handler answers. Use it as a decorator.
 
         Raises:
             FlowError: The handler is not a function or is a generator.
@@ -158,11 +157,11 @@ class Flow:
 
     @property
     def newest(self) -> Flow:
-        """The flow that was created last with this name."""
+        """The newest flow with this name."""
         return _newest.get(self.name, self)
 
     def handler(self, user_input: UserInput) -> Handler:
-        """Return the handler for what the user did."""
+        """Return the handler for the action of the user."""
         if user_input.verb == "launch" and self._launch:
             return self._launch
         return self._on.get(_key(user_input.text)) or self._otherwise or _no_answer
@@ -195,26 +194,26 @@ def card(title: str, text: str = "", *, image: str | None = None, choices: Optio
 
 
 class ShowSteps(Protocol):
-    """Where a handler's steps go: the run of a flow."""
+    """The interface through which a handler shows its steps. `FlowRun` implements it."""
 
     vars: dict[str, Any]
     can_ask: bool
 
     def put(self, turn: FlowTurn, step: Step) -> None:
-        """Show a step of this turn."""
+        """Show a step of the current turn."""
 
     def next_text(self, turn: FlowTurn) -> Awaitable[str]:
         """End this turn, wait for the user's next input, and return its text."""
 
 
 class FlowTurn:
-    """The argument of a handler: what the user did, and methods to answer.
+    """The argument of a handler: the action of the user, and methods to answer it.
 
     Attributes:
         text: The user's text, or the label of the button.
-        verb: What the user did: `text`, `press`, `launch`, `event` …
+        verb: The action of the user: `text`, `press`, `launch`, `event` …
         data: The data that was sent with the text, if the platform supports it, or None.
-        vars: The variables of the conversation: a dict that is kept from turn to turn.
+        vars: The variables of the conversation, a dict that is kept between turns.
     """
 
     def __init__(self, run: ShowSteps, user_input: UserInput) -> None:
@@ -230,7 +229,7 @@ class FlowTurn:
         """Show buttons.
 
         Args:
-            *labels: The labels of the buttons. `Choice(label, url=…)` is a button that opens a page.
+            *labels: The labels of the buttons. Pass `Choice(label, url=…)` for a button that opens a page.
             text: A text above the buttons.
 
         Raises:
@@ -260,7 +259,7 @@ class FlowTurn:
         return self._run.next_text(self)
 
     def stream(self, pieces: Iterable[str]) -> None:
-        """Send a text piece by piece, as language models do. Each piece is sent when the iterable yields it."""
+        """Stream a text, as language models do. Each piece is sent when the iterable yields it."""
         stream_id = f"stream {id(pieces)}"
         self._put(Delta(stream_id, first=True))
         for piece in pieces:
@@ -280,23 +279,23 @@ class FlowTurn:
         self._put(Cards(_checked_cards("list", cards), "list"))
 
     def image(self, url: str, text: str = "") -> None:
-        """Show a picture."""
+        """Send a picture."""
         self._put(Media("image", url, text))
 
     def audio(self, url: str, text: str = "") -> None:
-        """Play a sound."""
+        """Send a sound."""
         self._put(Media("audio", url, text))
 
     def video(self, url: str, text: str = "") -> None:
-        """Show a video."""
+        """Send a video."""
         self._put(Media("video", url, text))
 
     def file(self, url: str, text: str = "") -> None:
-        """Offer a file."""
+        """Send a file."""
         self._put(Media("file", url, text))
 
     def custom(self, name: str, payload: JsonOut = None, paths: Sequence[str] = ()) -> None:
-        """Send content of a custom type, with any JSON payload and the names of the paths that lead on from it."""
+        """Send content of a custom type, with any JSON payload and the names of the paths that follow it."""
         self._put(Custom(name, payload, tuple(Choice(path) for path in paths)))
 
     def typing(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 (a switch)
@@ -319,7 +318,7 @@ class FlowTurn:
             self._put(AgentSays(greeting))
 
     def raw(self, event: str, payload: JsonOut = None) -> None:
-        """Send an event of the platform exactly as given."""
+        """Send a platform event exactly as given."""
         self._put(Raw(event, payload))
 
     def end(self) -> None:
@@ -330,7 +329,7 @@ class FlowTurn:
         try:
             json.dumps(dataclasses.asdict(step), default=_accept_bytes)
         except (TypeError, ValueError, RecursionError) as error:
-            raise FlowError(f"a flow can show only JSON values: {error}") from None
+            raise FlowError(f"a flow can send only JSON values: {error}") from None
         self._run.put(self, step)
 
 

@@ -1,4 +1,4 @@
-"""Runs a flow in one conversation: calls its handlers, in order, and passes on what they show."""
+"""Runs a flow in one conversation: calls its handlers in order, and passes on their steps."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 
 class FlowRun:
-    """One run of a flow with one user, on the simulator's loop.
+    """The run of a flow with one user, on the simulator's loop.
 
     Args:
         flow: The flow. The newest flow of its name answers each turn.
-        show: Called on the loop with each step.
-        done: Called on the loop at the end of each turn, with the error message if the handler failed.
+        show: A function that is called on the loop with each step.
+        done: A function that is called on the loop at the end of each turn, with the error message if the handler
+            failed.
 
     Attributes:
         vars: The variables of the conversation.
@@ -36,7 +37,7 @@ class FlowRun:
     def __init__(self, flow: Flow, show: Callable[[Step], None], done: Callable[[str | None], None]) -> None:
         self.vars: dict[str, Any] = {}
         self.can_ask = False
-        self._turn: FlowTurn | None = None  # the current turn; steps of earlier turns are discarded
+        self._turn: FlowTurn | None = None  # the current turn; steps from earlier turns are discarded
         self._flow = flow
         self._show = show
         self._done = done
@@ -54,7 +55,7 @@ class FlowRun:
             self._show(step)
 
     def handle(self, user_input: UserInput) -> None:
-        """Handle an input: as the answer to an open question, or with the handler for it."""
+        """Pass an input to the handler that is waiting for an answer, or to the handler for this input."""
         if self._question and not self._question.done() and user_input.verb != "launch":
             self._question.set_result(user_input)
             return
@@ -62,7 +63,7 @@ class FlowRun:
         self._task = asyncio.create_task(self._run(user_input))
 
     def stop(self) -> None:
-        """Stop the current handler, if any. A handler in a thread runs on, but its steps are discarded."""
+        """Stop the current handler, if any. A handler in a thread keeps running, but its steps are discarded."""
         self._turn = None
         if self._task:
             self._task.cancel()
@@ -108,7 +109,7 @@ def _is_async(handler: Handler) -> bool:
 
 
 async def _run_in_thread(handler: Handler, turn: FlowTurn) -> None:
-    """Run a handler in a daemon thread, which does not keep the process alive."""
+    """Run a handler in a daemon thread, so that it does not keep the process alive."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
     raised: list[BaseException] = []
 
@@ -127,7 +128,7 @@ async def _run_in_thread(handler: Handler, turn: FlowTurn) -> None:
 
 
 def _describe(flow: str, handler: Handler, raised: BaseException) -> str:
-    """Return the message for an exception in a handler: what it is, and on which line of the handler."""
+    """Return the error message for an exception in a handler, with the line of the handler."""
     name = getattr(handler, "__name__", "handler")
     lines = [frame.lineno for frame in traceback.extract_tb(raised.__traceback__) if frame.name == name]
     line = f", line {lines[-1]}" if lines else ""

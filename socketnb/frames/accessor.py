@@ -1,4 +1,4 @@
-"""The accessor `df.chat` of a frame of traces. It has no state and works on any part of a frame."""
+"""The accessor `df.chat` of a frame of traces. It is stateless and works on any subset of rows."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-"""The quantiles of latencies by name."""
+"""The latency quantiles, by name."""
 PATH_STEP = re.compile(r"[^.\[\]]+")
-"""A step of a path into a payload: a key or an index."""
+"""An element of a path into a payload: a key or an index."""
 
 
 @pd.api.extensions.register_dataframe_accessor("chat")
 class Chat:
-    """What a frame of traces says about its conversations: `df.chat`."""
+    """The accessor `df.chat`: conversations, turns and latencies of a frame of traces."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
 
     def payload(self, path: str) -> pd.Series:
-        """Return the value at a path of each payload.
+        """Return the value at a path in each payload.
 
         Args:
             path: Keys and indices, such as `trace.payload.buttons[0].name`.
@@ -61,13 +61,13 @@ class Chat:
         return pd.Series([values.get(text, pd.NA) for text in texts], index=texts.index, dtype=object, name=path)
 
     def transcript(self, format: str = "text") -> str:  # noqa: A002 (as in pandas)
-        """Return the conversations as text, each session after the other.
+        """Return the conversations as text, one session after another.
 
         Args:
-            format: text, markdown, html, or another text format of `export`.
+            format: The text format: `text`, `markdown`, `html`, `jsonl` or `csv`.
 
         Raises:
-            SettingsError: A column is missing, or there is no such format.
+            SettingsError: A column is missing, or the format is unknown.
 
         Example:
             >>> import socketnb as snb
@@ -81,7 +81,7 @@ class Chat:
 
     @document_columns(TURN_COLUMNS)
     def turns(self) -> pd.DataFrame:
-        """Return one row per turn, as `turns_df` does.
+        """Return the turns of the traces.
 
         Raises:
             SettingsError: A column is missing.
@@ -130,7 +130,7 @@ class Chat:
         return result if by else result.reset_index(drop=True)
 
     def transitions(self) -> pd.DataFrame:
-        """Return how often one node of the flow followed another in a session.
+        """Return how often each node of the flow followed another node in a session.
 
         Returns:
             One row per pair of nodes, the most frequent first: `from` and `to` (object), `count` (int64), and `share`
@@ -153,8 +153,9 @@ class Chat:
         """Write the traces to a file in any export format.
 
         Args:
-            path: The file. An existing one is replaced; a DuckDB file gets the new table `traces`.
-            format: text, markdown, html, jsonl, csv, parquet or duckdb. By default it follows from the suffix.
+            path: The file. An existing file is replaced. To a DuckDB file, the table `traces` is added.
+            format: `text`, `markdown`, `html`, `jsonl`, `csv`, `parquet` or `duckdb` (default: by the suffix of the
+                file).
 
         Raises:
             SettingsError: There is no such format, or a column is missing.
@@ -211,7 +212,7 @@ class Chat:
 
 
 def _value_at(text: str, steps: list[str]) -> object:
-    """Return the value at a path of a JSON text, or NA."""
+    """Return the value at a path in a JSON text, or NA."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -1,6 +1,6 @@
-"""The columns of every frame, one table per frame, and a decorator that appends such a table to a docstring.
+"""The columns of every frame, and a decorator that appends a table of columns to a docstring.
 
-A frame that is computed from traces may gain columns; a column's name and meaning never change.
+Later versions may add columns to a frame, but the name and meaning of a column never change.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ MESSAGE_COLUMNS: Final[dict[str, Column]] = _of_traces(
 """The columns of `messages_df`."""
 TURN_COLUMNS: Final[dict[str, Column]] = {
     **_of_traces("recording platform session conversation turn observed_at".split()),
-    "action": Column("category", "What the user did: text, press, launch …", nullable=True),
-    "user_text": Column("string", "The words of the user.", nullable=True),
-    "reply_text": Column("string", "The words of the bot, one line per message.", nullable=True),
+    "action": Column("category", "The action of the user: text, press, launch …", nullable=True),
+    "user_text": Column("string", "The text of the user.", nullable=True),
+    "reply_text": Column("string", "The text of the bot's reply, one line per message.", nullable=True),
     "status": Column("category", "running, completed, rejected, failed, timeout or cancelled."),
-    "first_ms": Column("float64", "Milliseconds from sending to the first message.", nullable=True),
-    "last_ms": Column("float64", "Milliseconds from sending to the last message.", nullable=True),
-    "done_ms": Column("float64", "Milliseconds from sending to the end of the turn.", nullable=True),
+    "first_ms": Column("float64", "Milliseconds from sending the action to the first message.", nullable=True),
+    "last_ms": Column("float64", "Milliseconds from sending the action to the last message.", nullable=True),
+    "done_ms": Column("float64", "Milliseconds from sending the action to the end of the turn.", nullable=True),
     "messages": Column("int32", "The number of messages received."),
     "choices": Column("string", "The labels of the last buttons offered, separated by ' | '.", nullable=True),
     "error": Column("string", "The first error of the turn.", nullable=True),
@@ -45,7 +45,7 @@ SESSION_COLUMNS: Final[dict[str, Column]] = {
     "conversation": Column("category", "The platform's id of the last conversation.", nullable=True),
     "start": Column(TIME, "When the first event was observed."),
     "end": Column(TIME, "When the last event was observed."),
-    "reason": Column("string", "Why the conversation ended, if it did.", nullable=True),
+    "reason": Column("string", "Why the conversation ended. Missing if it has not ended.", nullable=True),
     "turns": Column("int32", "The number of turns."),
     "links": Column("int32", "The number of connections."),
     "gaps": Column("int32", "The number of interruptions during which events may have been missed."),

@@ -1,4 +1,4 @@
-"""Frames computed from a frame of traces: messages, turns and sessions. Any part of a frame works."""
+"""Frames computed from a frame of traces: messages, turns and sessions. The traces may be any subset of rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ENDING_KINDS = ("timeout", "cancelled", "error")
-"""Kinds of a final trace that name how its turn ended. Any other final trace has the status as its text."""
+"""The kinds of final traces that determine the status of the turn. The text of other final traces is the status."""
 
 
 def messages(traces: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +69,7 @@ def _first_of_each(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _texts(replies: pd.DataFrame, offers: pd.Series) -> list[str | None]:
-    """Return the text of each reply. That of an offer comes from its content, without the labels of its buttons."""
+    """Return the text of each reply. The text of a reply with buttons does not include their labels."""
     texts = replies["text"].astype(object).to_numpy(copy=True)
     is_offer = replies["kind"].isin(OFFERS).to_numpy()
     pairs = zip(offers, texts[is_offer], strict=True)
@@ -78,7 +78,7 @@ def _texts(replies: pd.DataFrame, offers: pd.Series) -> list[str | None]:
 
 
 def _joined(index: pd.Index, texts: Iterable[str | None]) -> pd.Series:
-    """Return the texts of each turn, one line per message. A loop, because pandas would make a series per turn."""
+    """Return the texts of each turn, one line per message. This loop is faster than a series per turn."""
     import pandas as pd
 
     lines: dict[Hashable, list[str]] = {}
@@ -111,14 +111,14 @@ def sessions(traces: pd.DataFrame) -> pd.DataFrame:
 
 
 def _merged(traces: pd.DataFrame) -> pd.DataFrame:
-    """Return the traces with one row for each streamed message, in place of its first piece."""
+    """Return the traces with one row per streamed message, at the position of its first piece."""
     import pandas as pd
 
     traces = traces.reset_index(drop=True)
     pieces = traces[traces["kind"] == "delta"]
     if pieces.empty:
         return traces
-    merged: dict[int, tuple[str, str]] = {}  # row of the first piece → kind, text
+    merged: dict[int, tuple[str, str]] = {}  # row of the first piece → kind and text
     open_streams: dict[tuple[Hashable, ...], int] = {}  # stream → row of its first piece
     for row, recording, session, delta in zip(
         pieces.index, pieces["recording"], pieces["session"], _content(pieces), strict=True
@@ -142,7 +142,7 @@ def _merged(traces: pd.DataFrame) -> pd.DataFrame:
 
 
 def _content(rows: pd.DataFrame) -> pd.Series:
-    """Return the content of each row, which the dialect of its platform reads from the payload."""
+    """Return the content of each row, which the dialect of the platform parses from the payload."""
     import pandas as pd
 
     cells = zip(rows["platform"], rows["event"], rows["payload"], strict=True)

@@ -1,4 +1,4 @@
-"""Export formats. `EXPORTS` has one entry per format; the panel, `%chat`, `df.chat` and the command line use it.
+"""Export formats. `EXPORTS` has one entry per format. The panel, `%chat`, `df.chat` and the command line use it.
 
 To add a format, add a function and its entry to `EXPORTS`.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from socketnb.model.trace import Trace
 
 BATCH_ROWS = 8192
-"""Rows that become JSON lines in one step."""
+"""The number of rows to convert to JSON lines in one step."""
 
 
 # Transcripts
@@ -45,7 +45,7 @@ def as_markdown(traces: pd.DataFrame, _title: str = "") -> str:
 
 
 def as_html(traces: pd.DataFrame, title: str = "") -> str:
-    """Return the conversation as an HTML page if it has a title, and otherwise as a fragment."""
+    """Return the conversation as HTML: a complete page if a title is given, otherwise a fragment."""
     body = "".join(_transcripts(traces, "<h4>{}</h4>", render.transcript_html, html.escape))
     return render.page(title, body) if title else body
 
@@ -72,7 +72,7 @@ def as_jsonl(traces: pd.DataFrame, _title: str = "") -> str:
 
 
 def as_csv(traces: pd.DataFrame, _title: str = "") -> str:
-    """Return the frame as comma-separated values with a header line."""
+    """Return the frame as comma-separated values with a header row."""
     return traces.to_csv(index=False, lineterminator="\n")
 
 
@@ -103,7 +103,7 @@ def write_duckdb(traces: pd.DataFrame, path: Path, table: str = "traces") -> Non
             connection.register("socketnb_rows", rows)
             connection.execute(f"CREATE TABLE {name} AS SELECT * FROM socketnb_rows")  # noqa: S608 (quoted above)
     except duckdb.CatalogException:
-        raise RecordingError(f"{path} has a table {table!r} already: pass another file or table=") from None
+        raise RecordingError(f"{path} already has a table {table!r}: pass another file or table=") from None
     except duckdb.Error as error:
         raise RecordingError(f"{path} cannot be written: {str(error).splitlines()[0]}") from None
 
@@ -123,13 +123,13 @@ def _lines(table: pa.Table) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """An export format. It has at least one of the two functions.
+    """An export format. At least one of the two functions is defined.
 
     Attributes:
         description: The name of the format for a menu.
-        suffixes: The suffixes of its files. The first is used for new files.
-        text: Returns a frame of traces in this format. The second argument is a title.
-        file: Writes a frame of traces to a path. By default the result of `text` is written.
+        suffixes: The suffixes of the files. The first is used for new files.
+        text: Returns a frame of traces as text in this format. The second argument is a title.
+        file: Writes a frame of traces to a path (default: write the result of `text`).
     """
 
     description: str
@@ -139,7 +139,7 @@ class Export:
 
     @property
     def is_text(self) -> bool:
-        """Whether the format is text, which can be printed and copied."""
+        """Whether the format is a text format, which can be printed and copied."""
         return self.text is not None
 
 
@@ -161,11 +161,10 @@ def text(traces: pd.DataFrame, format: str, title: str = "") -> str:  # noqa: A0
     Args:
         traces: A frame of traces, or any part of one.
         format: The name of a text format in `EXPORTS`.
-        title: The title of the result, if the format has one. HTML with a title is a complete page, and otherwise a
-            fragment.
+        title: The title, for formats that have one. HTML with a title is a complete page, otherwise a fragment.
 
     Raises:
-        SettingsError: There is no such text format, or a column is missing.
+        SettingsError: The text format is unknown, or a column is missing.
     """
     export = EXPORTS.get(format) if isinstance(format, str) else None
     if export is None or export.text is None:
@@ -178,12 +177,12 @@ def write(traces: pd.DataFrame, path: str | Path, format: str | None = None, tit
 
     Args:
         traces: A frame of traces, or any part of one.
-        path: The file. An existing one is replaced; a DuckDB file gets a new table.
-        format: The name of a format in `EXPORTS`. By default it follows from the suffix of the file.
-        title: The title of the result, if the format has one. By default the name of the file.
+        path: The file. An existing file is replaced. To a DuckDB file, a new table is added.
+        format: The name of a format in `EXPORTS` (default: by the suffix of the file).
+        title: The title, for formats that have one (default: the name of the file).
 
     Raises:
-        SettingsError: There is no such format, or a column is missing.
+        SettingsError: The format is unknown, or a column is missing.
         RecordingError: The file cannot be written.
     """
     path = to_path(path, "path must be a path")
@@ -209,7 +208,9 @@ def format_of(path: Path) -> str:
     try:
         return suffixes[path.suffix.lower()]
     except KeyError:
-        raise SettingsError(f"{path.name} has none of the suffixes {', '.join(suffixes)}: pass format=") from None
+        raise SettingsError(
+            f"{path.name} has no known suffix: pass format= or use one of {', '.join(suffixes)}"
+        ) from None
 
 
 def _known(format: str) -> str:  # noqa: A002 (as in pandas)

@@ -1,4 +1,4 @@
-"""Traces from files: JSON lines, and saved Voiceflow transcripts."""
+"""Import of traces from files: JSON lines, and saved Voiceflow transcripts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def from_jsonl(path: str | Path) -> pd.DataFrame:
-    """Return the traces of a file of JSON lines, as `df.chat.to_jsonl` or a recording writes them.
+    """Return the traces in a JSON lines file, written by `df.chat.to_jsonl` or by a recording.
 
     Args:
         path: The file.
@@ -57,7 +57,7 @@ def from_voiceflow(saved: str | Path | JsonObject | Sequence[Json]) -> pd.DataFr
     """Return a saved Voiceflow transcript as traces. A local status trace is added at the end of each turn.
 
     Args:
-        saved: The response of the API's transcript call, or the path of a file with it.
+        saved: The response of the API's transcript call, or the path of a file that contains it.
 
     Returns:
         A frame with the columns of `traces_df`.

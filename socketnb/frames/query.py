@@ -1,4 +1,4 @@
-"""Frames of recorded traces, with the same columns and dtypes on every platform and for an empty frame."""
+"""Frames of recorded traces. The columns and dtypes are the same on every platform and in an empty frame."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class Store(Protocol):
-    """Rows in the order observed: of a recording in this kernel, or on disk."""
+    """The rows of a recording, in this kernel or on disk, in the order observed."""
 
     @property
     def name(self) -> str:
         """The name of the store in a cursor."""
 
     def table(self, since: int = 0, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return the rows from number `since` on, with all columns of a trace or with these."""
+        """Return the rows from number `since` on, with all or the given columns of a trace."""
 
 
 @document_columns(TRACE_COLUMNS)
@@ -51,17 +51,17 @@ def traces_df(
 
     Args:
         stores: The traces.
-        session: The name of a session. By default all sessions are included.
-        platform: The name of a platform. By default all platforms are included.
-        recording: The id of a recording. By default all recordings are included.
-        since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are returned.
-        columns: The names of the columns to return. By default all.
+        session: The name of a session (default: all sessions).
+        platform: The name of a platform (default: all platforms).
+        recording: The id of a recording (default: all recordings).
+        since: A cursor, which is an earlier frame or its `df.attrs["cursor"]`. Only newer traces are returned.
+        columns: The names of the columns to return, in order (default: all columns).
 
     Returns:
-        A frame with a row per trace; `df.attrs["cursor"]` is the cursor for the next `since`.
+        A frame with one row per trace and the columns listed below. `df.attrs["cursor"]` is the next cursor.
 
     Raises:
-        SettingsError: There is no such column, or an argument has the wrong type.
+        SettingsError: A column is unknown, or an argument has the wrong type.
         RecordingError: Traces that are no longer in memory cannot be read.
 
     Example:
@@ -114,21 +114,21 @@ def messages_df(
     since: Mapping[str, int] | pd.DataFrame | None = None,
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return one row per message that a person sees, including the user's own. Streamed pieces are merged.
+    """Return one row per displayed message, including those of the user. Streamed pieces are merged.
 
     Args:
         stores: The traces.
-        session: The name of a session. By default all sessions are included.
-        platform: The name of a platform. By default all platforms are included.
-        recording: The id of a recording. By default all recordings are included.
-        since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are considered.
-        columns: The names of the columns to return. By default all.
+        session: The name of a session (default: all sessions).
+        platform: The name of a platform (default: all platforms).
+        recording: The id of a recording (default: all recordings).
+        since: A cursor, which is an earlier frame or its `df.attrs["cursor"]`. Only newer traces are considered.
+        columns: The names of the columns to return, in order (default: all columns).
 
     Returns:
-        A frame with a row per message; `df.attrs["cursor"]` is the cursor for the next `since`.
+        A frame with one row per message and the columns listed below. `df.attrs["cursor"]` is the next cursor.
 
     Raises:
-        SettingsError: There is no such column, or an argument has the wrong type.
+        SettingsError: A column is unknown, or an argument has the wrong type.
         RecordingError: Traces that are no longer in memory cannot be read.
 
     Example:
@@ -150,21 +150,21 @@ def turns_df(
     since: Mapping[str, int] | pd.DataFrame | None = None,
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return one row per turn: what the user did, what the bot replied, and how the turn ended.
+    """Return one row per turn, with the action, the reply, the status and the latencies.
 
     Args:
         stores: The traces.
-        session: The name of a session. By default all sessions are included.
-        platform: The name of a platform. By default all platforms are included.
-        recording: The id of a recording. By default all recordings are included.
-        since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are considered.
-        columns: The names of the columns to return. By default all.
+        session: The name of a session (default: all sessions).
+        platform: The name of a platform (default: all platforms).
+        recording: The id of a recording (default: all recordings).
+        since: A cursor, which is an earlier frame or its `df.attrs["cursor"]`. Only newer traces are considered.
+        columns: The names of the columns to return, in order (default: all columns).
 
     Returns:
-        A frame with a row per turn; `df.attrs["cursor"]` is the cursor for the next `since`.
+        A frame with one row per turn and the columns listed below. `df.attrs["cursor"]` is the next cursor.
 
     Raises:
-        SettingsError: There is no such column, or an argument has the wrong type.
+        SettingsError: A column is unknown, or an argument has the wrong type.
         RecordingError: Traces that are no longer in memory cannot be read.
 
     Example:
@@ -190,17 +190,17 @@ def sessions_df(
 
     Args:
         stores: The traces.
-        session: The name of a session. By default all sessions are included.
-        platform: The name of a platform. By default all platforms are included.
-        recording: The id of a recording. By default all recordings are included.
-        since: A cursor: an earlier frame, or its `df.attrs["cursor"]`. Only newer traces are considered.
-        columns: The names of the columns to return. By default all.
+        session: The name of a session (default: all sessions).
+        platform: The name of a platform (default: all platforms).
+        recording: The id of a recording (default: all recordings).
+        since: A cursor, which is an earlier frame or its `df.attrs["cursor"]`. Only newer traces are considered.
+        columns: The names of the columns to return, in order (default: all columns).
 
     Returns:
-        A frame with a row per session; `df.attrs["cursor"]` is the cursor for the next `since`.
+        A frame with one row per session and the columns listed below. `df.attrs["cursor"]` is the next cursor.
 
     Raises:
-        SettingsError: There is no such column, or an argument has the wrong type.
+        SettingsError: A column is unknown, or an argument has the wrong type.
         RecordingError: Traces that are no longer in memory cannot be read.
 
     Example:
@@ -213,7 +213,7 @@ def sessions_df(
 
 
 def _known(names: Sequence[str], columns: Mapping[str, Column]) -> list[str]:
-    """Return the names of columns if all of them exist."""
+    """Return the names of columns after checking that all of them exist."""
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise SettingsError(f"columns must be a list of names, got {names!r}")
     for name in names:
@@ -223,7 +223,7 @@ def _known(names: Sequence[str], columns: Mapping[str, Column]) -> list[str]:
 
 
 def _selected(compute: Callable[[pd.DataFrame], pd.DataFrame], traces: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Return columns of a frame that is computed from traces, with the cursor of the traces."""
+    """Return the selected columns of a computed frame, with the cursor of its traces."""
     frame = compute(traces)[names]
     frame.attrs["cursor"] = traces.attrs["cursor"]
     return frame

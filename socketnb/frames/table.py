@@ -48,18 +48,18 @@ def table_from(frame: pd.DataFrame) -> pa.Table:
     """Return a frame of traces as a table.
 
     Raises:
-        SettingsError: The frame lacks a column, has another one, or has a value of the wrong type.
+        SettingsError: The frame lacks a column, has an unknown column, or has a value of the wrong type.
     """
     import pyarrow as pa
 
     require(frame, *SCHEMA)
     if extra := [str(name) for name in frame if name not in SCHEMA]:
-        raise SettingsError(f"a trace has no column {extra[0]!r}: drop it, or use the method of pandas")
+        raise SettingsError(f"unknown column {extra[0]!r}: drop it, or use the writer of pandas instead")
     try:
         arrays = [_array(frame[field.name], field.type) for field in TRACES.arrow]
         return pa.Table.from_arrays(arrays, schema=TRACES.arrow)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise SettingsError(f"the frame's values are not those of traces_df(): {error}") from None
+        raise SettingsError(f"the frame has values that are not from traces_df(): {error}") from None
 
 
 def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
@@ -84,7 +84,7 @@ def require(frame: pd.DataFrame, *columns: str) -> None:
 
 
 def traces_from(rows: pd.DataFrame) -> list[Trace]:
-    """Return the rows of a frame as traces. Times and missing columns are left blank."""
+    """Return the rows of a frame as traces. Times and missing columns are blank."""
     present = {name: rows[name] for name, column in SCHEMA.items() if name in rows and column.dtype != TIME_DTYPE}
     columns = {
         name: series.astype(object).where(series.notna(), SCHEMA[name].blank) for name, series in present.items()

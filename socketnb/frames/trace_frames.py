@@ -1,4 +1,4 @@
-"""The methods that return frames, as the hub and a recording on disk have them."""
+"""The frames of all sessions in a kernel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TraceFrames(abc.ABC):
-    """The methods `traces_df`, `messages_df`, `turns_df` and `sessions_df` of a kernel or a recording."""
+    """The methods `traces_df`, `messages_df`, `turns_df` and `sessions_df` of the hub."""
 
     @abc.abstractmethod
     def _stores(self) -> Sequence[Store]:
@@ -32,18 +32,18 @@ class TraceFrames(abc.ABC):
         since: Mapping[str, int] | pd.DataFrame | None = None,
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Return the traces: every event that was sent, received or noted locally.
+        """Return the traces of all sessions in this kernel: every event that was sent, received or recorded locally.
 
         Args:
-            session: Only the session with this name.
-            platform: Only sessions of this platform.
-            recording: Only the recording with this id.
-            since: Only what is newer than an earlier frame, or than its `df.attrs["cursor"]`.
-            columns: Only these columns, in this order.
+            session: The name of a session (default: all sessions).
+            platform: The name of a platform (default: all platforms).
+            recording: The id of a recording (default: all recordings of this kernel).
+            since: A cursor, which is an earlier frame or its `df.attrs["cursor"]`. Only newer rows are returned.
+            columns: The names of the columns to return, in order (default: all columns).
 
         Returns:
-            One row per trace, one recording after the other, each in the order observed. The columns and dtypes are
-            the same for every platform and for an empty frame. `df.attrs["cursor"]` is a value for `since`.
+            A frame with one row per trace in the order observed, and the columns listed below. The columns and dtypes
+            are the same on every platform and in an empty frame. `df.attrs["cursor"]` is the next cursor.
 
         Raises:
             SettingsError: An argument is malformed, or a column is unknown.
@@ -72,17 +72,17 @@ class TraceFrames(abc.ABC):
         since: Mapping[str, int] | pd.DataFrame | None = None,
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Return the messages: what the user and the bot said. Streamed pieces are merged.
+        """Return the messages of all sessions in this kernel, from users and bots. Streamed pieces are merged.
 
         Args:
-            session: Only the session with this name.
-            platform: Only sessions of this platform.
-            recording: Only the recording with this id.
-            since: Only what is newer than an earlier frame, or than its `df.attrs["cursor"]`.
-            columns: Only these columns, in this order.
+            session: The name of a session (default: all sessions).
+            platform: The name of a platform (default: all platforms).
+            recording: The id of a recording (default: all recordings of this kernel).
+            since: A cursor, which is an earlier frame or its `df.attrs["cursor"]`. Only newer rows are returned.
+            columns: The names of the columns to return, in order (default: all columns).
 
         Returns:
-            One row per message. `df.attrs["cursor"]` is a value for `since`.
+            A frame with one row per message and the columns listed below. `df.attrs["cursor"]` is the next cursor.
 
         Raises:
             SettingsError: An argument is malformed, or a column is unknown.
@@ -109,17 +109,17 @@ class TraceFrames(abc.ABC):
         since: Mapping[str, int] | pd.DataFrame | None = None,
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Return the turns: what the user did, what the bot replied, how long it took, how it ended.
+        """Return the turns of all sessions in this kernel, with their actions, replies, statuses and latencies.
 
         Args:
-            session: Only the session with this name.
-            platform: Only sessions of this platform.
-            recording: Only the recording with this id.
-            since: Only what is newer than an earlier frame, or than its `df.attrs["cursor"]`.
-            columns: Only these columns, in this order.
+            session: The name of a session (default: all sessions).
+            platform: The name of a platform (default: all platforms).
+            recording: The id of a recording (default: all recordings of this kernel).
+            since: A cursor, which is an earlier frame or its `df.attrs["cursor"]`. Only newer rows are returned.
+            columns: The names of the columns to return, in order (default: all columns).
 
         Returns:
-            One row per turn. `df.attrs["cursor"]` is a value for `since`.
+            A frame with one row per turn and the columns listed below. `df.attrs["cursor"]` is the next cursor.
 
         Raises:
             SettingsError: An argument is malformed, or a column is unknown.
@@ -146,17 +146,17 @@ class TraceFrames(abc.ABC):
         since: Mapping[str, int] | pd.DataFrame | None = None,
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Return the sessions, open or closed.
+        """Return the open and closed sessions of this kernel.
 
         Args:
-            session: Only the session with this name.
-            platform: Only sessions of this platform.
-            recording: Only the recording with this id.
-            since: Only what is newer than an earlier frame, or than its `df.attrs["cursor"]`.
-            columns: Only these columns, in this order.
+            session: The name of a session (default: all sessions).
+            platform: The name of a platform (default: all platforms).
+            recording: The id of a recording (default: all recordings of this kernel).
+            since: A cursor, which is an earlier frame or its `df.attrs["cursor"]`. Only newer rows are returned.
+            columns: The names of the columns to return, in order (default: all columns).
 
         Returns:
-            One row per session. `df.attrs["cursor"]` is a value for `since`.
+            A frame with one row per session and the columns listed below. `df.attrs["cursor"]` is the next cursor.
 
         Raises:
             SettingsError: An argument is malformed, or a column is unknown.
@@ -180,4 +180,4 @@ for _method, _columns in (
     (TraceFrames.turns_df, TURN_COLUMNS),
     (TraceFrames.sessions_df, SESSION_COLUMNS),
 ):
-    document_columns(_columns)(_method)  # not as decorators, with which mypy loses the types of the package root
+    document_columns(_columns)(_method)  # not used as decorators, because mypy would lose the types of the package root

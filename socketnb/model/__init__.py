@@ -1,5 +1,5 @@
-"""The data types that the layers exchange: frozen, without IO.
+"""The data types that the layers exchange. They are immutable and perform no IO.
 
-`trace.py` holds the table of trace columns, `content.py` what a person sees, `actions.py` what a user can do and set,
-`effects.py` what a protocol machine asks for, `secret.py` credentials, `json.py` JSON of unknown shape.
+`trace.py` defines the columns of traces, `content.py` displayable content, `actions.py` actions, verbs and settings,
+`effects.py` the effects of protocol machines, `secret.py` credentials, and `json.py` readers of JSON.
 """

@@ -1,4 +1,4 @@
-"""What a user can do and set: actions, verbs with their fields, settings, and the conversations of a session."""
+"""Actions of a user, verbs with their fields, settings, and the conversations of a session."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Action:
 
     Attributes:
         verb: A verb of the dialect.
-        fields: The values of its fields by name.
-        at_once: Whether to send it without waiting for the end of the turn before.
-        conversation: The id of the conversation it is for, "" for a new one, None for the one used last.
+        fields: The values of the fields by name.
+        at_once: Whether to send the action without waiting for the end of the previous turn.
+        conversation: The id of the conversation, "" for a new one, or None for the conversation used last.
     """
 
     verb: str
@@ -53,13 +53,13 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One of the conversations that a session holds.
+    """One of the conversations of a session.
 
     Attributes:
         id: The platform's id of the conversation.
-        handler: Who answers, `bot` or `agent`.
+        handler: Who answers: `bot` or `agent`.
         agent: The agent's name, if an agent answers.
-        unread: How many messages are not marked as read.
+        unread: The number of unread messages.
         suggested: Whether the platform suggests to close the conversation.
         closed: Whether the conversation is closed.
     """
@@ -78,10 +78,10 @@ class Field:
 
     Attributes:
         name: The name of the field.
-        type: The type of its values.
-        required: Whether the verb needs it.
-        long: Whether a form offers several lines for it.
-        stars: Whether a form offers stars from 1 to 5 for it.
+        type: The type of the values.
+        required: Whether the field is required.
+        long: Whether a form shows a text box with several lines for the field.
+        stars: Whether a form shows stars from 1 to 5 for the field.
     """
 
     name: str
@@ -93,12 +93,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """Something that users of a platform can do.
+    """An action that a platform supports.
 
     Attributes:
         help: One line of help.
-        fields: Its fields in order.
-        after_close: Whether it is offered once a conversation is closed.
+        fields: The fields in order.
+        after_close: Whether the verb is offered after a conversation was closed.
     """
 
     help: str
@@ -111,13 +111,14 @@ class Setting:
     """A setting of a dialect, or an option of its simulator.
 
     Attributes:
-        help: What the setting means, in a few words.
-        type: What a value is converted to: a class, or `Callable`. `tuple` means several of `among`, in order.
+        help: A short description of the setting.
+        type: The type that a value is converted to: a class or `Callable`. `tuple` means a selection from `among`, in
+            order.
         default: The value if none is given.
         required: Whether a value must be given.
-        secret: Whether the value is a credential and is held as a `Secret`.
-        among: The allowed values, if there are only a few.
-        generate: If not empty and no value is given, a value is generated that begins with this word.
+        secret: Whether the value is a credential, which is stored as a `Secret`.
+        among: The allowed values, if they are limited.
+        generate: If not empty, a missing value is generated, with this prefix.
     """
 
     help: str

@@ -1,6 +1,6 @@
-"""What a person sees of a trace (`Content`), and what a flow can show (`Step`).
+"""The displayable content of a trace (`Content`), and the steps that a flow can send (`Step`).
 
-Content is read back from a trace's recorded payload, so a live conversation and a reopened recording look the same.
+Content is parsed from a trace's recorded payload, so a live conversation and a reopened recording look the same.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class Choice:
     """A button.
 
     Attributes:
-        label: The words on the button.
-        request: What the dialect sends when the button is pressed; None if it sends nothing.
-        url: The page that the button opens, if it opens one.
+        label: The label of the button.
+        request: The request that is sent when the button is pressed; None if the button sends nothing.
+        url: The page that the button opens, if any.
     """
 
     label: str
@@ -28,14 +28,14 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text. Bots and agents may use Markdown."""
+    """A text. Texts of bots and agents may contain Markdown."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Buttons, below a text if the platform sends both at once."""
+    """Buttons, with a text above them if the platform sends both together."""
 
     options: tuple[Choice, ...]
     text: str = ""
@@ -43,7 +43,7 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A picture, sound, film or file, given by its URL or its bytes, with buttons below it."""
+    """A picture, sound, video or file, given by its URL or its bytes, with buttons below it."""
 
     kind: Literal["image", "audio", "video", "file"]
     url: str | None = None
@@ -54,7 +54,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card: a title, a text, a picture, buttons, and a page that it opens. Any of them may be missing."""
+    """A card with a title, a text, a picture, buttons, and a page that it opens. Each part is optional."""
 
     title: str = ""
     text: str = ""
@@ -78,10 +78,10 @@ class Delta:
     """One piece of a streamed message: of its text, or of its sound.
 
     Attributes:
-        stream: Which stream the piece belongs to.
+        stream: The id of the stream.
         text: The piece of text.
         sound: The piece of sound, as raw samples.
-        encoding: How the sound is encoded, if the platform says so.
+        encoding: The encoding of the sound, if the platform sends it.
         first: Whether the piece begins the stream.
         last: Whether the piece ends the stream.
         whole: The whole text of the message, used if no piece has text.
@@ -98,7 +98,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class UserInput:
-    """What the user did: the verb, the words a person would read (none for a launch), and the data sent with it."""
+    """An action of the user: the verb, the displayed text (empty for a launch), and the data sent with the action."""
 
     verb: str
     text: str = ""
@@ -111,10 +111,10 @@ class Custom:
 
     Attributes:
         name: The name of the type on the platform.
-        payload: The payload as it came.
-        options: The paths that lead on from it, as buttons.
-        default: The index of the path that is taken if nobody chooses.
-        text: The words in it, if any.
+        payload: The payload as received.
+        options: The paths that follow the content, as buttons.
+        default: The index of the path that is taken if the user does not choose.
+        text: The text of the content, if any.
     """
 
     name: str
@@ -129,10 +129,10 @@ class AdaptiveCard:
     """A form in the Adaptive Cards format (adaptivecards.io, schema 1.5).
 
     Attributes:
-        card: The card as it came.
-        options: Its submit and link actions, as buttons.
-        text: The words of the card.
-        verb: The verb that submits it, with `values` and `title`.
+        card: The card as received.
+        options: The submit and link actions of the card, as buttons.
+        text: The text of the card.
+        verb: The verb that submits the card, with the fields `values` and `title`.
     """
 
     card: JsonObject
@@ -143,19 +143,19 @@ class AdaptiveCard:
 
 @dataclass(frozen=True, slots=True)
 class DatePicker:
-    """A question for a date.
+    """A date picker.
 
     Attributes:
-        label: What is asked for.
-        unit: What is picked.
-        mode: One value, a range of two, or any number.
+        label: The question.
+        unit: The unit of the answer.
+        mode: Whether the answer is one value, a range of two values, or any number of values.
         earliest: The first allowed value in ISO form, or `yesterday`, `today` or `tomorrow`.
         latest: The last allowed value, in the same form.
-        value: The value picked at first, in the same form.
+        value: The initial value, in the same form.
         submit: The label of the button.
-        pattern: How the answer is written, in flatpickr's format characters.
-        text: The words beside it.
-        verb: The verb that answers it, with `date`.
+        pattern: The format of the answer, in flatpickr's format characters.
+        text: The text beside the date picker.
+        verb: The verb that answers the date picker, with the field `date`.
     """
 
     label: str = ""
@@ -172,7 +172,7 @@ class DatePicker:
 
 @dataclass(frozen=True, slots=True)
 class RatingRequest:
-    """A request to rate the conversation. `verb` answers it, with `rating` and `comment`."""
+    """A request to rate the conversation. `verb` answers it, with the fields `rating` and `comment`."""
 
     text: str = ""
     verb: str = "rate"
@@ -181,12 +181,12 @@ class RatingRequest:
 Content: TypeAlias = (
     Text | Choices | Media | Card | Cards | Delta | UserInput | Custom | AdaptiveCard | DatePicker | RatingRequest
 )
-"""What a person sees of a trace."""
+"""The displayable content of a trace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A flow sends an event of the platform exactly as given."""
+    """A flow sends a platform event exactly as given."""
 
     event: str
     payload: JsonOut = None
@@ -199,7 +199,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A flow enters a handler."""
+    """A handler of a flow starts."""
 
     name: str
 
@@ -213,7 +213,7 @@ class Typing:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A flow tells the user's position in the queue for an agent, and the estimated wait in seconds."""
+    """A flow reports the user's position in the queue for an agent, and the estimated wait in seconds."""
 
     position: int
     seconds: float
@@ -221,7 +221,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """A flow hands the conversation over to an agent, or takes it back if the name is empty."""
+    """A flow hands the conversation over to an agent, or back to itself if the name is empty."""
 
     agent: str = ""
 
@@ -237,4 +237,4 @@ class AgentSays:
 Step: TypeAlias = (
     Text | Choices | Media | Card | Cards | Delta | Custom | Raw | End | Node | Typing | Queue | Handover | AgentSays
 )
-"""What a flow hands to a server machine."""
+"""A step that a flow passes to a server machine."""

@@ -1,4 +1,4 @@
-"""Effects: what a protocol machine asks for. A machine returns them, and the engine or the simulator performs them."""
+"""Effects: the instructions that a protocol machine returns. The engine or the simulator performs them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from socketnb.model.trace import Direction, Sender, Status
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where and how a link is opened, and how often a lost one is opened again. Times are seconds.
+    """The address of a link, its connection settings and its reconnect settings. Times are in seconds.
 
     Attributes:
         url: The server's URL, without the path.
@@ -23,12 +23,12 @@ class Address:
         transports: `websocket` and `polling`, tried in order.
         namespace: The Socket.IO namespace.
         query: The parameters of the query string.
-        acks: The answer to an event whose sender asks for an acknowledgement, by event. Other events are
-            acknowledged without a value.
-        advice: What to do about a refusal.
-        attempts: How many attempts to reconnect are made after a lost link; may be infinite.
-        delay: Seconds before the first of them. The delay doubles with each attempt.
-        delay_max: The longest delay in seconds.
+        acks: The acknowledgement to send for each event, if its sender requests one. Other events are acknowledged
+            without a value.
+        advice: The advice in the error message for a refusal.
+        attempts: The number of attempts to reconnect after a lost link; may be infinite.
+        delay: The delay before the first attempt, in seconds. It doubles with each attempt.
+        delay_max: The maximum delay in seconds.
     """
 
     url: str
@@ -49,9 +49,9 @@ class Emit:
 
     Attributes:
         event: The name of the event.
-        args: Its arguments.
-        link: The link to send it over, for a server machine. A client machine has one link.
-        ack: If not None, ask for an acknowledgement, and pass it to the machine's `acked` with this key.
+        args: The arguments of the event.
+        link: The link of a server machine to send the event over. A client machine has only one link.
+        ack: If not None, request an acknowledgement, and pass it to the machine's `acked` with this key.
     """
 
     event: str
@@ -61,7 +61,7 @@ class Emit:
 
 
 class Record(NamedTuple):
-    """Write one trace. The fields are columns of the trace table; each event on the wire is recorded once."""
+    """Record one trace. The fields are columns of the trace table. Each event on the wire is recorded once."""
 
     event: str
     kind: str
@@ -80,7 +80,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A credential came over the wire: mask it from now on."""
+    """Mask this credential, which was received from the server, from now on."""
 
     value: str
 
@@ -98,9 +98,9 @@ class HttpRequest:
     """Make an HTTP request and pass the `HttpResponse` to the machine's `http_response`.
 
     Attributes:
-        purpose: What the request is for; the machine recognises its response by it.
+        purpose: The purpose of the request. The machine uses it to identify the response.
         method: GET or POST.
-        url: The address.
+        url: The URL.
         headers: The headers of the request.
         file: The path of a file to send as the field `file` of a form, or None.
     """
@@ -114,7 +114,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """The response to an `HttpRequest`. With status 0 there was none, and `body` says why."""
+    """The response to an `HttpRequest`. Status 0 means that there was no response; `body` then contains the reason."""
 
     purpose: Hashable
     status: int
@@ -130,14 +130,14 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Conversations:
-    """The conversations of the session have changed to these."""
+    """Replace the list of conversations of the session."""
 
     conversations: tuple[Conversation, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A voice call has started. Times are as the platform gives them."""
+    """A voice call has started. Times are in the platform's format."""
 
     id: str
     conversation: str
@@ -167,11 +167,11 @@ class TurnDone:
 
 @dataclass(frozen=True, slots=True)
 class Reconnect:
-    """Close this link and open the next one at once.
+    """Close this link and open the next one immediately.
 
     Attributes:
-        reason: Why, for the trace.
-        wanted: Whether the user asked for it. If the server asks too often, the next link is delayed.
+        reason: The reason, for the trace.
+        wanted: Whether the user requested the reconnect. If the server requests it too often, the next link is delayed.
     """
 
     reason: str
@@ -180,7 +180,7 @@ class Reconnect:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The link cannot be made ready. After a refusal no further attempt is made."""
+    """The link cannot become ready. After a refusal, no further attempt is made."""
 
     reason: str
     how: Literal["refused", "timeout", "lost"]
@@ -195,7 +195,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class RunFlow:
-    """Server: let the flow of this conversation answer the user."""
+    """Server: run the flow of this conversation for an input of the user."""
 
     conversation: str
     user_input: UserInput
@@ -203,7 +203,7 @@ class RunFlow:
 
 @dataclass(frozen=True, slots=True)
 class EndFlow:
-    """Server: the conversation is over; stop its flow and discard it."""
+    """Server: the conversation has ended; stop its flow and discard it."""
 
     conversation: str
 
@@ -217,7 +217,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Server: acknowledge the event that was just received with this payload."""
+    """Server: acknowledge the current event with this payload."""
 
     payload: JsonOut
 
@@ -236,7 +236,7 @@ class HttpCall:
     Attributes:
         method: GET, POST …
         path: The path of the URL.
-        base: The URL of the server itself.
+        base: The base URL of the server.
         headers: The headers by lower-case name.
         body: The JSON body, or None.
         file: The file of a form: its name, media type and bytes.
@@ -262,6 +262,6 @@ class HttpReply:
 
 
 SessionUpdate: TypeAlias = Ready | Credential | Persist | Conversations | CallStarted | CallEnded | TurnDone
-"""An effect that changes what the session knows about itself."""
+"""An effect that changes the state of the session."""
 ClientEffect: TypeAlias = Emit | Record | HttpRequest | Reconnect | Failed | Ended | SessionUpdate
 ServerEffect: TypeAlias = Emit | RunFlow | EndFlow | Close | Acknowledge | Refuse | HttpReply

@@ -1,4 +1,4 @@
-"""JSON of unknown shape, and readers that never raise: a value of the wrong type counts as empty."""
+"""JSON of unknown structure, and readers that never raise an error: a value of the wrong type counts as empty."""
 
 from __future__ import annotations
 

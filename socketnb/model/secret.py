@@ -1,4 +1,4 @@
-"""Credentials: a string type that shows only a mask, and the mask itself."""
+"""Credentials: a string-like type that is displayed as a mask, and the mask."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ MASK: Final = re.compile(r"\*\*\*[0-9a-f]{10}")
 
 
 def clean(text: str) -> str:
-    """Return a text that every encoding can hold: a lone surrogate becomes a question mark."""
+    """Return a text that can be encoded: a lone surrogate becomes a question mark."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def fingerprint(value: str) -> str:
-    """Return a short stable hash of a credential. It tells two credentials apart and reveals neither."""
+    """Return a short stable hash of a credential. It distinguishes credentials without revealing them."""
     return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
@@ -26,7 +26,7 @@ def masked(value: str) -> str:
 
 
 class Secret(str):
-    """A credential. Converted to text, as in JSON, logs and tracebacks, it is a mask. `reveal` returns the value.
+    """A credential. It is displayed as a mask in text, JSON, logs and tracebacks. `reveal` returns the value.
 
     Two secrets are equal if their values are equal.
 

@@ -1,1 +1,1 @@
-"""Recording: every observation becomes a row, is masked, written to the journal, and only then shown."""
+"""Recording: every observation is masked and written to the journal as a row before it is shown."""

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield the path of a new file that replaces `path` when the block ends. Only the user can read it.
+    """Yield the path of a new file, which replaces `path` at the end of the block. Only the user can read the file.
 
     Raises:
-        OSError: It could not be written. The new file is removed and the existing one is unchanged.
+        OSError: The file could not be written. The new file is removed and the existing file is unchanged.
     """
     new = path.with_name(f".{path.name}.new")
     try:
@@ -27,7 +27,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # other systems cannot open a folder
+    if os.name == "posix":  # only POSIX systems can open a folder
         _sync(path.parent)
 
 

@@ -1,4 +1,4 @@
-"""A recording on disk: its parts and its unsealed segments. It can be read while it is written."""
+"""A recording on disk: its parts and its unsealed segments. It can be read while a kernel writes to it."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_LISTINGS = 5
-"""Times that a folder is listed if numbers are missing, because a segment may become a part during the listing."""
+"""The number of attempts to list a folder without missing numbers. A segment may become a part during a listing."""
 LOCK_PROBE_S = 0.1
-"""Seconds to wait for the lock to find out whether a folder is being written. Another reader may hold it."""
+"""How long to wait for the lock when checking whether a kernel writes to a folder, in seconds. A reader may hold it."""
 
 
 class NumberedFiles(NamedTuple):
-    """The rows with one number: in the part if it exists, and otherwise in the segment."""
+    """The part and the segment with the same number. If the part exists, the rows are read from it."""
 
     part: Path | None
     segment: Path | None
 
 
 class Folder:
-    """The rows of a recording in the order written. They are read again at each call.
+    """The rows of a recording in the order written. Each call reads them from disk.
 
     Args:
-        path: The folder of a recording, or a single part or file of lines.
+        path: The folder of a recording, a single part, or a JSON lines file.
 
     Attributes:
-        torn: The number of incomplete lines in the last reading. They were skipped.
+        torn: The number of incomplete lines that the last call skipped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,14 +63,14 @@ class Folder:
         return [NumberedFiles(self.path / f"{name}.parquet", self.path / f"_{name}.jsonl") for name in sorted(names)]
 
     def files(self) -> list[Path]:
-        """Return the files that belong to the recording; raises as `numbered_files`."""
+        """Return the files of the recording. Raises the errors of `numbered_files`."""
         if self.path.is_file():
             return [self.path]
         lock = self.path / LOCK_FILE
         return [*(file for file, _ in self._list()), *([lock] if lock.exists() else [])]
 
     def _list(self) -> list[tuple[Path, re.Match[str]]]:
-        """Return the files and their matched names, segments first: one that is sealed meanwhile is found as a part."""
+        """Return the files and their matched names. Segments are listed first, in case one is sealed meanwhile."""
         try:
             segments, parts = (
                 list(self.path.glob("_*.jsonl")),
@@ -108,7 +108,7 @@ class Folder:
         return pa.concat_tables(tables)
 
     def rows(self) -> int:
-        """Return the number of rows; raises as `table`."""
+        """Return the number of rows. Raises the errors of `table`."""
         return sum(self._read(files, sys.maxsize, None)[0] for files in self.numbered_files())
 
     def live(self) -> bool:
@@ -129,8 +129,8 @@ class Folder:
         return False
 
     def _read(self, files: NumberedFiles, since: int, columns: Sequence[str] | None) -> tuple[int, pa.Table | None]:
-        """Return the number of rows in the part or segment, and its table if it has rows from number `since` on."""
-        for _ in range(2):  # a segment may become a part meanwhile
+        """Return the number of rows of the part or segment, and its table if it has rows from `since` on."""
+        for _ in range(2):  # the segment may become a part meanwhile
             try:
                 if files.part and files.part.exists():
                     rows = rows_of(files.part)
@@ -138,7 +138,9 @@ class Folder:
                 if files.segment:
                     lines, torn = read_lines(files.segment.read_bytes(), files.segment.name)
                     if torn and not lines and self.path.is_file():
-                        raise RecordingError(f"{self.path.name} has no line that is a trace")
+                        raise RecordingError(
+                            f"{self.path.name} contains no trace: pass a file of df.chat.to_jsonl or of a recording"
+                        )
                     self.torn += torn
                     table = TRACES.checked_table(lines, files.segment.name)
                     return table.num_rows, table if columns is None else table.select(columns)
@@ -146,11 +148,11 @@ class Folder:
                 continue
             except OSError as error:
                 raise RecordingError(f"{self.path} cannot be read: {error.strerror or error}") from None
-        raise RecordingError(f"{files.part or files.segment} was removed while it was read")
+        raise RecordingError(f"{files.part or files.segment} was removed while it was being read")
 
 
 def _complete(names: Iterable[re.Match[str]]) -> bool:
-    """Return whether no number is missing in any kernel run, given the matched names of the files."""
+    """Return whether the numbers of every kernel run are complete."""
     runs: dict[str, set[int]] = {}
     for name in names:
         runs.setdefault(name["run"], set()).add(int(name["number"]))

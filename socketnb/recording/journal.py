@@ -1,8 +1,8 @@
-"""The journal: lines that the operating system has before anybody sees what they contain.
+"""The journal: lines that are passed to the operating system before their traces are shown.
 
-A process that is killed loses none of these lines, and nothing has to be repaired afterwards. A recording is a folder.
-Each kernel run writes numbered segments of lines into it, one after the other. A full segment is sealed: it becomes the
-part with the same number. If both exist, the part counts.
+A killed process loses none of these lines, and a recording needs no repair. A recording is a folder. Each kernel run
+writes numbered segments of lines into it, one after another. A full segment is sealed: a part with the same number
+replaces it. If both exist, the part is used.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK_FILE = ".lock"
-"""The name of the file that the writer of a folder locks."""
+"""The name of the lock file of a folder."""
 LOCK_TIMEOUT_S = 1.0
-"""Seconds that a writer waits for the lock of its folder. A reader may hold it for a moment."""
+"""How long a writer waits for the lock of its folder, in seconds. A reader may hold the lock briefly."""
 FILE_NAME = re.compile(
     r"[_.]?(?P<name>(?P<run>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[\w-]+)-(?P<number>\d{5}))"
     r"\.(?P<suffix>jsonl|parquet|parquet\.new)"
 )
-"""The names of a recording's files. Segments begin with `_`, so that pandas, Dask and Spark skip them."""
+"""The pattern of the file names in a recording. Segments begin with `_`, so that pandas, Dask and Spark skip them."""
 
 
 def part_of(segment: Path) -> Path:
@@ -37,7 +37,7 @@ def part_of(segment: Path) -> Path:
 
 
 def folder_lock(folder: Path, timeout: float) -> BaseFileLock:
-    """Return the lock that a folder's one writer holds. The lock of a process that dies is free.
+    """Return the lock of the only writer of a folder. The lock is released when its process ends.
 
     Args:
         folder: The folder of the recording.
@@ -71,7 +71,7 @@ class Journal:
         try:
             self._lock.acquire()
         except Timeout:
-            why = f"another kernel records into {folder}: pass another folder as record=, or shut that kernel down"
+            why = f"another kernel is recording into {folder}: pass another folder as record=, or shut that kernel down"
             raise RecordingError(why) from None
         try:
             self._file = self._open()
@@ -85,10 +85,10 @@ class Journal:
         return self.folder / f"_{self.recording}-{self.number:05}.jsonl"
 
     def write(self, lines: bytes) -> None:
-        """Write lines to the operating system.
+        """Write lines, and pass them to the operating system.
 
         Raises:
-            OSError: They could not be written completely, or their file was removed. The earlier lines are unchanged.
+            OSError: The lines could not be written completely, or the file was removed. Earlier lines are unchanged.
         """
         if os.fstat(self._file).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "its file was removed")
@@ -105,7 +105,7 @@ class Journal:
         """Begin the next segment.
 
         Raises:
-            OSError: It could not be opened.
+            OSError: The segment could not be opened.
         """
         self.number += 1
         old, self._file = self._file, self._open()

@@ -1,7 +1,7 @@
-"""JSON lines: one trace per line, as a recording has them until they are sealed in a part.
+"""The format of JSON lines: one trace per line. A recording consists of such lines until they are sealed in a part.
 
-A line is an object. Its first field `v` is the version of the schema; lines without it are of version 1. Then follow
-the columns in their order, times in nanoseconds since 1970. `payload` is the last field and is JSON as it was received.
+A line is an object. Its first field `v` is the version of the schema; lines without it have version 1. The columns
+follow in order, with times in nanoseconds since 1970. The last field, `payload`, is JSON as received.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from socketnb.recording.schema import TraceValues
 
 BEGIN = f'{{"v":{VERSION},'.encode()
-"""The beginning of every line."""
+"""The start of every line."""
 BEFORE_PAYLOAD = b',"payload":'
-"""What stands before the payload. Inside a text its quotes would be escaped, so the first occurrence is the field."""
+"""The text before the payload. Inside a string its quotes would be escaped, so its first occurrence is the field."""
 NOT_JSON = "this payload cannot be recorded as JSON: it is nested too deeply or has a type that JSON does not know"
 """Recorded in place of a payload that cannot be converted to JSON."""
 
 
 def to_json(payload: object) -> bytes:
-    """Return a payload as JSON. A value that JSON does not know becomes a text."""
+    """Return a payload as JSON. A value that JSON does not support becomes a string."""
     try:
         return orjson.dumps(payload)
     except TypeError:  # lone surrogates, integers over 64 bits, deep nesting
@@ -53,13 +53,13 @@ def line_of(fields: JsonObject, payload: bytes) -> bytes:
 def read_lines(
     data: bytes, file: str, *, complete: bool = False, schema: Schema = TRACES
 ) -> tuple[list[TraceValues], int]:
-    """Return the rows of lines, and the number of torn lines: incomplete because their writer was killed.
+    """Return the rows of lines, and the number of torn lines, which are incomplete because the writer was killed.
 
     Args:
         data: The lines.
-        file: The name of their file, for error messages.
+        file: The name of the file, for error messages.
         complete: Whether a torn line is an error.
-        schema: The schema to read them with.
+        schema: The schema to read the lines with.
 
     Raises:
         RecordingError: A line is of a newer version of the schema, or is not a trace.
@@ -95,7 +95,7 @@ def _parse(line: bytes) -> tuple[JsonObject, str]:
         except ValueError:
             json.loads(payload)  # accepts lone surrogates
     except (ValueError, RecursionError):
-        fields = orjson.loads(line)  # another tool may put the payload anywhere
+        fields = orjson.loads(line)  # another tool may write the payload at another position
         if not isinstance(fields, dict):
             raise
         payload = to_json(fields.pop("payload", None))

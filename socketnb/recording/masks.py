@@ -1,10 +1,10 @@
-"""Masking: credentials are recorded as a short stable hash of themselves.
+"""Masking: credentials are replaced by a short stable hash before recording.
 
-Masked are known credentials and values where credentials usually are. Known are those given in settings, in all
-sessions of the kernel, and those received from the server, in their session. They are masked wherever they occur, also
-percent-encoded or escaped. Credentials usually are in the fields of `FIELDS` and of the dialect, at any depth of a
-payload; in parameters and headers with these names, also in JSON inside a text; and web tokens are credentials. Only
-texts are changed, never the JSON around them.
+Two kinds of credentials are masked. Known credentials are masked wherever they occur, even percent-encoded or escaped:
+those from settings in all sessions of the kernel, and those received from a server in their session. Likely credentials
+are masked by position: the values of the fields in `FIELDS` and of the dialect's secret fields at any depth of a
+payload, parameters and headers with these names (also in JSON inside a text), and web tokens. Only texts are changed,
+never the structure of the JSON.
 """
 
 from __future__ import annotations
@@ -34,29 +34,30 @@ HEADERS = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-k
 WEB_TOKEN = r"(?<![\w-])eyJ[\w-]{6,}+\.[\w-]{6,}+\.[\w-]*+"  # noqa: S105 (a pattern)
 WORD = r"(?!\*\*\*)(?=[\w.~+/-]{0,99}[A-Za-z])(?=[\w.~+/-]{0,99}%s)[\w.~+/=-]{9,}+"
 LIKELY_CREDENTIAL, CERTAIN_CREDENTIAL = WORD % r"(?:\d|[a-z][A-Z])", WORD % r"\d"
-"""Words that look like credentials: long, and of letters with digits (or, if only likely, with capitals) among them."""
+"""The pattern of words that look like credentials: long, with letters and digits (or capitals, if less certain)."""
 SCHEMES = "basic|bearer|token|apikey|key|oauth"
 """The schemes of an Authorization header."""
 MAX_QUOTED_CHARS = 4096
-"""Characters of a credential between quotes. Without a limit the pattern would take very long."""
+"""The maximum length of a credential between quotes. Without a limit, matching the pattern would be slow."""
 MIN_CREDENTIAL_CHARS = 4
-"""Characters of a credential that is masked everywhere. A shorter one occurs by chance: it is masked in fields only."""
+"""The minimum length of a credential that is masked everywhere. Shorter ones could match by chance and are only masked
+in fields."""
 MIN_CREDENTIAL_DIGITS = 6
-"""Digits of a number in a secret field that is masked. A shorter one counts something."""
+"""The minimum number of digits of a masked number in a secret field. Shorter numbers are usually counters."""
 MAX_CACHED_WORDS = 4096
-"""Short texts whose masked form is cached."""
+"""The maximum number of cached short texts."""
 MAX_ENCODINGS = 4
-"""Times that a text may be encoded, each time on top of the last."""
+"""The maximum number of nested encodings of a text."""
 UNICODE_ESCAPE = re.compile(r"\\{1,8}u([0-9a-fA-F]{4})")
 PLAIN_RUN = re.compile(r"[\w .-]*", re.ASCII)
-"""Characters that no JSON encoder escapes."""
+"""The characters that no JSON encoder escapes."""
 
 
 class Secrets:
-    """Known credentials, each with the pattern of the encodings in which it may occur. Thread-safe.
+    """Known credentials, each with a pattern of its encodings. Thread-safe.
 
     Args:
-        shared: Other credentials that are known here as well, also those that are added to it later.
+        shared: Further known credentials, including those that are added to `shared` later.
 
     Attributes:
         known: The credentials, the longest first.
@@ -85,7 +86,7 @@ class Secrets:
                 secrets._update()  # noqa: SLF001 (the same class)
 
     def _update(self) -> None:
-        """Set `known`: the longest first, because one may begin with another; at once, because other threads mask."""
+        """Replace `known`, longest first. Assign it in one step, because other threads read it."""
         shared = self._shared.known if self._shared else ()
         self.known = tuple(sorted((*shared, *self._own), key=lambda known: -len(known.secret)))
 
@@ -94,13 +95,13 @@ class Secrets:
         known, plain = self.known, ""
         if known and ("%" in text or "&" in text or "\\" in text or "+" in text):
             plain = _plain(text)
-        for credential in known:  # usually none is found
+        for credential in known:  # usually there is none
             if credential.secret in text or credential.plain in plain:
                 return [each for each in known if each.secret in text or each.plain in plain]
         return ()
 
     def hide(self, text: str) -> str:
-        """Return a text without known credentials. If one cannot be located, the whole text is masked."""
+        """Return a text with known credentials masked. If a credential cannot be located, the whole text is masked."""
         found = self.within(text)
         if not found:
             return text
@@ -116,8 +117,8 @@ class Known(NamedTuple):
 
     Attributes:
         secret: The credential.
-        plain: The same without any encoding.
-        forms: A pattern of its encodings.
+        plain: The credential without any encoding.
+        forms: A pattern of the encodings.
     """
 
     secret: str
@@ -126,7 +127,7 @@ class Known(NamedTuple):
 
 
 def _plain(text: str) -> str:
-    """Return a text with the encodings of URLs, HTML and JSON undone, also repeated ones, and without backslashes."""
+    """Return a text decoded from URL, HTML and JSON encodings, including nested ones, and without backslashes."""
     for _ in range(MAX_ENCODINGS):
         before, text = text, UNICODE_ESCAPE.sub(lambda match: chr(int(match[1], 16)), html.unescape(unquote(text)))
         if text == before:
@@ -136,7 +137,7 @@ def _plain(text: str) -> str:
 
 
 def _forms(char: str) -> str:
-    """Return the pattern of a character: plain, or escaped for JSON, HTML or a URL, also repeatedly."""
+    """Return the pattern of a character: plain, or escaped for JSON, HTML or a URL, including nested escapes."""
     percent = "".join(f"%(?:25)*(?i:{byte:02x})" for byte in char.encode("utf-8", "surrogatepass"))
     units = char.encode("utf-16-be", "surrogatepass").hex()
     escaped = "".join(rf"\\{{1,8}}u(?i:{units[n : n + 4]})" for n in range(0, len(units), 4))
@@ -147,7 +148,7 @@ def _forms(char: str) -> str:
 
 
 class Words(dict[str | None, str | None]):
-    """A cache of masked short texts, such as the names of events, nodes and intents: few different ones occur."""
+    """A cache of masked short texts, such as the names of events, nodes and intents."""
 
     def __init__(self, mask: Callable[[str], str]) -> None:
         self._mask = mask
@@ -190,18 +191,18 @@ class Mask:
 
     @property
     def words(self) -> Words:
-        """Short texts → the same without credentials."""
+        """Short text → the masked text."""
         if self._secrets.known is not self._words_known:
             self._words.clear()
             self._words_known = self._secrets.known
         return self._words
 
     def text(self, text: str) -> str:
-        """Return a text without credentials and without lone surrogates."""
+        """Return a text with credentials masked and without lone surrogates."""
         return clean(self._hidden(text))
 
     def payload(self, payload: object) -> bytes:
-        """Return a payload as JSON without credentials."""
+        """Return a payload as JSON with credentials masked."""
         data = to_json(payload)
         text = data.decode()
         if not (self._suspicious(text) or self._secrets.within(text)):
@@ -212,7 +213,7 @@ class Mask:
             return to_json(NOT_JSON)
 
     def _walk(self, value: object, *, secret: bool) -> object:
-        """Return a JSON value without credentials. With `secret`, its texts are credentials."""
+        """Return a JSON value with credentials masked. With `secret`, all of its texts are credentials."""
         match value:
             case None | bool():
                 return value
@@ -232,17 +233,17 @@ class Mask:
                 number = str(value)
                 known = self._hidden(number) != number
                 return masked(number) if known or (secret and len(number) >= MIN_CREDENTIAL_DIGITS) else value
-            case _:  # bytes and other types that JSON does not know
+            case _:  # bytes and other types that JSON does not support
                 return self._walk(repr(value), secret=secret)
 
     def _secret(self, key: object, item: object, *, below: bool) -> bool:
-        """Return whether the value of a field is a credential. Inside a secret object only the field `value` is."""
+        """Return whether the value of a field is a credential. Inside a secret object, only the field `value` is."""
         return str(key).casefold() in self._fields or (
             below and str(key).casefold() == "value" and not isinstance(item, dict)
         )
 
     def _hidden(self, text: str) -> str:
-        """Return a text without known credentials, and without texts where credentials usually are."""
+        """Return a text with known and likely credentials masked."""
         if self._secrets.known:
             text = self._secrets.hide(text)
         return self._inside.sub(_masked, text) if self._suspicious(text) else text
@@ -257,9 +258,10 @@ class Mask:
 
 
 def _markers(fields: Iterable[str]) -> tuple[str, ...]:
-    """Return texts of which each name of a field, web token and scheme contains at least one, in any JSON encoding.
+    """Return short texts such that every secret field name, web token and scheme contains at least one of them.
 
-    The names that begin with the same three characters share one marker, because few markers are checked faster.
+    This holds in any JSON encoding. Names with the same first three characters share one marker, because few markers
+    are checked faster.
     """
     runs = {max(PLAIN_RUN.findall(name), key=len).lower() for name in fields} | {"eyj", "bearer"}
     shortest = [run for run in sorted(runs) if not any(other in run for other in runs - {run})]

@@ -1,4 +1,4 @@
-"""Parts: the sealed Parquet files of a recording. The metadata of a part say the version of the schema."""
+"""Parts: the sealed Parquet files of a recording. The metadata of a part contains the version of the schema."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write_part(table: pa.Table, path: Path) -> None:
     """Write a trace table as a part.
 
     Raises:
-        OSError: It could not be written. An existing file is unchanged.
+        OSError: The part could not be written. An existing file is unchanged.
     """
     import pyarrow.parquet as pq
 
@@ -38,7 +38,7 @@ def read_part(path: Path, columns: Sequence[str] | None = None, schema: Schema =
     Args:
         path: The file.
         columns: The columns to return. By default all.
-        schema: The schema to read it with.
+        schema: The schema to read the part with.
 
     Raises:
         RecordingError: The file is damaged, is not a part, or is of a newer version.
@@ -57,7 +57,7 @@ def read_part(path: Path, columns: Sequence[str] | None = None, schema: Schema =
 
 
 def rows_of(path: Path) -> int:
-    """Return the number of rows of a part; raises as `read_part`."""
+    """Return the number of rows of a part. Raises the errors of `read_part`."""
     import pyarrow.parquet as pq
 
     with _readable(path):
@@ -66,7 +66,7 @@ def rows_of(path: Path) -> int:
 
 @contextlib.contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Raise every error of the Parquet library as a `RecordingError` that names the file."""
+    """Convert errors of the Parquet library to a `RecordingError` that names the file."""
     import pyarrow as pa
 
     try:
@@ -81,5 +81,7 @@ def _readable(path: Path) -> Iterator[None]:
 def _version(path: Path, metadata: dict[bytes, bytes] | None) -> int:
     version = (metadata or {}).get(VERSION_KEY, b"")
     if not version.isdigit():
-        raise RecordingError(f"{path.name} is not a part of a recording: its metadata have no version of the schema")
+        raise RecordingError(
+            f"{path.name} is not a part of a recording: its metadata contains no version of the schema"
+        )
     return int(version)

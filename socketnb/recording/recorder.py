@@ -1,7 +1,7 @@
-"""The recorder: it gives every observation a gapless `seq`, masks it, and writes it to the journal and the store.
+"""The recorder: it numbers every observation, masks it, and writes it to the journal and the store.
 
-Rows are written in batches: what was received together is written together, and only then shown. Full segments are
-sealed in a separate thread, so that the recording thread never waits for it.
+Rows are written in batches: rows that were received together are written together before they are shown. A separate
+thread seals full segments, so that the recording thread never waits for sealing.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PART_ROWS = 65_536
-"""Rows of a part."""
+"""The number of rows of a part."""
 PART_BYTES = 64 << 20
-"""Bytes of payloads after which a part is full in any case."""
+"""The number of payload bytes after which a part is full."""
 MIN_TIME_NS, MAX_TIME_NS = -(1 << 63), 1 << 63
-"""The bounds of the times that a column can hold, in nanoseconds since 1970 (years 1677 to 2262)."""
+"""The minimum and maximum time of a column, in nanoseconds since 1970 (years 1677 to 2262)."""
 
 
 class Recorder:
@@ -45,13 +45,13 @@ class Recorder:
 
     Args:
         recording: The id of the recording.
-        folder: The folder to write, or None to record in memory only.
+        folder: The folder to write to, or None to record in memory only.
         memory_rows: The number of rows to keep in memory.
         secrets: The credentials of all sessions of the kernel.
 
     Attributes:
         store: The recorded traces.
-        rows: The number of rows, including those that are not written yet.
+        rows: The number of rows, including rows that are not written yet.
         trouble: Why the recording has stopped or is incomplete, or None.
 
     Raises:
@@ -70,7 +70,7 @@ class Recorder:
         self._warned = False
         self._journal: Journal | None = None
         self._logs: dict[str, Log] = {}
-        self._batch: list[TraceValues] = []  # not written yet
+        self._batch: list[TraceValues] = []  # the rows that are not written yet
         self._lines: list[bytes] = []
         self.rows = self._start = self._bytes = 0  # the current part begins at row _start and has _bytes of payloads
         self._sealer: ThreadPoolExecutor | None = None
@@ -82,7 +82,7 @@ class Recorder:
                 self.warn()
 
     def log(self, platform: str, session: str, secret_fields: Iterable[str]) -> Log:
-        """Return the log of the session with this name. A session that is opened again continues its log."""
+        """Return the log of the session with this name. A reopened session continues its log."""
         log = self._logs.get(session)
         if log is None:
             log = self._logs[session] = Log(self, session)
@@ -94,7 +94,7 @@ class Recorder:
 
         Args:
             row: The values of the row.
-            fields: The same by name, without the payload.
+            fields: The values by column name, without the payload.
             payload: The payload as JSON.
         """
         if self._journal:
@@ -104,7 +104,7 @@ class Recorder:
         self.rows += 1
 
     def flush(self) -> None:
-        """Write the batch to the journal and the store. Its rows may be shown afterwards."""
+        """Write the batch to the journal and the store. Rows are shown only after this."""
         batch, lines = self._batch, self._lines
         self._batch, self._lines = [], []
         if self._journal and lines:
@@ -121,7 +121,7 @@ class Recorder:
             self._begin_part()
 
     def _begin_part(self) -> None:
-        """Let the sealer seal the full part, and begin the next one."""
+        """Start sealing the full part, and begin the next part."""
         start, path, self._start, self._bytes = self._start, None, self.rows, 0
         if self._journal:
             path = self._journal.path
@@ -133,13 +133,13 @@ class Recorder:
         self._submit(self._seal, start, self.rows, path)
 
     def _submit(self, work: Callable[..., None], *args: object) -> None:
-        """Run something in the sealer's thread. When the interpreter exits it no longer runs; the lines then stay."""
+        """Run a function in the sealing thread. At interpreter exit, do nothing, and the segment stays."""
         if self._sealer:
             with contextlib.suppress(RuntimeError):
                 self._sealer.submit(work, *args)
 
     def _seal(self, start: int, stop: int, segment: Path | None) -> None:
-        """Make the rows of a full segment a part. If that fails, the segment stays."""
+        """Write the rows of a full segment as a part. If this fails, the segment stays."""
         try:
             table = self.store.seal(start, stop)
             if segment:
@@ -150,10 +150,12 @@ class Recorder:
         except Exception as error:
             log.exception("%s could not be sealed", segment)
             why = getattr(error, "strerror", None) or error
-            self.trouble = self.trouble or f"{segment} could not become a Parquet part ({why}): it stays as lines"
+            self.trouble = (
+                self.trouble or f"{segment} could not be converted to Parquet ({why}): it stays as JSON lines"
+            )
 
     def _fail(self, error: OSError) -> None:
-        """Continue in memory only."""
+        """Stop writing to disk, and continue in memory."""
         self.trouble = f"the recording in {self.folder} stops here ({error.strerror or error})"
         self.trouble += "; the session continues in memory"
         log.warning("%s", self.trouble)
@@ -163,11 +165,11 @@ class Recorder:
 
     @property
     def stopped(self) -> bool:
-        """Whether it is closed or can no longer be written. A new session needs another recorder then."""
+        """Whether the recorder is closed or can no longer write. A new session then needs another recorder."""
         return self._closed or bool(self.folder and not self._journal)
 
     def warn(self) -> None:
-        """Warn once if the recording has a problem. To be called from a user's call, not from the background."""
+        """Warn once if the recording has a problem. Call this only on a thread of the user."""
         if self.trouble and not self._warned:
             self._warned = True
             warnings.warn(self.trouble, RuntimeWarning, stacklevel=4)
@@ -192,9 +194,9 @@ class Recorder:
 
 
 RECORDED = [name for name in SCHEMA if name in Record._fields and name != "payload"]
-"""The columns that a `Record` fills."""
+"""The columns that are filled from a `Record`."""
 VALUES = itemgetter(*map(Record._fields.index, RECORDED))
-"""Returns their values from a record."""
+"""A function that returns the values of these columns from a record."""
 MASKED_NAMES = [name for name in RECORDED if SCHEMA[name].mask == "name"]
 MASKED_TEXTS = [name for name in RECORDED if SCHEMA[name].mask == "text"]
 TIMES = [name for name in RECORDED if name in TRACES.times]
@@ -222,33 +224,33 @@ class Log:
         self._mask = Mask((), self._secrets)
 
     def begin(self, platform: str, secret_fields: Iterable[str]) -> None:
-        """Begin on a platform, or begin again under the same name."""
+        """Start or restart the log for a session on a platform."""
         self._fields = {name: column.blank for name, column in SCHEMA.items() if name != "payload"}
         self._fields |= {"recording": self.recorder.recording, "platform": platform, "session": self.session}
         self._mask = Mask(secret_fields, self._secrets)
 
     def hide(self, secret: str) -> None:
-        """Mask a credential that came over the wire, from now on."""
+        """Mask a credential from now on."""
         self._secrets.add(secret)
 
     def mask(self, text: str) -> str:
-        """Return a text without credentials."""
+        """Return a text with credentials masked."""
         return self._mask.text(text)
 
     def trouble(self) -> str | None:
-        """Return, the first time, why the recording has stopped; afterwards None."""
+        """Return why the recording has stopped. Only the first call returns the reason; later calls return None."""
         if self._trouble_reported or not self.recorder.trouble:
             return None
         self._trouble_reported = True
         return self.recorder.trouble
 
     def append(self, record: Record, link: int, observed_at: int, elapsed_ms: float) -> Trace:
-        """Add one row and return it; `flush` writes it. This runs for every event, so it is written for speed.
+        """Add one row and return it; `flush` writes it. This runs for every event and is optimised for speed.
 
         Args:
             record: The event.
             link: The number of the link.
-            observed_at: When it was observed, in nanoseconds since 1970.
+            observed_at: The time of the observation, in nanoseconds since 1970.
             elapsed_ms: Milliseconds since the turn's action was sent, or NaN.
         """
         mask, words, fields = self._mask, self._mask.words, self._fields
@@ -287,7 +289,7 @@ class Log:
             payloads: Whether to include payloads. It is faster without.
 
         Raises:
-            RecordingError: They are no longer in memory and cannot be read.
+            RecordingError: The traces are no longer in memory and cannot be read from disk.
         """
         import pyarrow as pa
         import pyarrow.compute as pc

@@ -1,7 +1,7 @@
-"""The trace table in Arrow: its schema, its tables, and how tables and lines of older versions are read.
+"""The Arrow schema of the trace table, conversion to tables, and migration of older tables and lines.
 
-Everything here is derived from `model.trace.SCHEMA`. A recording says which version of the schema it was written with.
-A column that is newer than the recording is read under its former name, or else has its default value.
+Everything here is derived from `model.trace.SCHEMA`. A recording contains the version of its schema. A column that is
+newer than the recording is read under its former name, or has its default value.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ TIME_DTYPE = "datetime64[ns, UTC]"
 
 
 class Schema:
-    """The columns of a trace table and the operations that follow from them.
+    """The columns of a trace table, and the operations that depend on them.
 
     Args:
         columns: The columns by name, in order. The last one is `payload`.
 
     Attributes:
-        version: The version of the schema, which is that of its newest column.
+        version: The version of the schema, which is the version of its newest column.
         categories: The names of the columns with few different values.
         times: The names of the columns with times.
     """
@@ -46,7 +46,7 @@ class Schema:
 
     @functools.cached_property
     def arrow(self) -> pa.Schema:
-        """The Arrow schema. Texts are `large_string`, so that a column may exceed 2 GB."""
+        """The Arrow schema. Texts have the type `large_string`, so that a column can exceed 2 GB."""
         import pyarrow as pa
 
         types = {
@@ -61,7 +61,7 @@ class Schema:
         return pa.schema([(name, types[column.dtype]) for name, column in self.columns.items()])
 
     def table(self, rows: Sequence[TraceValues]) -> pa.Table:
-        """Return rows as a table. NaN becomes null, because other tools would calculate with it."""
+        """Return rows as a table. NaN becomes null, because other tools would treat NaN as a number."""
         import pyarrow as pa
 
         if not rows:
@@ -75,7 +75,7 @@ class Schema:
         return pa.Table.from_arrays(arrays, schema=self.arrow)
 
     def checked_table(self, rows: Sequence[TraceValues], file: str) -> pa.Table:
-        """Return rows that were read from a file as a table.
+        """Return the rows of a file as a table.
 
         Raises:
             RecordingError: A value has the wrong type, or a required value is missing.
@@ -98,14 +98,14 @@ class Schema:
             RecordingError: The version is newer.
         """
         if version > self.version:
-            newer = f"has version {version} of the schema and this socketnb reads up to {self.version}"
+            newer = f"has schema version {version} and this socketnb reads up to {self.version}"
             raise RecordingError(f"{file} {newer}: install a newer socketnb")
 
     def row(self, fields: JsonObject, payload: str, file: str) -> TraceValues:
         """Return the values of a line of any version.
 
         Args:
-            fields: The fields of the line without its payload. It is changed.
+            fields: The fields of the line without its payload. The dict is modified.
             payload: The payload as JSON text.
             file: The name of the file, for error messages.
 
@@ -133,17 +133,17 @@ class Schema:
         return tuple(row)
 
     def stored_name(self, name: str, version: int, stored: Sequence[str]) -> str | None:
-        """Return the name under which a table of a version stores a column, or None if it does not store it."""
+        """Return the name of a column in tables of a version, or None if they do not contain the column."""
         former = self.columns[name].formerly
         if name not in stored and former in stored and version < self.columns[name].since:
             return former
         return name if name in stored else None
 
     def migrated(self, table: pa.Table, version: int, names: Sequence[str], file: str) -> pa.Table:
-        """Return columns of a table that was written with a version, as this version has them.
+        """Return columns of a table of an older version, converted to the current version.
 
         Raises:
-            RecordingError: The table does not have a column of its version.
+            RecordingError: The table lacks a column of its version.
         """
         import pyarrow as pa
 

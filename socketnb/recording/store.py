@@ -1,7 +1,7 @@
-"""The traces of one recording as Arrow tables: in memory up to a limit, and in their parts beyond it.
+"""The traces of one recording as Arrow tables: the latest traces in memory, the others in parts on disk.
 
-New rows wait in a list until there are enough of them or somebody reads; then they become a table. The appending thread
-converts them itself, because a second thread would compete with it for the interpreter and delay it longer.
+New rows are collected in a list and converted to a table when there are enough of them or when they are read. The
+appending thread converts them itself, because a second thread would compete for the interpreter and delay it longer.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from socketnb.recording.schema import TraceValues
 
 MAX_RECENT_TABLES = 32
-"""Tables of unsealed rows before a reader joins them. Many small tables make reading slow."""
+"""The number of tables of unsealed rows above which a reader joins them. Many small tables make reading slow."""
 CONVERSION_ROWS = 2048
-"""Rows that are converted in one step. Other work waits no longer than for that."""
+"""The number of rows converted in one step. Other work waits for at most one step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class SealedRows:
 
 
 class TraceStore:
-    """All traces of a recording in the order observed. One thread appends, any thread reads.
+    """All traces of a recording in the order observed. One thread appends, and any thread can read.
 
     Args:
         name: The id of the recording.
-        memory_rows: The number of rows to keep in memory, of those that are also in a part.
+        memory_rows: The number of sealed rows to keep in memory.
     """
 
     def __init__(self, name: str, memory_rows: int = 1_000_000) -> None:
@@ -50,8 +50,8 @@ class TraceStore:
         self._memory_rows = memory_rows
         self._lock = threading.Lock()
         self._sealed: list[SealedRows] = []
-        self._recent: list[pa.Table] = []  # converted, not sealed
-        self._new: list[TraceValues] = []  # not converted
+        self._recent: list[pa.Table] = []  # tables of converted rows that are not sealed
+        self._new: list[TraceValues] = []  # rows that are not converted
         self._ready = False
 
     def extend(self, rows: Sequence[TraceValues]) -> None:
@@ -64,13 +64,13 @@ class TraceStore:
                 self._lock.release()
 
     def prepare(self) -> None:
-        """Load the libraries that convert rows. The caller is a thread that nobody waits for."""
+        """Import the libraries that convert rows. Call this on a background thread."""
         import pyarrow.parquet  # noqa: F401 (loaded in advance)
 
         self._ready = True
 
     def table(self, since: int = 0, columns: Sequence[str] | None = None, until: int | None = None) -> pa.Table:
-        """Return the rows from number `since` up to and without `until`.
+        """Return the rows from number `since` (inclusive) to `until` (exclusive).
 
         Args:
             since: The number of the first row.
@@ -97,9 +97,9 @@ class TraceStore:
         return pa.concat_tables(tables if columns is None else [table.select(columns) for table in tables])
 
     def seal(self, start: int, stop: int) -> pa.Table:
-        """Make the rows from `start` to `stop` one sealed block, and return them. Texts are not copied: it is slow.
+        """Join the rows from `start` to `stop` into one sealed block, and return them. Copying texts is avoided.
 
-        Earlier rows that are not in a part, because sealing them failed, become a block without a file.
+        Earlier rows that could not be sealed become a block without a file.
         """
         import pyarrow as pa
 
@@ -119,7 +119,7 @@ class TraceStore:
         return full
 
     def written(self, start: int, path: Path) -> None:
-        """Note the file of the part that begins at row `start`, and drop the oldest rows beyond the memory limit."""
+        """Set the file of the part that begins at row `start`, and drop the oldest rows beyond the memory limit."""
         with self._lock:
             in_memory = sum(block.rows for block in self._sealed if block.table is not None)
             row = 0
@@ -132,7 +132,7 @@ class TraceStore:
                 row += block.rows
 
     def _convert(self) -> None:
-        """Convert the new rows to tables; the lock is held. Rows appended meanwhile are converted the next time."""
+        """Convert the new rows to tables. The caller holds the lock. Rows added meanwhile wait for the next call."""
         count = len(self._new)
         for start in range(0, count, CONVERSION_ROWS):
             batch = self._new[: min(CONVERSION_ROWS, count - start)]

@@ -1,7 +1,8 @@
-"""Engine.IO 3 and Socket.IO 4 (socket.io 2.x), which older clients speak and python-socketio does not support.
+"""A server for Engine.IO 3 and Socket.IO 4 (socket.io 2.x), which older clients use and python-socketio lacks.
 
-It is served on the same path as Engine.IO 4, to clients that send `EIO=3`. It differs from the newer protocol in four
-points: the server connects the namespace without being asked (`40`); the client sends the pings and the server answers
+It has the same path as the server for Engine.IO 4, and serves clients that send `EIO=3`. It differs from the newer
+protocol in four
+points: the server connects the namespace without a request (`40`); the client sends the pings and the server answers
 (`2` → `3`); a refusal is a plain string (`44"reason"`); and polled packets are framed as `<length>:<packet>`, with the
 length in UTF-16 code units. Only text, the default namespace and no upgrade from polling are supported.
 
@@ -30,9 +31,9 @@ CONNECT, DISCONNECT, EVENT, ACK, ERROR = "01234"
 EVENT_OR_ACK = re.compile(r"4([23])(\d{0,9})(\[.*)", re.DOTALL)
 LENGTH = re.compile(rb"((?:[0-9]\0){1,9}):\0")
 MAX_PACKET_BYTES = 2**20
-"""The largest packet, and the largest body of a POST request."""
+"""The maximum size of a packet and of the body of a POST request."""
 MAX_QUEUED_PACKETS = 5000
-"""How many packets may wait for a client that does not read them."""
+"""The maximum number of queued packets for a client that does not read."""
 
 
 class Client:
@@ -57,9 +58,9 @@ class Server:
     """Serves Engine.IO 3: `handle` is an aiohttp handler.
 
     Args:
-        callbacks: What to call for the actions of clients.
+        callbacks: The functions to call on events of clients.
         new_id: Returns a new unique string at each call.
-        pings: The times of the pings. A client that is silent for longer than both together is disconnected.
+        pings: The ping interval and timeout. A client that is silent for longer than their sum is disconnected.
     """
 
     def __init__(self, callbacks: ServerCallbacks, new_id: Callable[[], str], pings: Pings) -> None:
@@ -144,7 +145,7 @@ class Server:
         packets = [await client.outbox.get()]
         while not client.outbox.empty():
             packets.append(client.outbox.get_nowait())
-        if None in packets:  # a client that polls once more gets the end again
+        if None in packets:  # a client that polls again receives the end again
             client.outbox.put_nowait(None)
         body = "".join(_frame(packet or CLOSE) for packet in packets)
         return web.Response(text=body, content_type="text/plain", charset="UTF-8")
@@ -198,7 +199,7 @@ class Server:
                 client.timer.cancel()
             if not client.polling or client.timer is None:
                 self._clients.pop(client.sid, None)
-            else:  # the client still polls once
+            else:  # the client polls once more
                 asyncio.get_running_loop().call_later(sum(self._pings), self._clients.pop, client.sid, None)
             self._callbacks.closed(client.sid, goodbye)
 
@@ -208,7 +209,7 @@ async def _write(client: Client, socket: web.WebSocketResponse) -> None:
         while (packet := await client.outbox.get()) is not None:
             await socket.send_str(packet)
         await socket.close()
-    except (ConnectionError, RuntimeError):  # the connection is lost, which the reader notices
+    except (ConnectionError, RuntimeError):  # the connection is lost, which the reader detects
         return
 
 

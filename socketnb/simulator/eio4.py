@@ -1,4 +1,4 @@
-"""Engine.IO 4 and Socket.IO 5, which current clients speak: python-socketio's server, with the interface of `eio3`.
+"""A server for Engine.IO 4 and Socket.IO 5, which current clients use: python-socketio with the interface of `eio3`.
 
 Both servers call `ServerCallbacks` and offer `emit`, `close` and `stop`.
 """
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class ServerCallbacks(NamedTuple):
-    """What a server calls on its loop for the actions of clients, in order.
+    """The functions that a server calls on its loop for events of clients, in order.
 
     Attributes:
         opened: Takes the link and the query string; returns the reason if the link is refused.
         received: Takes the link, the event and its arguments; returns the payload of the acknowledgement.
-        closed: Takes the link, and whether the client said goodbye.
+        closed: Takes the link, and whether the client sent a disconnect packet.
     """
 
     opened: Callable[[str, Mapping[str, str]], str | None]
@@ -31,7 +31,7 @@ class ServerCallbacks(NamedTuple):
 
 
 class Pings(NamedTuple):
-    """The seconds between the server's pings, and until an unanswered ping closes a link."""
+    """The interval and the timeout of pings, in seconds."""
 
     interval: float
     timeout: float
@@ -41,11 +41,11 @@ class Server:
     """Serves Engine.IO 4.
 
     Args:
-        app: The application that serves it.
+        app: The aiohttp application.
         path: The path of Socket.IO.
         namespace: The Socket.IO namespace.
-        callbacks: What to call for the actions of clients.
-        pings: The times of the pings.
+        callbacks: The functions to call on events of clients.
+        pings: The ping interval and timeout.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 Clients of two protocol generations are served on one path: `eio4.py`, and `eio3.py` for clients that send `EIO=3`.
 
-The loop is not the engine's: a flow that blocks must not keep sessions from answering pings.
+The simulator has its own loop, so that a flow that blocks does not keep sessions from answering pings.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ HOST = "127.0.0.1"
 TOKEN = re.compile(r"[\w.~-]+", re.ASCII)
 MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 MAX_REQUEST_BYTES = 16 * 2**20
-"""The largest HTTP request, such as an uploaded file."""
+"""The maximum size of an HTTP request, such as an uploaded file."""
 STOP_TIMEOUT_S = 2.0
-"""How long `stop` waits for a flow that blocks the loop."""
+"""How long `stop` waits for a flow that blocks the loop, in seconds."""
 DROP = "drop"
 FAULTS = {DROP: "cut every link"}
 """The faults of every simulator. Each dialect adds its own."""
@@ -60,7 +60,7 @@ class Simulator:
         token: The credential that clients must send; None to generate one.
         ping_interval: Seconds between the server's pings.
         ping_timeout: Seconds until an unanswered ping closes a link.
-        on_stop: Called when the simulator has stopped.
+        on_stop: A function that is called when the simulator has stopped.
 
     Attributes:
         platform: The name of the platform.
@@ -141,11 +141,11 @@ class Simulator:
         self._loop.run(self._cut() if name == DROP else self._call(lambda: self._machine.fault(name)))
 
     def agent_joins(self, name: str = "Ada", *, to: str | None = None) -> None:
-        """Let an agent take over a conversation.
+        """Hand a conversation over to an agent.
 
         Args:
             name: The name of the agent.
-            to: The id of the conversation, or of its user or session; by default the conversation used last.
+            to: The id of the conversation, user or session (default: the conversation used last).
 
         Raises:
             SettingsError: The conversation does not exist, or the platform has no agents.
@@ -153,7 +153,7 @@ class Simulator:
         self._run(to, lambda conversation: self._machine.put(conversation, Handover(str(name)), time.time()))
 
     def agent_says(self, text: str, *, attachment: JsonObjectOut | None = None, to: str | None = None) -> None:
-        """Send a message of an agent.
+        """Send a message as the agent.
 
         Args:
             text: The text of the message.
@@ -171,7 +171,7 @@ class Simulator:
         self._run(to, lambda conversation: self._machine.put(conversation, Handover(), time.time()))
 
     def inject(self, text: str, data: JsonOut = None, *, to: str | None = None) -> None:
-        """Let the flow answer as if the user had sent a message. `to` and errors are as for `agent_joins`."""
+        """Run the flow as if the user had sent a message. `to` and errors are as for `agent_joins`."""
         _check_json(data)
         self._run(to, lambda conversation: self._machine.inject(conversation, str(text), data, time.time()))
 
@@ -185,11 +185,11 @@ class Simulator:
         self._run(to, lambda conversation: self._machine.close(conversation, time.time()))
 
     def leave_call(self, *, to: str | None = None) -> None:
-        """Let the bot leave the voice call of a conversation. `to` and errors are as for `agent_joins`."""
+        """End the bot's part in the voice call of a conversation. `to` and errors are as for `agent_joins`."""
         self._run(to, lambda conversation: self._machine.leave_call(conversation, time.time()))
 
     def _run(self, to: str | None, call: Callable[[str], Sequence[ServerEffect]]) -> None:
-        """Call the machine for a conversation, on the loop, and perform the effects."""
+        """Call a method of the machine for a conversation, on the loop, and perform the effects."""
         self._check_running()
         self._loop.run(self._call(lambda: call(self._machine.conversation(to))))
 
@@ -204,7 +204,9 @@ class Simulator:
             try:
                 self._loop.run(self._stop(), timeout=STOP_TIMEOUT_S)
             except TimeoutError:
-                log.warning("a flow blocks the simulator at %s, which ends with the process", self.url)
+                log.warning(
+                    "the simulator at %s did not stop because a flow blocks it; it ends with the process", self.url
+                )
             finally:
                 self._on_stop(self)
 
@@ -262,8 +264,8 @@ class Simulator:
         await self._runner.cleanup()
 
     async def _cut(self) -> None:
-        """Cut every connection without a goodbye, as an unplugged cable does."""
-        for link in list(self._links):  # messages on their way from clients are lost, too
+        """Cut every connection without a disconnect packet, as an unplugged cable does."""
+        for link in list(self._links):  # messages in transit from clients are also lost
             self._closed(link, goodbye=False)
         for connection in self._runner.server.connections if self._runner.server else []:
             if connection.transport is not None:
@@ -305,7 +307,7 @@ class Simulator:
         try:
             body, file = await _read(request)
         except (ValueError, LookupError, RecursionError, web.RequestPayloadError):
-            return web.json_response({"error": "the body cannot be read: send JSON"}, status=400)
+            return web.json_response({"error": "the body cannot be read: send JSON or a form"}, status=400)
         headers = {name.casefold(): value for name, value in request.headers.items()}
         call = HttpCall(request.method, request.path, base, headers, body, file, dict(request.query))
         effects = self._machine.request(call, time.time())
@@ -315,7 +317,7 @@ class Simulator:
             return web.json_response(reply.body, status=reply.status)
         _, media_type, data = reply.file
         media_type = media_type.partition(";")[0].strip()
-        reply_headers = {  # so that a browser never shows the file as a page of this host
+        reply_headers = {  # a browser must not display the file as a page of this host
             "Content-Disposition": "attachment",
             "X-Content-Type-Options": "nosniff",
             "Content-Type": media_type if MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream",
@@ -349,7 +351,7 @@ class Simulator:
         return self._eio3 if link in self._eio3 else self._eio4
 
     def _flow_run(self, conversation: str) -> FlowRun:
-        """Return the flow's run for a conversation, a new one if there is none."""
+        """Return the run of the flow for a conversation. Create it if there is none."""
         if conversation not in self._flow_runs:
             self._flow_runs[conversation] = FlowRun(
                 self.flow,
@@ -377,7 +379,7 @@ async def _read(request: web.Request) -> tuple[Json, tuple[str, str, bytes] | No
     """Return the JSON body of a request, or the file of its form.
 
     Raises:
-        ValueError: The body is neither.
+        ValueError: The body is neither JSON nor a form with a file.
     """
     from aiohttp.web import FileField
 

@@ -1,1 +1,1 @@
-"""The user interface: magics, cells, panels, terminal and command line. No module here knows a protocol."""
+"""The user interface: magics, cells, panels, terminal and command line. These modules do not depend on any protocol."""

@@ -1,7 +1,7 @@
-"""Declared arguments of `%chat` commands and `%%chat`: how they are parsed, documented and completed.
+"""Declared arguments of `%chat` commands and `%%chat`: parsing, help and completion.
 
-`@argument` works as IPython's decorator of this name. Its `completes=` is a function that returns the values that Tab
-offers, so a new argument needs no change in `completion.py`.
+`@argument` works like IPython's decorator of this name. In addition, `completes=` is a function that returns the
+completions, so a new argument needs no change in `completion.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEFAULT_SESSION = "name of the session (default: the session used last)"
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
-    """What a `completes=` function knows.
+    """The argument of a `completes=` function.
 
     Attributes:
         hub: The hub with the open sessions.
@@ -69,14 +69,14 @@ def argument(*names: str, completes: Completes | None = None, **options: object)
 
     Args:
         *names: As for `argparse.ArgumentParser.add_argument`.
-        completes: Returns the values that Tab offers (default: `choices`, if given).
+        completes: Returns the completions (default: `choices`, if given).
         **options: As for `argparse.ArgumentParser.add_argument`.
     """
     return Argument(*names, completes=completes, **options)
 
 
 def completions(action: argparse.Action, request: CompletionRequest) -> list[str]:
-    """Return the values that Tab offers for an argument."""
+    """Return the completions of an argument."""
     completes: Completes | None = vars(action).get("completes")
     return list(completes(request)) if completes else list(action.choices or [])
 
@@ -87,7 +87,7 @@ def session_names(request: CompletionRequest) -> list[str]:
 
 
 def profile_names(request: CompletionRequest) -> list[str]:
-    """Return the profiles of profiles.toml; none if the file cannot be read, which `%chat connect` reports."""
+    """Return the names of the profiles. If a file cannot be read, return none; `%chat connect` reports the error."""
     try:
         return request.hub.profile_names()
     except SettingsError:
@@ -95,12 +95,12 @@ def profile_names(request: CompletionRequest) -> list[str]:
 
 
 def platforms_and_profiles(request: CompletionRequest) -> list[str]:
-    """Return what `%chat connect` can connect to."""
+    """Return the platforms and profiles."""
     return [*PLATFORMS, *profile_names(request)]
 
 
 def setting_names(request: CompletionRequest) -> list[str]:
-    """Return the settings of the platform that was typed, each with `=`."""
+    """Return the settings of the typed platform, each followed by `=`."""
     platform = request.words[0] if request.words else ""
     return [f"{name}=" for name in registry.get(platform).settings] if platform in PLATFORMS else []
 
@@ -139,13 +139,13 @@ def variable_name(text: str) -> str:
 
 
 def repetitions(text: str) -> int:
-    """Convert a number of repetitions.
+    """Convert a text to a number of repetitions.
 
     Raises:
-        ArgumentTypeError: The text is not a whole number from 1.
+        ArgumentTypeError: The text is not a whole number of at least 1.
     """
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
     return int(text)
 
 
@@ -160,4 +160,4 @@ def split_words(line: str) -> list[str]:
     try:
         return list(lexer)
     except ValueError:
-        raise SettingsError("a quotation mark is opened but not closed") from None
+        raise SettingsError("a quotation mark is not closed") from None

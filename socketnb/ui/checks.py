@@ -1,4 +1,4 @@
-"""`socketnb check`: the steps of connecting to a bot, each with its duration, or the problem and its fix."""
+"""The command `socketnb check`: print the steps of connecting to a bot with their durations, or the error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from socketnb.settings import Value
 
 FAILED_STEPS = {Unreachable: "reachable", Refused: "accepted", ConnectTimeout: "in time"}
-"""The step that failed, by the type of the error."""
+"""The type of the error → the step that failed."""
 NS_PER_MS = 1_000_000
 """Nanoseconds per millisecond."""
 STEP_WIDTH = 14
@@ -65,7 +65,7 @@ def check_bot(hub: Hub, bot: str, say: str | None, settings: Mapping[str, Value]
         SettingsError: A setting is missing, unknown or malformed.
     """
     report = Report()
-    for name in ("aiohttp", "socketio"):  # load them now, so that the measured times do not include it
+    for name in ("aiohttp", "socketio"):  # import them now, so that the measured times do not include the import
         importlib.import_module(name)
     started = time.perf_counter()
     try:

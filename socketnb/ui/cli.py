@@ -1,4 +1,4 @@
-"""The command line: `socketnb demo` and so on. A mistake in its arguments is one line and exit status 2."""
+"""The command line `socketnb`. An invalid argument prints one line and exits with status 2."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from socketnb.flows.flow import Flow
 
 MISTAKE = 2
-"""Exit status after a mistake in the arguments, or if a command could not run."""
+"""The exit status for invalid arguments, or if a command could not run."""
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as in a shell."""
+"""The exit status after Ctrl-C, as in a shell."""
 STOP_POLL_INTERVAL_S = 0.2
-"""Seconds between two looks whether a simulator shall stop; Python handles signals in between."""
+"""The interval between checks for a stop signal, in seconds. Python handles signals between the checks."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -93,7 +93,7 @@ def simulate(
     """Run a bot on a simulated PLATFORM server until Ctrl-C."""
     from socketnb.hub import hub
 
-    imported_flow = _import_flow(flow)  # before the signal handlers, so that Ctrl-C can stop a slow import
+    imported_flow = _import_flow(flow)  # before the signal handlers are set, so that Ctrl-C can stop a slow import
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -123,7 +123,7 @@ def _import_flow(name: str | None) -> Flow | None:
         raise click.UsageError(f"--flow {name}: importing the module raised {type(error).__name__}: {error}") from None
     finally:
         sys.path.remove(folder)
-        sys.path.append(folder)  # the flow can import from its folder later, but our own imports come first
+        sys.path.append(folder)  # the flow can import from its folder, but installed modules have priority
     return flow
 
 
@@ -196,7 +196,7 @@ def recordings(delete: str | None, prune: str | None) -> None:
     else:
         frame = archive.recordings()
         frame["when"] = frame["when"].dt.strftime("%Y-%m-%d %H:%M")
-        print(frame.to_string(index=False, na_rep="") if len(frame) else "no recordings yet; make one: socketnb demo")
+        print(frame.to_string(index=False, na_rep="") if len(frame) else "no recordings yet; create one: socketnb demo")
 
 
 @commands.command(
@@ -223,7 +223,7 @@ def export(recording: str, file: Path, format_name: str | None, session: str | N
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run a command. An error is one line on stderr.
+    """Run a command. Errors are printed as one line to stderr.
 
     Args:
         args: The command and its arguments (default: those of the process).
@@ -244,7 +244,7 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(MISTAKE)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader closed the pipe, as `head` does
+    except BrokenPipeError:  # the reader of the pipe closed it, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     except OSError as error:

@@ -1,6 +1,6 @@
-"""The commands of `%chat`, one method each.
+"""The commands of `%chat`, one method per command.
 
-To add a command, add a method with `@command` and its `@argument`s: help, `?` and Tab completion follow from them.
+To add a command, add a method with `@command` and its `@argument`s. Help, `?` and Tab completion are derived from them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Command(HasParser, Protocol):
 
 
 def command(method: Callable[[Commands, argparse.Namespace], object]) -> Command:
-    """Make a method a command of `%chat`, under the name of the method."""
+    """Register a method as a command of `%chat`, under the name of the method."""
     return cast("Command", magic_arguments(f"chat {method.__name__}")(method))
 
 
@@ -143,7 +143,7 @@ class Commands:
     @command
     @argument("name", nargs="*", completes=session_names, help=f"{DEFAULT_SESSION}; several are shown side by side")
     def panel(self, args: argparse.Namespace) -> View:
-        """Show the chat panel of one session or several."""
+        """Show the chat panel of one or more sessions."""
         if len(args.name) > 1:
             return self._hub.panels(*args.name)
         return self._session(args.name[0] if args.name else None).panel()
@@ -182,7 +182,7 @@ class Commands:
     @command
     @argument("name", nargs="?", completes=session_names, help=DEFAULT_SESSION)
     def reset(self, args: argparse.Namespace) -> Turn:
-        """Start the conversation again, and return the turn."""
+        """Restart the conversation, and return the turn."""
         return self._session(args.name).reset()
 
     @command
@@ -246,7 +246,7 @@ class Commands:
 
 
 COMMANDS: dict[str, Command] = {name: member for name, member in vars(Commands).items() if hasattr(member, "parser")}
-"""The commands by name, in the order of the file."""
+"""The commands by name, in the order of definition."""
 
 
 def list_commands() -> list[str]:

@@ -1,6 +1,6 @@
 """Tab completion in `%chat` lines and `%%chat` cells: commands, arguments, verbs and buttons.
 
-What an argument completes to is declared with the argument, see `arguments.py`.
+The completions of an argument are declared with the argument, see `arguments.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 ASSIGNMENT = re.compile(r"(?:^|\s)\w+\s*<<\s*")
 """`name <<`, which assigns the turns to a variable."""
 Candidates: TypeAlias = tuple[str, list[str]]
-"""The word before the cursor, and what it can become."""
+"""The word before the cursor, and its completions."""
 
 
 class Completer:
@@ -44,7 +44,7 @@ class Completer:
 
     @context_matcher(identifier="socketnb", priority=200)
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
-        """Return the completions at the cursor. In our magics, no other completions are offered beside them."""
+        """Return the completions at the cursor. In `%chat` and `%%chat`, completions of IPython are suppressed."""
         lines = context.full_text.split("\n")
         before = lines[context.cursor_line][: context.cursor_position]
         try:
@@ -91,9 +91,9 @@ class TypedArguments:
     """The arguments before the cursor.
 
     Attributes:
-        word: The word at the cursor, as far as it is typed.
-        action: The argument whose value the word is; None for an option's name, and if no argument is left.
-        words: The positional arguments before it.
+        word: The typed part of the word at the cursor.
+        action: The argument that the word is a value of; None for the name of an option, or if no argument is left.
+        words: The positional arguments before the word.
         options: The options that can follow.
     """
 
@@ -104,11 +104,11 @@ class TypedArguments:
 
 
 def split_at_cursor(before: str, parser: argparse.ArgumentParser) -> TypedArguments:
-    """Split what is typed before the cursor into arguments."""
+    """Split the text before the cursor into arguments."""
     options = {name: action for action in parser._actions for name in action.option_strings}  # noqa: SLF001 (argparse has no public way)
     *done, word = before.split(" ")
     words: list[str] = []
-    open_option: argparse.Action | None = None  # an option that waits for its value
+    open_option: argparse.Action | None = None  # an option without its value
     for each in filter(None, done):
         if open_option is not None:
             open_option = None
@@ -135,7 +135,7 @@ def _positional(parser: argparse.ArgumentParser, index: int) -> argparse.Action 
 
 
 def _result(word: str, values: list[str]) -> SimpleMatcherResult:
-    """Return the values that begin with a word; case is ignored."""
+    """Return the values that begin with the word. Case is ignored."""
     matching = [value for value in values if value.casefold().startswith(word.casefold())]
     items = [SimpleCompletion(text=value, type="socketnb") for value in matching]
     return SimpleMatcherResult(completions=items, matched_fragment=word, suppress=bool(items), ordered=True)

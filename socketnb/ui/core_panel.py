@@ -1,8 +1,8 @@
-"""The chat panel of text and buttons. It uses only core ipywidgets, for places where anywidget does not run.
+"""The core chat panel of text and buttons. It uses only core ipywidgets, for environments without anywidget.
 
-The page reports the text box in two messages: when Enter is pressed, a submit event, then the new value if it changed.
-When the box loses focus, for example by a click on a button, the page sends only the value. Such a text stays in the
-box until Enter or Send.
+When Enter is pressed, the page sends a submit event and then, if the text has changed, the new value. When the text box
+loses focus, for example after a click on a button, the page sends only the new value. The text then stays in the box
+until Enter or Send.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MAX_TRACES = 500
-"""Traces whose messages are shown: the latest ones."""
+"""The number of latest traces whose messages are shown."""
 MAX_HTML_CHARS = 100_000
-"""Characters of HTML of the messages that are shown."""
+"""The maximum length of the HTML of the messages."""
 MAX_BUTTONS = 40
-"""Buttons that are shown. The others can be pressed from Python."""
+"""The maximum number of buttons shown. Other buttons can be pressed from Python."""
 MAX_LABEL_CHARS = 120
 """Characters of a button's label that are shown."""
 DRAW_INTERVAL_S = 0.1
-"""Seconds between two updates of the panel while traces arrive."""
+"""The interval between updates of the panel while traces arrive, in seconds."""
 VALUE_TIMEOUT_S = 0.3
-"""Seconds to wait for the new value of the text box after Enter."""
+"""How long to wait for the new value of the text box after Enter, in seconds."""
 SCROLL_LAYOUT = {"display": "flex", "flex_flow": "column-reverse nowrap", "max_height": "420px", "overflow": "auto"}
-"""A layout that keeps the end of the conversation in view without a script."""
+"""A layout that keeps the end of the conversation visible without a script."""
 STYLE = (
     "<style>.snb-core{line-height:1.45;overflow-wrap:anywhere} .snb-core p{margin:0 0 4px} .snb-core small+p"
     "{display:inline} .snb-core a{color:var(--jp-content-link-color,#1f6feb);text-decoration:underline}</style>"
@@ -52,18 +52,18 @@ STYLE = (
 
 
 def close_with_parts(widget: Widget) -> None:
-    """Close a widget, and its style and layout, which are widgets too."""
+    """Close a widget and its style and layout, which are also widgets."""
     for part in (getattr(widget, "style", None), widget.layout, widget):
         if part is not None:
             part.close()
 
 
 class CorePanel(VBox):
-    """A chat panel of text and buttons. A panel that is shown in several places shows the same conversation in each."""
+    """A chat panel of text and buttons. All displays of a panel show the same conversation."""
 
     def __init__(self, session: Session) -> None:
-        self._lock = threading.RLock()  # callbacks run on the main thread, a subshell's, a timer's and the background's
-        self._submit_timer: threading.Timer | None = None  # runs after Enter, while the new value is expected
+        self._lock = threading.RLock()  # callbacks run on the main, subshell, timer and background threads
+        self._submit_timer: threading.Timer | None = None  # runs after Enter, until the new value arrives
         self._shown_choices: list[Choice] = []
         super().__init__()
         self._build()
@@ -76,14 +76,14 @@ class CorePanel(VBox):
             self._running_turns: set[int] = set()
             self._choices_used = False  # a button was pressed, or the conversation continued without one
             self._problem = ""
-            self._draw_pending = False  # the next draw is scheduled
-            self._is_stale = False  # traces arrived since the last draw
+            self._draw_pending = False  # whether the next draw is scheduled
+            self._is_stale = False  # whether traces have arrived since the last draw
             self._stop_following = session.follow(self._on_traces)
             self._track(session.traces(session.seq - MAX_TRACES))
             self._draw()
 
     def turn_to(self, session: Session) -> None:
-        """Show another session, which was opened under the name of the current one."""
+        """Show another session that was opened under the name of the current one."""
         if session is not self._session:
             self._stop_following()
             self._attach(session)
@@ -122,10 +122,10 @@ class CorePanel(VBox):
             answer_at_once(widget)
         self.children = (self._head, self._messages, self._button_box, self._bar)
 
-    # What the user does
+    # User actions
 
     def _on_text_message(self, _: object, content: object, __: object) -> None:
-        """Handle Enter: the new value is here already, or it follows."""
+        """Handle Enter. The new value has already arrived, or it follows."""
         if isinstance(content, dict) and content.get("event") == "submit":
             self._await_value()
 
@@ -135,7 +135,7 @@ class CorePanel(VBox):
             self._submit()
 
     def _on_send(self, _: object) -> None:
-        """Send the text. On a slow link the click can arrive before the text."""
+        """Send the text. On a slow connection, the click can arrive before the text."""
         if self._text.value.strip():
             self._submit()
         else:
@@ -170,7 +170,7 @@ class CorePanel(VBox):
             turn.cancel()
 
     def _try(self, action: Callable[[], object]) -> bool:
-        """Run an action of the user, remove the buttons or show the error, and return whether the action succeeded."""
+        """Run an action of the user, and return whether it succeeded. Remove the buttons, or show the error."""
         with self._lock:
             if self.comm is None:
                 return False
@@ -185,10 +185,10 @@ class CorePanel(VBox):
             self._draw()
             return not self._problem
 
-    # What the session reports
+    # Events of the session
 
     def _on_traces(self, batch: list[Trace]) -> None:
-        """Show new traces now or after an interval. This runs on the background thread."""
+        """Show new traces now or after the update interval. Runs on the background thread."""
         with self._lock:
             self._track(batch)
             self._is_stale = True
@@ -196,7 +196,7 @@ class CorePanel(VBox):
                 self._draw_if_stale()
 
     def _draw_if_stale(self) -> None:
-        """Draw if traces arrived since the last draw, and schedule the next look."""
+        """Draw if traces have arrived since the last draw, and schedule the next check."""
         with self._lock:
             self._draw_pending = self._is_stale
             if self._is_stale:
@@ -215,7 +215,7 @@ class CorePanel(VBox):
             elif trace.kind in OFFERS and (received := message(trace)) and received.choices:
                 self._choices_used = False
 
-    # What is shown
+    # Drawing
 
     def _draw(self) -> None:
         """Show the current state."""
@@ -241,7 +241,7 @@ class CorePanel(VBox):
         return f'{STYLE}<div class="snb-core">{hint}{messages}{problem}</div>'
 
     def _show_buttons(self, choices: list[Choice]) -> None:
-        """Show a new button widget for each choice, so that a late click on an old button presses the old choice."""
+        """Create a new button widget for each choice, so that a late click on an old button presses the old choice."""
         if choices == self._shown_choices:
             return
         old, self._shown_choices = self._button_box.children, choices

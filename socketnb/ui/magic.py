@@ -1,4 +1,4 @@
-"""The magics: `%chat` manages sessions, `%%chat` talks in one or several. `%chat?` and `%%chat?` document them."""
+"""The magics: `%chat` manages sessions, and `%%chat` sends messages. `%chat?` and `%%chat?` show their help."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ INTERRUPTED = "interrupted: the turn was cancelled, the session stays usable"
 
 @magics_class
 class Chat(Magics):
-    """The two magics. Their settings: `%config Chat.timeout = 60`, or `c.Chat.timeout = 60` in ipython_config.py."""
+    """The two magics. `%config Chat.timeout = 60`, or `c.Chat.timeout = 60` in ipython_config.py, sets an option."""
 
     timeout = traitlets.Float(
         None, allow_none=True, min=0.001, help="Seconds that %%chat waits for a turn (default: the session's timeout)."
@@ -71,7 +71,7 @@ class Chat(Magics):
         self._hub = hub
         self._variables: dict[str, object] = shell.user_ns
         self._commands = Commands(hub, shell.user_ns)
-        self._buttons: dict[str, CellButtons] = {}  # the buttons that are shown, by session
+        self._buttons: dict[str, CellButtons] = {}  # the visible buttons, by session
         self.completer = Completer(hub, shell.user_ns, self.talk.parser)
 
     @line_magic("chat")  # type: ignore[arg-type]  # IPython's annotation of it allows no method
@@ -211,7 +211,7 @@ class Chat(Magics):
             assign_traces()
 
     def _traces_of(self, run: CellRun | RepeatedRun, cursor: Mapping[str, int] | None) -> pd.DataFrame:
-        """Return the traces of a cell's turns, and those that arrived while it waited."""
+        """Return the traces of a cell's turns and waits."""
         new = self._hub.traces_df(since=cursor)
         turns = {(turn.session, turn.number) for turn in run.turns}
         waits = [result for result in run.results if isinstance(result, WaitResult)]
@@ -239,8 +239,8 @@ class Chat(Magics):
     def transform_cell(self, lines: list[str]) -> list[str]:
         """Rewrite `%%chat` cells and `%chat command?` before IPython transforms them.
 
-        IPython would remove text that looks like a prompt (`>>> `, `... `) from the lines of a body, and would look up
-        the name of a command as a variable.
+        Without this, IPython would remove text that looks like a prompt (`>>> `, `... `) from the lines of a body, and
+        would look up the name of a command as a variable.
         """
         first = next((n for n, line in enumerate(lines) if line.strip()), 0)
         if lines and (head := CELL_HEAD.fullmatch(lines[first].rstrip())):
@@ -251,18 +251,18 @@ class Chat(Magics):
 
     @contextmanager
     def _one_line_errors(self, interrupted: str = "interrupted") -> Iterator[None]:
-        """Replace errors by one line without a traceback; credentials in it are masked."""
+        """Replace errors with one line without a traceback, in which credentials are masked."""
         try:
             yield
         except ExpectationFailed:
-            raise  # programs that run notebooks look for this error, and it renders itself without a traceback
+            raise  # programs that run notebooks need this error, which is displayed without a traceback
         except (SocketnbError, UsageError) as error:
             raise UsageError(CONTROLS.sub(" ", self._hub.mask(str(error)))) from None
         except KeyboardInterrupt:
             raise UsageError(interrupted) from None
 
     def close(self) -> None:
-        """Remove the buttons that are shown."""
+        """Remove the visible buttons."""
         self._close_buttons(iter(list(self._buttons)))
 
 
@@ -270,7 +270,7 @@ Chat.manage.__doc__ = f"{Chat.manage.__doc__}\n\n{overview()}\n"  # type: ignore
 
 
 def _assignment_as_option(words: list[str]) -> list[str]:
-    """Replace `NAME <<`, which other tools use too, by `--output NAME`."""
+    """Replace `NAME <<`, which other tools also use, with `--output NAME`."""
     for index, word in enumerate(words):
         match = ASSIGNMENT.fullmatch(word)
         if match and (index == 0 or words[index - 1] != "--expect"):
@@ -287,7 +287,7 @@ def _view_factory(format_name: str | None, *, in_background: bool) -> Callable[[
 
 
 def load(shell: InteractiveShell, hub: Hub) -> None:
-    """Add the magics, their completion and their settings to a shell, in place of earlier ones."""
+    """Add the magics, their completion and their settings to a shell. Earlier ones are replaced."""
     unload(shell)
     chat = Chat(shell, hub)
     shell.register_magics(chat)

@@ -1,4 +1,4 @@
-"""Asks the user of a notebook for a setting that is not configured."""
+"""A prompt that asks the user of a notebook for a missing setting."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from IPython.core.getipython import get_ipython
 
 
 def ask(what: str) -> str | None:
-    """Return what the user types, which is neither shown nor saved.
+    """Ask the user for a text, which is neither shown nor saved.
 
     Args:
         what: What to ask for.
 
     Returns:
-        The text, or None if it is empty or if nobody can be asked.
+        The text, or None if the text is empty or no user can be asked.
     """
     if not getattr(get_ipython(), "kernel", None):
         return None

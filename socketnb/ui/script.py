@@ -1,4 +1,4 @@
-r'''The text of a `%%chat` cell, or of a line in a terminal, as steps.
+r'''Parsing of a `%%chat` cell, or of a line in a terminal, into steps.
 
     where is my order?         sends this message; each line is one turn
     one \                      continues in the next line
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 FENCE = '"""'
 WAIT = "wait"
 MAX_WAIT_S = 86_400.0
-"""Seconds that /wait can wait at most."""
+"""The maximum duration of /wait, in seconds."""
 REGEX_TIMEOUT_S = 2.0
-"""Seconds after which a regular expression is abandoned: a reply can make its search take forever."""
+"""The timeout of a regular expression search, in seconds. Some patterns would search a reply forever."""
 PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 VERB = re.compile(r"/(\w+)(?:\s+(.*))?", re.DOTALL)
 PATTERN = re.compile(r"/(.+)/(i?)", re.DOTALL)
@@ -58,7 +58,7 @@ class Step:
 
     Attributes:
         line: The number of its first line in the cell.
-        text: What is sent, checked or parsed, depending on the kind of step.
+        text: The text to send, check or parse, depending on the type of step.
     """
 
     line: int
@@ -71,17 +71,17 @@ class Say(Step):
 
 @dataclass(frozen=True, slots=True)
 class Act(Step):
-    """Run a verb of the platform. The text is its fields as they were typed."""
+    """Run a verb of the platform. The text contains the fields as typed."""
 
     verb: str
 
 
 class Wait(Step):
-    """Wait some seconds."""
+    """Wait for a number of seconds."""
 
     @property
     def seconds(self) -> float:
-        """The seconds to wait.
+        """The duration of the wait, in seconds.
 
         Raises:
             ActionError: The text is not a number of seconds, or it is more than a day.
@@ -99,7 +99,7 @@ class Expect(Step):
     """Check that the last reply contains the text, or matches it if it is a /regular expression/."""
 
     def matches(self, reply: str) -> bool:
-        """Return whether a reply is as expected.
+        """Return whether a reply meets the expectation.
 
         Raises:
             ActionError: The regular expression is invalid, or its search takes too long.
@@ -191,7 +191,7 @@ def _read_step(number: int, line: str) -> Step:
 
 
 def _with_values(step: Step, variables: Mapping[str, object], has_credential: Callable[[str], bool]) -> Step:
-    """Return a step with the values of its placeholders."""
+    """Return a step with its placeholders replaced by values."""
 
     def value_of(match: re.Match[str]) -> str:
         name = match[1].strip()
@@ -222,7 +222,7 @@ def parse_expectation(text: str) -> Expect:
 
 
 def _check(step: Step, previous: Step | None) -> None:
-    """Check what can be checked before the cell runs."""
+    """Check a step as far as possible before the cell runs."""
     match step:
         case Wait():
             _ = step.seconds
@@ -271,7 +271,7 @@ def parse_fields(verb: str, verbs: Mapping[str, Verb], text: str) -> dict[str, J
 
 
 def _next_field(verb: str, spec: Verb, left: list[Field], values: Mapping[str, Json], text: str) -> tuple[Field, str]:
-    """Return the field that the text continues with, and the text without its `key=`."""
+    """Return the next field in the text, and the text without `key=`."""
     key = KEY.match(text)
     if key and not (left and left[0].type is Choice and key[1] != left[0].name):
         field = next((field for field in left if field.name == key[1]), None)
@@ -287,12 +287,12 @@ def _next_field(verb: str, spec: Verb, left: list[Field], values: Mapping[str, J
 
 
 def usage(verb: str, spec: Verb) -> str:
-    """Return how to type a verb, such as `review rating [review]`."""
+    """Return the usage of a verb, such as `review rating [review]`."""
     return " ".join([verb, *(field.name if field.required else f"[{field.name}]" for field in spec.fields)])
 
 
 def complete_line(line: str, verbs: Mapping[str, Verb], choices: Sequence[Choice]) -> tuple[str, list[str]]:
-    """Return the last word of a line, and what it can become: a verb, a button or a field."""
+    """Return the last word of a line, and its completions: verbs, buttons or fields."""
     if not line.startswith("/") or line.startswith("//"):
         return "", []
     verb, space, rest = line[1:].partition(" ")
@@ -305,7 +305,7 @@ def complete_line(line: str, verbs: Mapping[str, Verb], choices: Sequence[Choice
 
 
 def _button_words(choices: Sequence[Choice]) -> list[str]:
-    """Return what to type for each button: its label, or its number if the label is not one line of text."""
+    """Return the text to type for each button: its label, or its number if the label is not one line of text."""
     return [c.label if c.label.isprintable() and c.label.strip() else str(n) for n, c in enumerate(choices, 1)]
 
 

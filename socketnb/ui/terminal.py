@@ -1,4 +1,4 @@
-"""A conversation in a terminal: each line is a turn, and messages are printed as they arrive."""
+"""A conversation in a terminal. Each line is a turn, and messages are printed as they arrive."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Tab completes, Ctrl-C stops waiting for a reply, Ctrl-D ends the conversation.
 Verbs of this platform:"""
 STYLES = {"agent": "magenta", "bot": "cyan", "system": "dim"}
 INTERRUPTED_STATUS = 130
-"""Exit status after Ctrl-C, as in a shell."""
+"""The exit status after Ctrl-C, as in a shell."""
 
 
 class TerminalView:
@@ -44,21 +44,21 @@ class TerminalView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._results: list[StepResult] = []
-        self._printed: list[int] = []  # the number of traces that are printed, for each result
-        self._in_stream = False  # a streamed message is being printed
+        self._printed: list[int] = []  # the number of printed traces, by result
+        self._in_stream = False  # whether a streamed message is being printed
 
     def add(self, results: Sequence[StepResult]) -> None:
-        """Print what results bring from now on."""
+        """Add results, whose traces are then printed."""
         self._results += results
         self._printed += [0] * len(results)
         self.refresh()
 
     def note(self, text: str, *, passed: bool = False) -> None:
-        """Print an expectation that passed, or what went wrong."""
+        """Print a passed expectation or an error."""
         self._print_line(f"{'✓' if passed else '✗'} {text}", "green" if passed else "red")
 
     def refresh(self, *, final: bool = False) -> None:
-        """Print what is new."""
+        """Print new traces."""
         for index, result in enumerate(self._results):
             new = result.traces[self._printed[index] :]
             self._printed[index] += len(new)
@@ -96,7 +96,7 @@ class TerminalView:
 
 
 def converse(session: Session, timeout: float | None, mask: Callable[[str], str]) -> int:
-    """Talk until the user ends the conversation. Input from a pipe runs like a `%%chat` cell.
+    """Send each input line until the user ends the conversation. Input from a pipe runs like a `%%chat` cell.
 
     Args:
         session: The session to talk in.
@@ -172,7 +172,7 @@ def _new_prompt(session: Session, mask: Callable[[str], str]) -> PromptSession[s
 
 
 def _history(mask: Callable[[str], str]) -> History:
-    """Return a history in a file that only the user can read, without credentials; in memory if that fails."""
+    """Return a history without credentials, in a file that only the user can read, or in memory if that fails."""
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
     class MaskedFileHistory(FileHistory):

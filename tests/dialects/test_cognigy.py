@@ -233,7 +233,7 @@ def test_a_link_without_endpoint_ready_is_used_after_the_timeout_and_recorded() 
     assert client.deadline == 2.0
     effects = client.timer(2.0)
     record = next(e for e in effects if isinstance(e, Record))
-    assert (record.kind, record.text and record.text[:22]) == ("ready", "no endpoint-ready came")
+    assert (record.kind, record.text and record.text[:25]) == ("ready", "no endpoint-ready arrived")
     assert [e.args[0]["text"] for e in effects if isinstance(e, Emit)] == ["early"], "in order, one at a time"
     late = client.received("endpoint-ready", None, 3.0)
     assert kinds(late) == ["session"]
@@ -605,10 +605,10 @@ def test_a_file_is_uploaded_with_a_token_and_sent_as_an_attachment() -> None:
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ([(404, b"")], r"did not give an upload token \(HTTP 404\)"),
-        ([(0, b"refused")], r"did not give an upload token \(refused\)"),
-        ([(200, b"<html>")], "did not give an upload token"),
-        ([(200, b'{"fileUploadUrl": "u", "token": "t"}'), (413, b"")], r"did not take the file \(HTTP 413\)"),
+        ([(404, b"")], r"did not return an upload token \(HTTP 404\)"),
+        ([(0, b"refused")], r"did not return an upload token \(refused\)"),
+        ([(200, b"<html>")], "did not return an upload token"),
+        ([(200, b'{"fileUploadUrl": "u", "token": "t"}'), (413, b"")], r"did not accept the file \(HTTP 413\)"),
     ],
 )
 def test_a_failed_upload_fails_its_turn_and_does_not_block_the_next(answers: list[Any], reason: str) -> None:

@@ -104,7 +104,7 @@ def test_an_endpoint_without_endpoint_ready_can_be_used(hub: Hub, flow: Flow) ->
     simulator.fault("unready")
     bot = hub.connect("cognigy", **simulator.settings, timeout=0.3)
     assert bot.say("hi").text == "You said hi"
-    assert "no endpoint-ready came" in bot.traces_df()["text"][2]
+    assert "no endpoint-ready arrived" in bot.traces_df()["text"][2]
 
 
 def test_buttons_are_shown_below_their_text(bot: Session) -> None:
@@ -198,7 +198,7 @@ def test_an_uploaded_file_reaches_the_flow_and_the_transcript(hub: Hub, flow: Fl
     with pytest.raises(ActionError, match="nothing was sent"):
         bot.act("upload", file=tmp_path / "none")
     (tmp_path / "large").write_bytes(bytes(17 * 2**20))
-    with pytest.raises(TurnFailed, match="did not take the file"):
+    with pytest.raises(TurnFailed, match="did not accept the file"):
         bot.act("upload", file=tmp_path / "large")
     assert bot.say("hi").text == "You said hi"
 
@@ -358,7 +358,7 @@ def test_a_connection_that_takes_too_long_is_a_timeout(hub: Hub, flow: Flow) -> 
 
     machine.opened = opened
     try:
-        with pytest.raises(ConnectTimeout, match="no Socket.IO connection came within 0.2 s"):
+        with pytest.raises(ConnectTimeout, match="no Socket.IO connection opened within 0.2 s"):
             hub.connect("cognigy", **simulator.settings, timeout=0.2)
     finally:
         gate.set()
@@ -432,7 +432,7 @@ def test_a_file_with_any_name_is_sent_or_refused_at_once(hub: Hub, flow: Flow, t
     try:
         assert bot.act("upload", file=path).status == "completed"
     except TurnFailed as error:
-        assert "did not take the file" in str(error)  # noqa: PT017 (either result is right)
+        assert "did not accept the file" in str(error)  # noqa: PT017 (either result is right)
     assert bot.say("hi").text == "You said hi"
 
 

@@ -96,7 +96,7 @@ def test_a_session_holds_three_open_conversations(bot: Session) -> None:
     assert bot.say("still the third").status == "completed"
     assert bot.conversation(first.id).say("to the first").status == "completed"
     assert bot.conversation(second).say("to the second").status == "completed"
-    with pytest.raises(TurnFailed, match="3 conversations are open, and no more are allowed"):
+    with pytest.raises(TurnFailed, match="3 conversations are open, which is the maximum"):
         bot.new_conversation().say("a fourth")
     with pytest.raises(ActionError, match="unknown conversation 'none'"):
         bot.conversation("none")

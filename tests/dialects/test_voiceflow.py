@@ -511,7 +511,7 @@ def test_a_timeout_names_the_missing_step_of_the_handshake(state: int, step: str
     assert client.deadline == 15.0
     (failed,) = client.timer(15.0)
     assert isinstance(failed, Failed)
-    assert f"no {step} came within 10 s" in failed.reason
+    assert f"no {step} arrived within 10 s" in failed.reason
 
 
 def test_an_error_after_the_handshake_is_recorded_and_the_session_stays_usable() -> None:

@@ -138,7 +138,7 @@ def test_the_demo_shop_tracks_orders_takes_returns_and_says_goodbye(hub: Hub) ->
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        (lambda turn: turn.raw("x", {"when": object()}), "a flow can show only JSON values"),
+        (lambda turn: turn.raw("x", {"when": object()}), "a flow can send only JSON values"),
         (lambda turn: sys.exit(), "raised SystemExit"),
         (lambda turn: turn.ask("Which?"), "write the handler as `async def`"),
     ],

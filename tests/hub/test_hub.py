@@ -52,7 +52,7 @@ def test_a_session_is_found_by_its_name_or_because_it_was_used_last(hub: Hub, fl
     assert hub.use("shop") is hub.session() is bot
     third = hub.connect("voiceflow", name="third", simulate=True, flow=flow)
     third.close()
-    with pytest.raises(SessionError, match="name one of the open sessions: shop, voiceflow"):
+    with pytest.raises(SessionError, match="pass the name of one; available: shop, voiceflow"):
         hub.session()
 
 
@@ -201,7 +201,7 @@ def test_a_server_that_does_not_speak_http_is_unreachable(hub: Hub) -> None:
 def test_connecting_to_a_silent_server_times_out(hub: Hub) -> None:
     hold = threading.Event()
     with server_that(lambda _: hold.wait(10) and None) as url:
-        with pytest.raises(ConnectTimeout, match="no Socket.IO connection came within 0.3 s"):
+        with pytest.raises(ConnectTimeout, match="no Socket.IO connection opened within 0.3 s"):
             hub.connect("voiceflow", project_id="x", url=url, timeout=0.3)
         hold.set()
 
@@ -209,7 +209,7 @@ def test_connecting_to_a_silent_server_times_out(hub: Hub) -> None:
 def test_the_timeout_of_a_handshake_names_the_step(hub: Hub) -> None:
     simulator = hub.simulate("voiceflow")
     simulator.fault("mute")
-    with pytest.raises(ConnectTimeout, match="no client.started came within 0.3 s"):
+    with pytest.raises(ConnectTimeout, match="no client.started arrived within 0.3 s"):
         hub.connect("voiceflow", **simulator.settings, timeout=0.3)
 
 

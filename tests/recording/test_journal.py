@@ -75,7 +75,7 @@ def test_a_removed_segment_is_an_error(tmp_path: Path) -> None:
 
 def test_the_folder_is_locked_until_the_journal_is_closed(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "new" / "folder", RUN)
-    with pytest.raises(RecordingError, match="another kernel records into .*: pass another folder as record="):
+    with pytest.raises(RecordingError, match="another kernel is recording into .*: pass another folder as record="):
         Journal(tmp_path / "new" / "folder", "2026-01-02T03-04-05-007-s")
     journal.close()
     Journal(tmp_path / "new" / "folder", RUN).close()

@@ -229,7 +229,7 @@ def test_a_segment_stays_if_its_part_cannot_be_written(
     log, _ = log_of(recording)
     for n in range(250):
         write(log, n)
-    with pytest.warns(RuntimeWarning, match="could not become a Parquet part .*it stays as lines"):
+    with pytest.warns(RuntimeWarning, match="could not be converted to Parquet .*it stays as JSON lines"):
         recording.close()
     assert {file.suffix for file in (tmp_path / "r").glob("*[0-9].*")} == {".jsonl"}
     assert recording.trouble
@@ -429,7 +429,7 @@ def test_a_full_disk_causes_one_warning_and_leaves_earlier_traces_unchanged(
 def test_a_folder_has_one_writer(hub: Hub, flow: Flow, tmp_path: Path) -> None:
     hub.connect("voiceflow", simulate=True, flow=flow, record=tmp_path)
     other = Hub()
-    with pytest.raises(RecordingError, match="another kernel records into"):
+    with pytest.raises(RecordingError, match="another kernel is recording into"):
         other.connect("voiceflow", simulate=True, flow=flow, record=tmp_path)
     other.close()
 
@@ -619,7 +619,7 @@ def test_a_part_with_a_flipped_bit_is_refused_or_read_unchanged(recording: Recor
     ("make", "message"),
     [
         (lambda path: path.write_bytes(b"PAR1 and nothing else"), "is not a part of a recording, or is damaged"),
-        (lambda path: pq.write_table(pa.table({"a": [1]}), path), "its metadata have no version of the schema"),
+        (lambda path: pq.write_table(pa.table({"a": [1]}), path), "its metadata contains no version of the schema"),
         (
             lambda path: pq.write_table(pa.table({"a": [1]}).replace_schema_metadata({parts.VERSION_KEY: "1"}), path),
             "it has no column 'recording'",

@@ -181,7 +181,7 @@ def test_a_part_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     assert pq.read_metadata(path).metadata[parts.VERSION_KEY] == str(VERSION).encode()
     pq.write_table(pq.read_table(path).replace_schema_metadata({parts.VERSION_KEY: str(VERSION + 1)}), path)
     reads = f"this socketnb reads up to {VERSION}"
-    with pytest.raises(RecordingError, match=f"has version {VERSION + 1} of the schema and {reads}: install a newer"):
+    with pytest.raises(RecordingError, match=f"has schema version {VERSION + 1} and {reads}: install a newer"):
         Folder(tmp_path).table()
 
 

@@ -90,7 +90,7 @@ def test_a_simulator_in_a_process_of_its_own_stops_at_ctrl_c(hub: Hub) -> None:
 
 def test_recordings_are_listed_exported_and_deleted(command_line: CommandLine, home: Path, tmp_path: Path) -> None:
     run = command_line.run
-    assert run("recordings").stdout == "no recordings yet; make one: socketnb demo\n"
+    assert run("recordings").stdout == "no recordings yet; create one: socketnb demo\n"
     run("demo")
     command_line.hub.close()
     (folder,) = (home / "recordings").iterdir()
@@ -114,10 +114,10 @@ def test_a_mistake_about_recordings_is_one_line(command_line: CommandLine, home:
     (folder,) = (home / "recordings").iterdir()
     command_line.run("export", folder.name, str(tmp_path / "a.duckdb"))
     for words, message in {
-        ("export", folder.name, "a.xyz"): "a.xyz has none of the suffixes .txt, .md",
+        ("export", folder.name, "a.xyz"): "a.xyz has no known suffix: pass format= or use one of .txt, .md",
         ("export", folder.name, "a.md", "--format", "sheet"): "'sheet' is not one of 'text', 'markdown'",
         ("export", folder.name, "a.md", "--session", "nope"): "unknown session 'nope'; available: demo",
-        ("export", folder.name, str(tmp_path / "a.duckdb")): "has a table 'traces' already",
+        ("export", folder.name, str(tmp_path / "a.duckdb")): "already has a table 'traces'",
         ("export", "nope", "a.md"): "unknown recording 'nope'",
         ("recordings", "--prune", "soon"): "older_than",
         ("recordings", "--delete", "x", "--prune", "1d"): "give either --delete or --prune",

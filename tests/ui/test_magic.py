@@ -64,7 +64,7 @@ def test_a_panel_comes_with_a_static_transcript(cells: Cells) -> None:
         ("%chat simulate voiceflow --flow nobody", "unknown Flow 'nobody'; available: none"),
         ("%chat connect voiceflow --flow nobody", "unknown Flow 'nobody'"),
         ("%chat connect --profile nobody", "unknown profile 'nobody'"),
-        ("%chat connect 'voiceflow", "a quotation mark is opened but not closed"),
+        ("%chat connect 'voiceflow", "a quotation mark is not closed"),
         ("%chat reset", "no session is open"),
         ("%chat verbs nobody", "no session is open"),
         ("%chat dance", "unknown %chat command 'dance'"),

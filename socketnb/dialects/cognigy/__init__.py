@@ -1,8 +1,8 @@
-"""Cognigy.AI's Socket.IO endpoint: the protocol of the vendor's page "Socket.IO", client and endpoint.
+"""Cognigy.AI's Socket.IO endpoint: the client and the server side of the protocol on the vendor's page "Socket.IO".
 
-`outputs.py` and `forms.py` read what the bot sends into the results of `parsed.py`, `actions.py` writes and reads what
-the user does, and `shapes.py` writes a flow's steps in the vendor's formats. `client.py` and `server.py` are the
-machines; `received.py` recognises events that an endpoint sends again.
+`outputs.py` and `forms.py` parse the bot's outputs into the types of `parsed.py`. `actions.py` encodes and decodes the
+user's actions, and `shapes.py` encodes a flow's steps. `client.py` and `server.py` are the machines. `received.py`
+recognises events that an endpoint sends again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 TOKEN = re.compile(r"[0-9a-fA-F]{32,}")
-"""The form of an endpoint's token."""
+"""The pattern of an endpoint's token."""
 
 SETTINGS: dict[str, Setting] = {
     "url": Setting(
@@ -36,7 +36,7 @@ SETTINGS: dict[str, Setting] = {
     "token": Setting("the URL token, if the url does not contain it", secret=True),
     "user_id": Setting("the id of the user; generated if not given", generate="user"),
     "session_id": Setting("the id of the conversation; generated if not given", generate="session"),
-    "channel": Setting("the channel that the flow is given", default="socket-client"),
+    "channel": Setting("the channel name that the flow receives", default="socket-client"),
     "passthrough_ip": Setting("the user's IP address, for the endpoint's logs"),
     "transport": Setting("the transport of the connection", default="websocket", among=tuple(TRANSPORTS)),
     "reconnection": Setting("reconnect after a lost link", type=bool, default=True),
@@ -46,12 +46,12 @@ SETTINGS: dict[str, Setting] = {
     "test_mode": Setting("do not count the conversation as billable", type=bool, default=False),
     "emit_with_ack": Setting("let the endpoint keep events until they are acknowledged", type=bool, default=True),
     "inner_handshake": Setting("send the ids in an event, not in the address", type=bool, default=False),
-    "timeout": Setting("seconds until an attempt to connect fails", type=float, default=10.0),
+    "timeout": Setting("seconds until a connection attempt times out", type=float, default=10.0),
 }
 
 
 def settle(settings: Settings) -> Settings:
-    """Return the settings with server and token apart: an Endpoint URL has the token as its last part.
+    """Return the settings with separate `url` and `token`. The last part of an Endpoint URL is the token.
 
     Raises:
         SettingsError: There is no token, or there are two different ones, or a time is not above 0.
@@ -71,12 +71,12 @@ def settle(settings: Settings) -> Settings:
 
 
 def secret_in_url(url: str) -> bool:
-    """Tell whether a URL contains the endpoint's token."""
+    """Return whether a URL contains the endpoint's token."""
     return bool(TOKEN.search(url))
 
 
 def content(event: str, payload: JsonOut) -> Content | None:
-    """Return what a person sees of a recorded event, or None."""
+    """Return the displayable content of a recorded event, or None."""
     fields = as_dict(payload)
     if event == "processInput":
         return user_input(fields)

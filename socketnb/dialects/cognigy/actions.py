@@ -1,4 +1,4 @@
-"""Actions of the user as `processInput`, the way Cognigy's own Webchat sends them, and inputs read back."""
+"""Encoding of the user's actions as `processInput`, as Cognigy's Webchat sends them, and decoding of inputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from socketnb.model.content import Choice, UserInput
 from socketnb.model.json import JsonObject, JsonObjectOut, as_dict, as_list, as_text
 
 GET_STARTED = "GET_STARTED"
-"""The text that Webchat's button "Get started" sends, unless the endpoint's settings define another one."""
+"""The default text that Webchat's button "Get started" sends."""
 
 VERBS: dict[str, Verb] = {
     "text": Verb("send a text", (Field("text", str),)),
@@ -26,19 +26,19 @@ VERBS: dict[str, Verb] = {
         "submit the last adaptive card: values by input id, and the button's title if it has several",
         (Field("values", dict), Field("title", str, required=False)),
     ),
-    "date": Verb("answer a date picker with a date written as the picker shows it", (Field("date", str),)),
+    "date": Verb("answer a date picker; write the date in the picker's format", (Field("date", str),)),
     "rate": Verb(
         "rate the conversation",
         (Field("rating", int, stars=True), Field("comment", str, required=False, long=True)),
     ),
     "accept_privacy": Verb("accept the privacy policy"),
     "upload": Verb("send a file", (Field("file", Path), Field("text", str, required=False))),
-    "typing": Verb("show that you are typing; on=False: that you have stopped", (Field("on", bool, required=False),)),
+    "typing": Verb("send the typing indicator; on=False hides it", (Field("on", bool, required=False),)),
 }
 
 
 def input_fields(action: Action, card: JsonObject) -> JsonObjectOut:
-    """Return `resetFlow`, `text` and `data` of an action. A key that Cognigy's client leaves out is left out.
+    """Return `resetFlow`, `text` and `data` of an action. Keys that Cognigy's client omits are omitted.
 
     Args:
         action: The action.
@@ -82,13 +82,13 @@ def label(action: Action, user_input: UserInput) -> str:
 
 
 def is_reset(payload: JsonObjectOut) -> bool:
-    """Tell whether an input resets the flow. The vendor's page shows the flag as a text as well."""
+    """Return whether an input resets the flow. The vendor's page shows the flag as a boolean and as a string."""
     reset = payload.get("resetFlow")
     return reset is True or (isinstance(reset, str) and reset.casefold() == "true")
 
 
 def user_input(payload: JsonObjectOut) -> UserInput:
-    """Read back what the user did from a `processInput`."""
+    """Return the user's action from a `processInput` event."""
     text, raw = joined_text(payload.get("text")), payload.get("data")
     data = as_dict(raw)
     if "adaptivecards" in data:

@@ -5,21 +5,23 @@ The states of a link (`State`):
     DOWN ──▶ DIALLING ──opened──▶ OPENING ──endpoint-ready──▶ READY ──idle for expires_in──▶ EXPIRED
                                      └──after READY_TIMEOUT_S──▶ READY      (before Cognigy.AI 4.79)
 
-A conversation is a user id and a session id: reconnecting with the same two resumes it. Inputs carry no id, so one
-turn runs at a time, and it ends with `finalPing`. The next turn waits in line unless it asks to be sent at once. An
-event that comes while no turn runs (inject, notify, an agent) is recorded under the last turn.
+A user id and a session id identify a conversation: reconnecting with the same two ids resumes it. Inputs have no id, so
+one turn runs at a time, and it ends with `finalPing`. The next turn is queued unless it has `at_once`. An event that
+arrives while no turn is running (inject, notify, an agent) is recorded under the last turn.
 
-After a lost link, an endpoint that keeps undelivered events sends again what was not acknowledged. `ReceivedLog`
-recognises it, and it is recorded as a status. What is known about the last input is its `Delivery`:
+After a lost link, an endpoint that keeps undelivered events repeats the events that were not acknowledged.
+`ReceivedLog` recognises repeated events, which are recorded as statuses. The delivery state of the last input is a
+`Delivery`:
 
     ANSWERED ──input sent──▶ SENT ──link lost──▶ UNCONFIRMED ──older events repeated──▶ UNRECEIVED ──sent again──▶ SENT
 
-Anything new that comes makes it ANSWERED. An endpoint that repeats events from before an input has not received the
-input, so it is sent again. An abandoned turn blocks the next one briefly, so that the next one does not receive its
-late answer.
+Any new event changes the state to ANSWERED. If an endpoint repeats events from before an input, it has not received the
+input, so the input is sent again. An abandoned turn briefly blocks the next turn, so that its late answer is not
+assigned to the next turn.
 
-Sources: the vendor's Socket.IO endpoint page; `@cognigy/socket-client` 4 and 5 for the order of events. Two faults of
-that client are not copied: a reset is sent once, and an error without a listener does no harm.
+Sources: the vendor's Socket.IO endpoint page; `@cognigy/socket-client` 4 and 5 for the order of events. Two bugs of
+    that
+client are not reproduced: a reset is sent once, and an error without a listener has no effect.
 """
 
 from __future__ import annotations
@@ -74,34 +76,34 @@ class State(Enum):
 
 
 class Delivery(Enum):
-    """What is known about the delivery of the last input."""
+    """The delivery state of the last input."""
 
-    ANSWERED = "something has come since, or no input was sent"
-    SENT = "sent over this link"
-    UNCONFIRMED = "sent over an earlier link, and nothing has come since"
-    UNRECEIVED = "not received by the endpoint: to be sent again"
+    ANSWERED = "an event has arrived since, or no input was sent"
+    SENT = "sent over the current link"
+    UNCONFIRMED = "sent over an earlier link, and no event has arrived since"
+    UNRECEIVED = "not received by the endpoint: it is sent again"
 
 
 class Due(Enum):
-    """A deadline of the machine. Abandoned turns have `Owed`."""
+    """A deadline of the machine. Abandoned turns have the deadline `Owed`."""
 
     CONNECT = "the connection"
     READY = "endpoint-ready"
-    ERROR = "the finalPing after an error"
-    EXPIRY = "the end of an idle conversation"
+    ERROR = "waiting for the finalPing after an error"
+    EXPIRY = "the expiry of an idle conversation"
 
 
 @dataclass(slots=True)
 class _Turn:
-    """A turn in line or under way."""
+    """A queued or running turn."""
 
     action: Action
     payload: JsonObject = field(default_factory=dict)  # the input that was sent
-    error: str = ""  # the last error that came for it
+    error: str = ""  # the last error for this turn
 
 
 class Client(ClientMachine):
-    """One conversation. `ids` returns a new unique string at each call."""
+    """The client machine of one conversation. `ids` returns a new unique string at each call."""
 
     def __init__(self, settings: Settings, ids: NewId) -> None:
         self._settings = settings
@@ -111,10 +113,10 @@ class Client(ClientMachine):
         self._deadlines = Deadlines()
         self._turns: TurnQueue[_Turn] = TurnQueue(self._deadlines)
         self._uploads: dict[int, Action] = {}  # turns whose file is being uploaded
-        self._resumes = False  # this conversation has been ready before
+        self._resumes = False  # this conversation was ready before
         self._delivery = Delivery.ANSWERED
         self._received = ReceivedLog()
-        self._last_ping = ""  # the event that ended the last turn, if no output has come since
+        self._last_ping = ""  # the event that ended the last turn, if no output has arrived since
         self._card: JsonObject = {}  # the last adaptive card
 
     @property
@@ -123,7 +125,7 @@ class Client(ClientMachine):
         return self._deadlines.next
 
     def dial(self, now: float) -> Address:
-        """Begin a link: return where to connect, and start the clock of the handshake."""
+        """Begin a link: return the address to connect to, and start the timeout of the handshake."""
         if self._state is State.EXPIRED:
             self._session_id, self._resumes = f"session-{self._ids()}", False
             self._received, self._card = ReceivedLog(), {}
@@ -132,7 +134,7 @@ class Client(ClientMachine):
         return address(self._settings, self._session_id)
 
     def opened(self, now: float) -> list[ClientEffect]:
-        """Handle an open link. The endpoint reports when it is ready, except before Cognigy.AI 4.79."""
+        """Handle the opening of a link. The endpoint reports when it is ready, except before Cognigy.AI 4.79."""
         self._state = State.OPENING
         self._deadlines.clear(Due.CONNECT)
         self._deadlines.set(Due.READY, now + min(READY_TIMEOUT_S, self._settings["timeout"]))
@@ -143,7 +145,7 @@ class Client(ClientMachine):
         ]
 
     def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
-        """Send an action, or put it in line."""
+        """Send or queue an action."""
         if action.verb == "typing":
             return self._send_typing(turn, on=action.fields.get("on") is not False)
         if self._turns.full:
@@ -196,10 +198,10 @@ class Client(ClientMachine):
         for due in self._deadlines.expired(now):
             match due:
                 case Due.CONNECT:
-                    text = f"no Socket.IO connection came within {self._settings['timeout']:g} s"
+                    text = f"no Socket.IO connection opened within {self._settings['timeout']:g} s"
                     effects.append(Failed(text, "timeout"))
                 case Due.READY:
-                    text = "no endpoint-ready came, continuing without it (Cognigy.AI before 4.79 sends none)"
+                    text = "no endpoint-ready arrived, continuing without it (Cognigy.AI before 4.79 sends none)"
                     effects += self._ready(Record("endpoint-ready", "ready", None, "local", text=text), now)
                 case Due.ERROR if error := self._current_error():
                     turn = self._turns.current
@@ -216,7 +218,7 @@ class Client(ClientMachine):
         return effects
 
     def http_response(self, response: HttpResponse, now: float) -> list[ClientEffect]:
-        """Handle the answer to a step of an upload: the token, or the description of the file."""
+        """Handle the HTTP response of an upload step: the token, or the description of the file."""
         if not isinstance(step := response.purpose, UploadStep) or (action := self._uploads.get(step.turn)) is None:
             return []
         try:
@@ -236,7 +238,7 @@ class Client(ClientMachine):
         return [*self._send(step.turn, action, now), *self._send_next(now)]
 
     def closed(self, now: float) -> list[ClientEffect]:
-        """Handle the loss of the link. Running turns stay: the endpoint may keep their events for the next link."""
+        """Handle the loss of the link. Turns keep running: their events may arrive over the next link."""
         if self._state is not State.EXPIRED:
             self._state = State.DOWN
         if self._delivery is not Delivery.ANSWERED:
@@ -262,7 +264,7 @@ class Client(ClientMachine):
         return [Ready(self._session_id), record, *self._send_again(now), *self._send_next(now)]
 
     def _restart_expiry(self, now: float) -> None:
-        """Restart the idle time if the session has one. It only runs while no turn does."""
+        """Restart the idle timer if the session has one. It runs only while no turn is running."""
         limit = self._settings["expires_in"]
         if limit and self._state is State.READY and not self._busy:
             self._deadlines.set(Due.EXPIRY, now + limit)
@@ -313,12 +315,12 @@ class Client(ClientMachine):
             return None
         titles = submit_titles(self._card)
         if not titles:
-            return "no adaptive card with a submit button has come yet"
+            return "no adaptive card with a submit button has arrived yet"
         title = action.fields.get("title")
         return None if title in (None, *titles) else f"the card has no button {title!r}; available: {', '.join(titles)}"
 
     def _send_again(self, now: float) -> list[ClientEffect]:
-        """Send the inputs again that the endpoint has not received, once it is ready."""
+        """When the endpoint is ready, resend the inputs that it has not received."""
         if self._delivery is not Delivery.UNRECEIVED or self._state is not State.READY:
             return []
         self._delivery = Delivery.SENT
@@ -341,7 +343,7 @@ class Client(ClientMachine):
         return [record, Emit("typingStatus", (payload,)), *self._end_locally(turn, "completed", None)]
 
     def _end_locally(self, turn: int, status: Status, reason: str | None) -> list[ClientEffect]:
-        """End a turn that no `finalPing` will end."""
+        """End a turn that will not receive a `finalPing`."""
         kind, error = ("error", reason) if status == "failed" else ("status", None)
         record = Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)
         return [record, TurnDone(turn, status, reason)]
@@ -353,7 +355,7 @@ class Client(ClientMachine):
         return turn.error if turn else ""
 
     def _note_answer(self, now: float) -> None:
-        """Note that something new came, which may belong to the current turn."""
+        """Record that a new event arrived, which may belong to the current turn."""
         if self._delivery is not Delivery.UNRECEIVED:
             self._delivery = Delivery.ANSWERED
         if self._current_error():
@@ -393,7 +395,7 @@ class Client(ClientMachine):
         return [Record("output", parsed.kind, payload, sender=sender_of(data), turn=turn, text=parsed.text)]
 
     def _final(self, event: str, payload: Json, ping: Json, now: float) -> list[ClientEffect]:
-        """End the current turn. An endpoint may send `finalPing` as an event, as an output, or as both."""
+        """End the current turn. An endpoint may send `finalPing` as an event, as an output, or both."""
         reason = as_text(as_dict(ping).get("type"))
         is_twin = self._last_ping not in ("", event)
         self._last_ping = "" if is_twin else event
@@ -411,13 +413,13 @@ class Client(ClientMachine):
         return [record, done, *self._send_next(now)]
 
     def _error(self, event: str, payload: Json, error: Json, now: float) -> list[ClientEffect]:
-        """Record an error. The current turn fails with it, unless a `finalPing` comes soon."""
+        """Record an error. The current turn fails with this error unless a `finalPing` arrives soon."""
         turn = self._turns.current
         text = as_text(as_dict(error).get("message")) or as_text(error)
         text = text or json.dumps(payload if error is None else error, default=str)
         record = Record(event, "error", payload, turn=turn, error=text)
         if self._state is State.OPENING and not self._resumes:
-            return [record, Failed(f"the endpoint refuses: {text}", "refused")]
+            return [record, Failed(f"the endpoint refused the connection: {text}", "refused")]
         if turn in self._turns.running and not self._turns.is_abandoned(turn):
             self._turns.running[turn].error = text
             self._deadlines.set(Due.ERROR, now + LATE_ANSWER_S)

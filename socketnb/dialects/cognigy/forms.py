@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 SUBMIT_ACTIONS = ("Action.Submit", "Action.Execute")
 NESTED = ("body", "items", "columns", "rows", "cells", "actions", "card", "inlines", "selectAction")
-"""Fields of a card's part that hold further parts."""
+"""The fields of a card element that contain further elements."""
 RELATIVE_DAYS = ("yesterday", "today", "tomorrow")
 PATTERNS = {"us": "m/d/Y", "gb": "d/m/Y", "au": "d/m/Y", "de": "d.m.Y"}
-"""Locale → how a date is written, in flatpickr's format characters. Other locales use ISO dates."""
+"""Locale → date format in flatpickr's format characters. Other locales use ISO dates."""
 
 
 # Adaptive cards
 
 
 def adaptive(value: Json) -> ParsedOutput | None:
-    """Read an adaptive card: its words, and its actions as buttons."""
+    """Parse an adaptive card: its text, and its actions as buttons."""
     if not (card := as_dict(value)):
         return None
     text = lines(*_card_words(card)) or field_text(card, "fallbackText", "speak")
@@ -44,13 +44,13 @@ def submit_titles(card: JsonObject) -> list[str]:
 
 
 def submission(card: JsonObject, values: JsonObjectOut, title: str | None = None) -> JsonObjectOut:
-    """Return what submitting a card sends.
+    """Return the data that submitting a card sends.
 
-    The given values come before the values in the card's inputs, and these before the data of the action.
+    The given values override the values in the card's inputs, which override the data of the action.
 
     Args:
         card: The card.
-        values: The values of inputs by id.
+        values: The values of the inputs by id.
         title: The title of the action; None means the first one.
     """
     action = next((a for a in _submit_actions(card) if title in (None, _title(a))), {})
@@ -72,7 +72,7 @@ def _submit_actions(card: JsonObject) -> list[JsonObject]:
 
 
 def _parts(item: JsonObject, *names: str) -> Iterator[JsonObject]:
-    """Yield the parts of a card below these fields, at any depth, in reading order."""
+    """Yield the elements of a card, including nested ones, in reading order."""
     for name in names:
         value = item.get(name)
         for part in value if isinstance(value, list) else [value]:
@@ -94,7 +94,7 @@ def _card_words(card: JsonObject) -> Iterator[str]:
 
 
 def date_picker(data: JsonObject, text: str) -> DatePicker:
-    """Read the settings of the plugin `date-picker`, which are those of flatpickr."""
+    """Parse the settings of the plugin `date-picker`, which uses flatpickr's settings."""
     unit: Literal["date", "datetime", "time"] = "datetime" if _is_on(data.get("enableTime")) else "date"
     unit = "time" if _is_on(data.get("noCalendar")) else unit
     mode: Literal["single", "range", "multiple"] = "range" if data.get("mode") == "range" else "single"
@@ -117,7 +117,7 @@ def _is_on(value: Json) -> bool:
 
 
 def _day(value: Json, unit: str) -> str:
-    """Return a limit or a first value in ISO form, as precise as the unit, or an empty string."""
+    """Return a limit or an initial value in ISO format with the precision of the unit, or an empty string."""
     text = as_text(value)
     if unit == "time" or text in RELATIVE_DAYS:
         return "" if unit == "time" else text
@@ -129,7 +129,7 @@ def _day(value: Json, unit: str) -> str:
 
 
 def _pattern(data: JsonObject) -> str:
-    """Return how the answer is written: by `dateFormat`, or by the locale."""
+    """Return the date format of the answer: `dateFormat`, or the format of the locale."""
     if pattern := as_text(data.get("dateFormat")):
         return pattern
     if _is_on(data.get("noCalendar")):

@@ -1,4 +1,4 @@
-"""Where a client connects, and how it sends its ids: in the query string, or in answer to the event `handshake`."""
+"""The address of an endpoint, and how a client sends its ids: in the query string or in the event `handshake`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRANSPORTS = {"websocket": ("websocket",), "polling": ("polling",), "auto": ("we
 
 
 def identity(settings: Settings, session_id: str) -> JsonObject:
-    """Return what a client answers to `handshake`."""
+    """Return the client's answer to the event `handshake`."""
     return {
         "userId": settings["user_id"],
         "sessionId": session_id,
@@ -30,7 +30,7 @@ def address(settings: Settings, session_id: str) -> Address:
     """Return the address of an endpoint for one session."""
     url = urlsplit(settings["url"])
     query = {
-        "sessionId": quote(session_id, safe=""),  # encoded twice in all, as Cognigy's own client does
+        "sessionId": quote(session_id, safe=""),  # encoded twice, as by Cognigy's own client
         "urlToken": quote(settings["token"].reveal(), safe=""),
         "userId": quote(settings["user_id"], safe=""),
         "testMode": str(settings["test_mode"]).lower(),

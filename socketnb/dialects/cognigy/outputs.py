@@ -1,7 +1,7 @@
-"""Reads the `data` of an `output`. The formats are tried in the order of Cognigy's own renderer; the first match wins.
+"""Parsing of the `data` of an `output`. Formats are tried in the order of Cognigy's own renderer; the first match wins.
 
 Sources: the vendor's AI default channel formats (`_default`), and its Webchat's channel formats, which are Messenger
-templates (`_webchat`, `_facebook`, `_defaultPreview`). Nothing here raises: unreadable parts are left out.
+templates (`_webchat`, `_facebook`, `_defaultPreview`). No function here raises an error: unreadable parts are omitted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SENDERS: dict[str, Sender] = {"agent": "agent", "user": "user"}
-"""The `source` of an output → its sender. Any other source is the bot."""
+"""The `source` of an output → its sender. Any other source means the bot."""
 MediaKind = Literal["image", "audio", "video"]
 MEDIA: tuple[MediaKind, ...] = get_args(MediaKind)
 CHANNELS = ("_webchat", "_defaultPreview", "_default", "_facebook")
@@ -28,15 +28,15 @@ NOT_IN_TEL_URL = re.compile(r"[^\d+*#]")
 
 
 def parse_output(message: JsonObject) -> ParsedOutput:
-    """Read the `data` of an output: `{text, data, source}`."""
+    """Parse the `data` of an output: `{text, data, source}`."""
     try:
         return _stream_piece(message) or _message(message)
-    except (RecursionError, OverflowError):  # a card that is nested too deeply, a waiting time of 400 digits
+    except (RecursionError, OverflowError):  # a deeply nested card, a waiting time of 400 digits
         return ParsedOutput("custom", "data", Custom("data", message.get("data")))
 
 
 def sender_of(message: JsonObject) -> Sender:
-    """Return the sender of a message. Without a source it is the bot."""
+    """Return the sender of a message. Without a source, the sender is the bot."""
     return SENDERS.get(as_text(message.get("source")), "bot")
 
 
@@ -44,12 +44,12 @@ def sender_of(message: JsonObject) -> Sender:
 
 
 def _stream_piece(message: JsonObject) -> ParsedOutput | None:
-    """Read a piece of a streamed answer: outputs with one `_messageId`, the last with a `_finishReason`."""
+    """Parse a piece of a streamed answer. Its outputs share a `_messageId`, and the last one has a `_finishReason`."""
     cognigy = as_dict(as_dict(message.get("data")).get("_cognigy"))
     stream, text = as_text(cognigy.get("_messageId")), joined_text(message.get("text"))
     if not stream or sender_of(message) != "bot":
         return None
-    if cognigy.get("_finishReason"):  # Webchat ignores its text, unless it is the only piece
+    if cognigy.get("_finishReason"):  # Webchat ignores the text of the last piece unless it is the only piece
         return ParsedOutput("delta", "", Delta(stream, last=True, whole=text))
     return ParsedOutput("delta", text, Delta(stream, text))
 
@@ -80,7 +80,7 @@ def _message(message: JsonObject) -> ParsedOutput:
 
 
 def _cognigy_objects(data: JsonObject) -> Iterator[JsonObject]:
-    """Yield the objects that may hold formats. Some endpoints nest them once more, in `_data`."""
+    """Yield the objects that may contain formats. Some endpoints nest them one level deeper, in `_data`."""
     for holder in (as_dict(data.get("_data")), data):
         if cognigy := as_dict(holder.get("_cognigy")):
             yield cognigy
@@ -91,24 +91,24 @@ def _channel_formats(data: JsonObject) -> Iterator[ParsedOutput]:
     for cognigy in _cognigy_objects(data):
         for channel in CHANNELS:
             payload = as_dict(cognigy.get(channel))
-            pointer = payload.get("_pointer")  # older endpoints put the payload under the name it points to
+            pointer = payload.get("_pointer")  # older endpoints put the payload under the name that the key contains
             payload = as_dict(payload.get(pointer)) if isinstance(pointer, str) else payload
             for read_format in (_messenger, _default):
                 if output := read_format(payload):
                     yield output
 
 
-# What both formats have in common
+# Shared by both formats
 
 
 def _buttons(value: Json) -> tuple[Choice, ...]:
-    """Read buttons and quick replies. One without a title is not shown."""
+    """Parse buttons and quick replies. Buttons without a title are omitted."""
     items = (item for item in as_list(value) if isinstance(item, dict))
     return tuple(_button(title, item) for item in items if (title := field_text(item, "title")))
 
 
 def _button(title: str, item: JsonObject) -> Choice:
-    """Read a button. Webchat sends its payload as a text; the user only sees the title."""
+    """Parse a button. The user sees the title; Webchat sends the payload as a text."""
     payload = scalar_text(item.get("payload"))
     match field_text(item, "type", "contentType"):
         case "web_url":
@@ -139,7 +139,7 @@ def _cards(items: Json) -> tuple[Card, ...]:
     )
 
 
-# The AI default channel: an object with one key, which names the format
+# The AI default channel: an object with one key, the name of the format
 
 
 def _default(payload: JsonObject) -> ParsedOutput | None:
@@ -188,14 +188,14 @@ DEFAULT_READERS: dict[str, Callable[[JsonObject], ParsedOutput | None]] = {
     "_gallery": _gallery,
     "_adaptiveCard": lambda value: adaptive(value.get("adaptiveCard")),
 }
-"""Key → what reads the format under it."""
+"""Key → the parser of the format."""
 
 
 # Messenger templates
 
 
 def _messenger(payload: JsonObject) -> ParsedOutput | None:
-    """Read a Messenger template, as `_webchat` and the channels like it have it."""
+    """Parse a Messenger template, which `_webchat` and similar channels use."""
     message = as_dict(payload.get("message"))
     attachment = as_dict(message.get("attachment"))
     template, text = as_dict(attachment.get("payload")), joined_text(message.get("text"))
@@ -218,11 +218,11 @@ def _messenger(payload: JsonObject) -> ParsedOutput | None:
     return adaptive(payload.get("adaptiveCard"))
 
 
-# Outputs that do not depend on a channel
+# Outputs that are independent of the channel
 
 
 def _handover_event(event: JsonObject) -> ParsedOutput | None:
-    """Read an event of a handover. It is not a message."""
+    """Parse a handover event, which is not a message."""
     payload = as_dict(event.get("payload"))
     match event.get("type"):
         case "queueUpdate":

@@ -1,4 +1,4 @@
-"""What an output is read into, and readers of the fields that several formats share."""
+"""The result type of parsing an output, and parsers of the fields that several formats share."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from socketnb.model.content import (
 from socketnb.model.json import JsonObject, as_text
 
 UNSET = ("", "undefined", "null")
-"""What Cognigy's editor puts into an address that is not filled in."""
+"""The placeholder that Cognigy's editor writes for an empty URL."""
 
 
 class ParsedOutput(NamedTuple):
-    """An output as its trace is recorded: the kind, the text, and the content that a person sees."""
+    """A parsed output: the kind and the text of its trace, and its displayable content."""
 
     kind: str
     text: str | None = None
@@ -39,7 +39,7 @@ def parsed(kind: str, content: Content) -> ParsedOutput:
 
 
 def words(content: Content) -> str:
-    """Return the words of a content, as a person would read them."""
+    """Return the displayed text of a content."""
     match content:
         case Text(text) | Delta(text=text) | UserInput(text=text):
             return text
@@ -69,17 +69,17 @@ def _labels(options: tuple[Choice, ...]) -> str:
 
 
 def joined_text(value: object) -> str:
-    """Return a string or a number as text, a list of them as one line each, and anything else as an empty string."""
+    """Return a string or number as text, and a list with one line per item. Other values give an empty string."""
     return "\n".join(map(scalar_text, value)) if isinstance(value, list) else scalar_text(value)
 
 
 def scalar_text(value: object) -> str:
-    """Return a string or a number as text, and anything else as an empty string."""
+    """Return a string or number as text. Other values give an empty string."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else as_text(value)
 
 
 def field_text(item: JsonObject, *names: str) -> str:
-    """Return the first of these fields that has a text. Formats spell a name `imageUrl` or `image_url`."""
+    """Return the first non-empty text among these fields. Formats use names such as `imageUrl` or `image_url`."""
     for name in names:
         snake = "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
         if text := scalar_text(item.get(name)) or scalar_text(item.get(snake)):
@@ -88,6 +88,6 @@ def field_text(item: JsonObject, *names: str) -> str:
 
 
 def address(value: object) -> str | None:
-    """Return a URL, or None if there is none."""
+    """Return the URL, or None if the field has none."""
     url = as_text(value).strip()
     return None if url in UNSET else url.replace(" ", "%20")

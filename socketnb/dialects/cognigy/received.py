@@ -1,9 +1,9 @@
-"""A log of received events, which recognises those that an endpoint sends again after a lost link.
+"""A log of received events that recognises the events that an endpoint repeats after a lost link.
 
-Events have no id, but outputs have a traceId, which identifies an output that is sent again. An output without one is
-never treated as a repetition, because two answers may well be the same. A `finalPing` is sent again after the output
-that it followed. One that comes alone belongs to the current turn, unless there is no other sign that the endpoint
-received that turn's input.
+Events have no id, but outputs have a traceId, which identifies a repeated output. An output without a traceId is never
+treated as a repetition, because two answers can be equal. A repeated `finalPing` follows the same output as the first
+time. A `finalPing` without an output belongs to the current turn, unless no other event shows that the endpoint
+received the input of that turn.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from socketnb.model.json import Json, as_dict
 from socketnb.model.secret import fingerprint
 
 MAX_REMEMBERED_EVENTS = 5000
-"""Events that are remembered."""
+"""The number of events to keep."""
 
 
 class Ping(NamedTuple):
-    """The mark of a `finalPing`, by the event that carried it. All that came the same way are alike."""
+    """Identifies a `finalPing` by the name of the event that carried it. Two of them with the same name are equal."""
 
     event: str
 
@@ -31,29 +31,29 @@ Mark: TypeAlias = Ping | str | None
 
 class _Entry(NamedTuple):
     mark: Mark
-    turn: int  # the last turn that had been sent when the event came
+    turn: int  # the last turn sent before the event arrived
 
 
 class ReceivedLog:
-    """The received outputs and pings of a session, each with the turn after which it came."""
+    """The received outputs and pings of a session, each with the last turn sent before it."""
 
     def __init__(self) -> None:
         self._entries: deque[_Entry] = deque(maxlen=MAX_REMEMBERED_EVENTS)
-        self._repeatable: list[_Entry] = []  # the entries that may still be sent again over this link
+        self._repeatable: list[_Entry] = []  # the entries that may still be repeated over this link
         self._repeating = False  # the event before this one was a repetition
 
     def link_lost(self) -> None:
-        """Expect that the next link repeats what came so far."""
+        """Expect the next link to repeat the events received so far."""
         self._repeatable, self._repeating = list(self._entries), False
 
     def repeated(self, payload: Json, turn: int, *, ping: Ping | None, quiet: bool) -> int | None:
-        """Return the turn after which an event came before, if it is sent again. Otherwise log it and return None.
+        """Return the turn of the first arrival if an event is a repetition. Otherwise log the event and return None.
 
         Args:
             payload: The payload of the event.
             turn: The last turn that was sent.
-            ping: The mark of the event, if it is a `finalPing`.
-            quiet: Whether the current turn was sent over an earlier link, and nothing has come for it yet.
+            ping: The identity of the event, if it is a `finalPing`.
+            quiet: Whether the current turn was sent over an earlier link and has received no event yet.
         """
         mark = ping or _mark_of(payload)
         index = self._index(mark, quiet=quiet)
@@ -67,11 +67,11 @@ class ReceivedLog:
         return before
 
     def _index(self, mark: Mark, *, quiet: bool) -> int | None:
-        """Return the position of an event among those that may be sent again."""
+        """Return the position of an event among those that may be repeated."""
         indexes = [n for n, entry in enumerate(self._repeatable) if entry.mark == mark] if mark else []
         if not isinstance(mark, Ping) or not indexes:
             return indexes[0] if indexes else None
-        if self._repeating:  # only outputs without a traceId may come between
+        if self._repeating:  # only outputs without a traceId may be in between
             skipped = self._repeatable[: indexes[0]]
             return None if any(entry.mark for entry in skipped) else indexes[0]
         last = indexes[-1]

@@ -1,8 +1,8 @@
 """The server machine: a Cognigy.AI Socket.IO endpoint, with its HTTP interface for inject, notify and file uploads.
 
-Three things are decided here because the vendor does not publish them: how an unknown token is refused (`refusal`),
-that each output has its own traceId, and that a user's message during a handover goes to the agent and ends its turn
-at once.
+The vendor does not document three details. This module defines them as follows: the option `refusal` selects how an
+unknown token is refused; each output has its own traceId; and a user's message during a handover goes to the agent and
+ends its turn immediately.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Transformer = Callable[[JsonObject], JsonObject | None]
 REFUSALS = ("connect", "output", "exception")
 PINGS = ("direct", "wrapped", "both")
 OPTIONS: dict[str, Setting] = {
-    "format": Setting("the format of everything richer than text", default="default", among=tuple(FORMATS)),
+    "format": Setting("the format of messages with more than text", default="default", among=tuple(FORMATS)),
     "final_ping": Setting("how a turn ends: event finalPing, output, or both", default="direct", among=PINGS),
     "refusal": Setting("how an unknown token is refused", default="connect", among=REFUSALS),
     "prefix": Setting("the path of the endpoint's url, such as /bots", default=""),
@@ -44,18 +44,18 @@ OPTIONS: dict[str, Setting] = {
     "output_transformer": Setting("called with each output's data; returns the data to send, or None", type=Callable),
 }
 FAULTS = {
-    "silent": "the next input is answered, but its finalPing never comes",
-    "mute": "no input is answered any more",
-    "unready": "endpoint-ready is never sent any more, as before Cognigy.AI 4.79",
+    "silent": "the next input is answered without a finalPing",
+    "mute": "inputs are no longer answered",
+    "unready": "endpoint-ready is no longer sent, as before Cognigy.AI 4.79",
     "error": "every conversation is sent an output of type error",
     "exception": "every conversation is sent an exception",
     "duplicate": "every output is sent twice, because its acknowledgement is lost",
     "forget": "events that are not acknowledged are forgotten",
 }
 MAX_UNACKED_EVENTS = 1000
-"""Events that a conversation without a link keeps."""
+"""The number of events kept for a conversation without a link."""
 MAX_FILES = 16
-"""Uploaded files that are kept."""
+"""The number of uploaded files kept."""
 PREFIX = re.compile(r"\w[\w-]*(/\w[\w-]*)*")
 SPEAK = re.compile(r"/(?:v2\.0/endpoint/)?(inject|notify)(?:/([^/]+))?")
 """The paths of inject and notify; the token is in the path or in the body."""
@@ -63,21 +63,21 @@ REFUSED = "unknown URL token: check the Endpoint URL"
 
 
 class Ask(Enum):
-    """An event whose acknowledgement answers a question of the server. The keys of other events are strings."""
+    """Acknowledgement keys of events that request data from the client. Other events have string keys."""
 
     HANDSHAKE = "handshake"
 
 
 @dataclass(slots=True)
 class _Conversation:
-    """One user's session. It outlives its links."""
+    """The session of one user. It outlives its links."""
 
     id: str
     user: str
     session: str
-    acks: bool = False  # its client acknowledges events
+    acks: bool = False  # whether the client acknowledges events
     links: set[str] = field(default_factory=set)
-    inputs: deque[JsonObjectOut] = field(default_factory=deque)  # the first one is under way
+    inputs: deque[JsonObjectOut] = field(default_factory=deque)  # the first one is running
     unacked: dict[Hashable, tuple[str, JsonOut]] = field(default_factory=dict)
     agent: str = ""  # the agent who has taken over
     stopped: bool = False  # the flow ended the conversation in this turn
@@ -85,7 +85,7 @@ class _Conversation:
 
 
 class Server(ServerMachine):
-    """A whole endpoint. `ids` returns a new unique string at each call."""
+    """The server machine of an endpoint. `ids` returns a new unique string at each call."""
 
     def __init__(self, settings: Settings, ids: NewId, options: Settings) -> None:
         prefix = options["prefix"].strip("/")
@@ -96,7 +96,7 @@ class Server(ServerMachine):
         self._token = settings["token"].reveal()
         self._ids = ids
         self._options = options
-        self._conversations: dict[str, _Conversation] = {}  # in the order of their last use
+        self._conversations: dict[str, _Conversation] = {}  # ordered by last use
         self._links: dict[str, _Conversation] = {}
         self._faults: set[str] = set()
         self._files: dict[str, tuple[str, str, bytes]] = {}
@@ -105,7 +105,7 @@ class Server(ServerMachine):
     # Links
 
     def opened(self, link: str, query: Mapping[str, str], now: float) -> list[ServerEffect]:
-        """Handle a client that connects. Its query holds its ids, or asks for the event `handshake`."""
+        """Handle a new connection. The query contains the client's ids, or requests the event `handshake`."""
         fields = {name: unquote(value) for name, value in query.items()}  # Cognigy's own clients encode twice
         if fields.get("handshake") == "true":
             return [Emit("handshake", (), link, ack=Ask.HANDSHAKE)]
@@ -114,7 +114,7 @@ class Server(ServerMachine):
         return self._enter(link, fields)
 
     def acked(self, link: str, key: Hashable, args: Sequence[Json], now: float) -> list[ServerEffect]:
-        """Handle an acknowledgement: of the handshake, with the client's ids, or of another event."""
+        """Handle an acknowledgement: the client's ids for the event `handshake`, or the receipt of another event."""
         if key is Ask.HANDSHAKE:
             fields = as_dict(args[0] if args else None)
             return self._enter(link, {**fields, "emitWithAck": str(fields.get("emitWithAck")).lower()})
@@ -133,7 +133,7 @@ class Server(ServerMachine):
         return again if "unready" in self._faults else [*again, Emit("endpoint-ready", (), link)]
 
     def _attach(self, link: str, user: str, session: str) -> _Conversation:
-        """Attach a link to its conversation. The ids of an input override those of the query."""
+        """Attach a link to its conversation. The ids of an input override the ids in the query."""
         name = _name_of(user, session)
         conversation = self._conversations.pop(name, None) or _Conversation(name, user, session)
         self._conversations[name] = conversation
@@ -180,7 +180,7 @@ class Server(ServerMachine):
             conversation.inputs.clear()
             conversation.agent = ""
             effects = [EndFlow(conversation.id)]
-        if conversation.agent:  # the agent reads it; the flow does not answer
+        if conversation.agent:  # the message goes to the agent, and the flow does not run
             return self._final(conversation)
         conversation.inputs.append(transformed)
         if "silent" in self._faults:
@@ -198,7 +198,7 @@ class Server(ServerMachine):
         return [*self._typing(conversation, on=True), RunFlow(conversation.id, user)]
 
     def inject(self, conversation: str, text: str, data: JsonOut, now: float) -> list[ServerEffect]:
-        """Let the flow answer as if the user had sent this."""
+        """Run the flow as if the user had sent this."""
         fields = {"text": text, **({"data": data} if data is not None else {})}
         return self._input(self._conversations[conversation], fields)
 
@@ -211,7 +211,7 @@ class Server(ServerMachine):
         """Return the conversation of a user or session id, or the one used last.
 
         Raises:
-            SettingsError: There is none.
+            SettingsError: There is no such conversation.
         """
         latest_first = reversed(self._conversations.values())
         matches = [each for each in latest_first if to in (None, each.user, each.session)]
@@ -243,7 +243,7 @@ class Server(ServerMachine):
         """End a turn of the flow."""
         current = self._conversations[conversation]
         effects = self._send(current, "output", _error_output(error)) if error else []
-        if not current.inputs:  # the flow ran without an input, or failed after it had asked a question
+        if not current.inputs:  # the flow ran without an input, or failed after asking a question
             return effects
         current.inputs.popleft()
         effects += self._typing(current, on=False)
@@ -309,7 +309,7 @@ class Server(ServerMachine):
         return Emit("exception", (payload,), link)
 
     def fault(self, name: str) -> list[ServerEffect]:
-        """Inject one of `FAULTS`, now or at the next occasion."""
+        """Inject one of `FAULTS`. It takes effect immediately or on the next matching event."""
         match name:
             case "error":
                 output, conversations = _error_output("on request"), self._conversations.values()
@@ -327,7 +327,7 @@ class Server(ServerMachine):
     # HTTP
 
     def request(self, request: HttpCall, now: float) -> list[ServerEffect]:
-        """Handle a call of the endpoint's HTTP interface: inject, notify, and the three steps of a file."""
+        """Handle a call to the endpoint's HTTP interface: inject, notify, or one of the three upload steps."""
         path = request.path.removeprefix(self.prefix)
         if speak := SPEAK.fullmatch(path):
             body = as_dict(request.body)

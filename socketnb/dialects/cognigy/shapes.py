@@ -1,4 +1,4 @@
-"""Writes a flow's steps as the `data` of outputs, in the vendor's formats. `outputs.py` is the other direction."""
+"""Encoding of a flow's steps as the `data` of outputs, in the vendor's formats. `outputs.py` decodes them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from socketnb.model.content import (
 from socketnb.model.json import JsonObjectOut, JsonOut
 
 FORMATS = {"default": "_default", "webchat": "_webchat", "facebook": "_facebook", "preview": "_defaultPreview"}
-"""Option → key. The first one is the AI default channel's format; the others are Messenger templates."""
+"""Option → key of the format. The first is the AI default channel's format; the others are Messenger templates."""
 
 
 def shape(step: Step, channel: str) -> JsonObjectOut | None:
-    """Return `{text, data}` of the output for a step, in a channel's format. None if the step sends no output."""
+    """Return `{text, data}` of the output for a step in a channel's format, or None if the step sends no output."""
     match step:
         case Text(text):
             return {"text": text, "data": {}}
@@ -80,7 +80,7 @@ def _event(kind: str, payload: JsonObjectOut) -> JsonObjectOut:
 
 
 def payload_of(option: Choice) -> str:
-    """Return what a button sends: its request, or its label if it has none."""
+    """Return the payload of a button: its request, or its label if it has no request."""
     if isinstance(option.request, dict):
         return str(option.request.get("text", option.label))
     return str(option.request or option.label)

@@ -1,4 +1,4 @@
-"""The upload of a file: the endpoint gives a token, then takes the file and describes it as an attachment."""
+"""The upload of a file: the client requests a token, sends the file, and receives the description of the attachment."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from socketnb.model.secret import Secret
 
 
 class UploadStep(NamedTuple):
-    """The purpose of an HTTP request: a step of the upload of a turn's file."""
+    """The purpose of an HTTP request: one step in the upload of a turn's file."""
 
     step: Literal["token", "file"]
     turn: int
 
 
 class UploadRefused(Exception):
-    """The endpoint did not answer a step as expected. The text says what happened."""
+    """The endpoint did not answer an upload step as expected. The message says why."""
 
 
 def token_request(turn: int, url: str, token: Secret) -> HttpRequest:
@@ -28,16 +28,16 @@ def token_request(turn: int, url: str, token: Secret) -> HttpRequest:
 
 
 def file_request(turn: int, answer: JsonObject, file: str) -> HttpRequest:
-    """Return the request that sends the file, given the answer to the request for a token."""
+    """Return the request that sends the file, built from the response to the token request."""
     headers = {"Authorization": f"Bearer {as_text(answer.get('token'))}"}
     return HttpRequest(UploadStep("file", turn), "POST", as_text(answer.get("fileUploadUrl")), headers, file)
 
 
 def answer_of(step: UploadStep, response: HttpResponse) -> JsonObject:
-    """Return the JSON object that the endpoint answered.
+    """Return the JSON object in the endpoint's response.
 
     Raises:
-        UploadRefused: There was no answer, or no object, or an error.
+        UploadRefused: There was no response, the response is not an object, or it is an error.
     """
     try:
         answer = as_dict(json.loads(response.body)) if response.status else {}
@@ -46,5 +46,5 @@ def answer_of(step: UploadStep, response: HttpResponse) -> JsonObject:
     if 200 <= response.status < 300 and answer:  # noqa: PLR2004 (success, as in HTTP)
         return answer
     cause = f"HTTP {response.status}" if response.status else response.body.decode(errors="replace")
-    problem = "did not give an upload token" if step.step == "token" else "did not take the file"
+    problem = "did not return an upload token" if step.step == "token" else "did not accept the file"
     raise UploadRefused(f"the endpoint {problem} ({cause})")

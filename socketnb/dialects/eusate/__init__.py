@@ -1,6 +1,6 @@
-"""Eusate's helpdesk: the events of the vendor's page "Socket.IO Events", for the customer and for the helpdesk.
+"""Eusate's helpdesk: the client and the server side of the vendor's page "Socket.IO Events".
 
-`actions.py` and `messages.py` translate payloads. `client.py` is the client machine; its parts are `state.py`,
+`actions.py` and `messages.py` encode and decode payloads. `client.py` is the client machine; its parts are `state.py`,
 `sending.py`, `inbox.py`, `calls.py` and `history.py`. `server.py` is the server machine; `server_http.py` is its HTTP
 interface.
 """
@@ -29,25 +29,25 @@ SETTINGS: dict[str, Setting] = {
     "api_key": Setting("the organisation's API key", secret=True, required=True),
     "session_id": Setting("the id of the customer; generated if not given", generate="session"),
     "conversation_id": Setting("the id of a conversation to continue"),
-    "token_source": Setting("the kind of the key", default="api", among=("api", "inapp")),
+    "token_source": Setting("the type of the API key", default="api", among=("api", "inapp")),
     "mark_read": Setting("mark messages as read when they arrive", type=bool, default=True),
-    "transport": Setting(
-        "the transport; auto tries a websocket, then polling", default="auto", among=tuple(TRANSPORTS)
-    ),
-    "timeout": Setting("seconds to wait for the connection", type=float, default=10.0),
+    "transport": Setting("the transport; auto tries websocket, then polling", default="auto", among=tuple(TRANSPORTS)),
+    "timeout": Setting("seconds until a connection attempt times out", type=float, default=10.0),
     "reconnection": Setting("reconnect after a lost link", type=bool, default=True),
-    "reconnection_attempts": Setting("how many times to try to reconnect", type=int, default=5),
+    "reconnection_attempts": Setting("the number of attempts to reconnect", type=int, default=5),
     "reconnection_delay": Setting(
         "seconds before the first attempt to reconnect; doubles with each attempt", type=float, default=1.0
     ),
-    "reconnection_delay_max": Setting("the longest delay before an attempt, in seconds", type=float, default=5.0),
+    "reconnection_delay_max": Setting(
+        "the maximum delay before an attempt to reconnect, in seconds", type=float, default=5.0
+    ),
 }
 MESSAGE_EVENTS = ("support", "customer_support", "close_support")
 """Events whose `data` is a message."""
 
 
 def content(event: str, payload: JsonOut) -> Content | None:
-    """Return what a person sees of a recorded event, or None."""
+    """Return the displayable content of a recorded event, or None."""
     body = as_dict(payload)
     if event in EVENTS.values() and is_request(body):
         return user_input(event, body)

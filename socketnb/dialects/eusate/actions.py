@@ -1,4 +1,4 @@
-"""The customer's actions and the events they are sent as (the vendor's page "Socket.IO Events")."""
+"""The customer's actions and the corresponding events (the vendor's page "Socket.IO Events")."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VERBS: dict[str, Verb] = {
         (Field("files", list), Field("text", str, required=False)),
     ),
     "read": Verb("mark the conversation as read"),
-    "leave": Verb("leave the room of the conversation, which stops its broadcasts"),
+    "leave": Verb("leave the room of the conversation; its broadcasts are no longer received"),
     "call": Verb("start a voice call"),
     "hang_up": Verb("end the voice call"),
     "close": Verb("close the conversation"),
@@ -35,9 +35,9 @@ EVENTS = {
     "close": "close_support",
     "review": "review_support",
 }
-"""The event that each verb is sent as. A `press` is sent as the verb of its button."""
+"""The event for each verb. A `press` is sent as the verb of its button."""
 MIN_RATING, MAX_RATING = 1, 5
-"""The ratings that a review may give."""
+"""The allowed ratings of a review."""
 
 
 def payload_of(action: Action, session_id: str, conversation: str | None) -> JsonObjectOut:
@@ -63,13 +63,13 @@ def payload_of(action: Action, session_id: str, conversation: str | None) -> Jso
 
 
 def _describe(url: str) -> JsonObjectOut:
-    """Return the description of a file that is given by its URL only."""
+    """Return a file description for a URL."""
     name = url.split("?", maxsplit=1)[0].rstrip("/").rpartition("/")[2] or "file"
     return {"url": url, "name": name, "size_kb": 0, "extension": name.rpartition(".")[2] if "." in name else ""}
 
 
 def user_input(event: str, payload: JsonObjectOut) -> UserInput:
-    """Return what the customer did, read back from an event."""
+    """Return the customer's action from an event."""
     match event:
         case "support":
             files = [file.text for file in read_files(payload)]
@@ -88,5 +88,5 @@ def user_input(event: str, payload: JsonObjectOut) -> UserInput:
 
 
 def is_request(payload: JsonObjectOut) -> bool:
-    """Tell whether a client sent this payload. An answer has a `status_code` and its content in `data`."""
+    """Return whether a client sent this payload. An answer has a `status_code`, and its content is in `data`."""
     return "status_code" not in payload and "data" not in payload

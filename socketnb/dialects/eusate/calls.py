@@ -1,4 +1,4 @@
-"""The voice calls of a customer. A customer has at most one call, and it is with the bot."""
+"""The voice calls of a customer. A customer has at most one running call, which is with the bot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Calls:
 
     def __init__(self, state: CustomerState) -> None:
         self._state = state
-        self._running: dict[str, str] = {}  # conversation → id of its call
+        self._running: dict[str, str] = {}  # conversation → id of the call
 
     @property
     def conversation(self) -> str | None:
@@ -24,7 +24,7 @@ class Calls:
         return next(iter(self._running), None)
 
     def is_running_in(self, conversation: ConversationRef) -> bool:
-        """Tell whether a call is running in this conversation."""
+        """Return whether a call is running in this conversation."""
         return conversation in self._running
 
     def started(self, answer: Answer) -> list[ClientEffect]:
@@ -53,7 +53,7 @@ class Calls:
         return [Credential(token), record, *added, started, *finished]
 
     def ended(self, answer: Answer) -> list[ClientEffect]:
-        """Handle `close_call_support`, which answers a turn, and `sate_left_call`, which does not."""
+        """Handle `close_call_support`, which answers a turn, or `sate_left_call`, which does not."""
         event, conversation = answer.event, answer.conversation
         call, bot_left = as_text(answer.data.get("ticket_call_id")), event == "sate_left_call"
         text = "the bot has left the call" if bot_left else "the call has ended"
@@ -68,7 +68,7 @@ class Calls:
         return effects + (self._state.finish(turn, "completed", event) if turn else [])
 
     def end(self, conversation: ConversationRef, reason: str, ended_at: str | None = None) -> list[ClientEffect]:
-        """End the call in this conversation, if there is one. `ended_at` is the time as the helpdesk gives it."""
+        """End the call in this conversation, if there is one. `ended_at` is the end time that the helpdesk reported."""
         if not isinstance(conversation, str) or conversation not in self._running:
             return []
         return [CallEnded(self._running.pop(conversation), ended_at, reason)]

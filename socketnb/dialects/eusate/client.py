@@ -1,12 +1,12 @@
 """The client machine of one customer of an Eusate helpdesk.
 
-A customer enters a personal room when a link opens, and holds up to three open conversations. Each has a room, which
-is entered when its id is known. After a lost link, all rooms are entered again, and the HTTP interface is asked for
-the messages sent in between (`history.py`). `state.py` defines the phases of a link, `turns.py` which turn an answer
-belongs to, and `inbox.py` when a turn ends.
+A customer enters a personal room when a link opens, and can have up to three open conversations. Each conversation has
+a room, which the client enters when it knows the id of the conversation. After a lost link, the client enters all rooms
+again and requests the missed messages from the HTTP interface (`history.py`). `state.py` defines the phases of a link,
+`turns.py` assigns answers to turns, and `inbox.py` decides when a turn ends.
 
-A turn that was abandoned, or lost with its link, blocks the next turn of its conversation briefly, so that the next
-turn does not receive its late answer.
+A turn that was abandoned, or was running when its link was lost, briefly blocks the next turn of its conversation, so
+that its late answer is not assigned to the next turn.
 
 Sources: the vendor's page "Socket.IO Events" and its HTTP reference.
 """
@@ -35,17 +35,19 @@ if TYPE_CHECKING:
     from socketnb.model.actions import Action
 
 TRANSPORTS = {"auto": ("websocket", "polling"), "websocket": ("websocket",), "polling": ("polling",)}
-"""The transports to try, in order, by the value of the setting `transport`."""
+"""The transports to try, in order, for each value of the setting `transport`."""
 LIST_TIMEOUT_S = 2.0
-"""Seconds to wait for the list of conversations before turns are sent without it."""
-LINK_LOST = "the link was lost before Eusate confirmed the action; check whether it arrived, and repeat it if not"
-"""The reason of a turn that was under way when the link was lost."""
+"""How long to wait for the list of conversations before turns are sent without it, in seconds."""
+LINK_LOST = (
+    "the link was lost before Eusate confirmed the action: check whether the action arrived, and repeat it if not"
+)
+"""The reason of a turn that was running when the link was lost."""
 EMPTY_ACK_EVENTS = (*STARTING_EVENTS, "close_support", "close_call_support")
-"""Requests whose acknowledgement without data is only a receipt: their answer always has data."""
+"""Requests whose answer always has data. An acknowledgement without data only confirms their receipt."""
 
 
 class Client(ClientMachine):
-    """One customer. `ids` is not used: the helpdesk makes all ids."""
+    """The client machine of one customer. `ids` is not used, because the helpdesk generates all ids."""
 
     def __init__(self, settings: Settings, ids: NewId) -> None:
         self._settings = settings
@@ -64,7 +66,7 @@ class Client(ClientMachine):
     # Links
 
     def dial(self, now: float) -> Address:
-        """Begin a link: return where to connect, and start the clock of the connection."""
+        """Begin a link: return the address to connect to, and start the timeout of the connection."""
         s = self._settings
         self._state.deadlines.set(Due.CONNECTION, now + s["timeout"])
         return Address(
@@ -80,7 +82,7 @@ class Client(ClientMachine):
         )
 
     def opened(self, now: float) -> list[ClientEffect]:
-        """Handle an open link: enter the customer's room and those of open conversations, and request what is new."""
+        """Handle the opening of a link: enter the customer's rooms, and request missed messages."""
         state = self._state
         state.link_opened(list_due=now + LIST_TIMEOUT_S)
         effects = request("enter_customer_support", {"session_id": self._settings["session_id"]}, "session")
@@ -90,7 +92,7 @@ class Client(ClientMachine):
         return [*effects, *self._history.request(conversations)]
 
     def closed(self, now: float) -> list[ClientEffect]:
-        """Handle the loss of the link: fail the turns that were not confirmed, and keep waiting for other replies."""
+        """Handle the loss of the link: fail unconfirmed turns, and keep waiting for the replies to confirmed ones."""
         state = self._state
         if state.is_open:
             self._history.link_lost()
@@ -108,13 +110,13 @@ class Client(ClientMachine):
         return effects
 
     def timer(self, now: float) -> list[ClientEffect]:
-        """Handle deadlines: of the connection, of the list of conversations, and of late answers."""
+        """Handle expired deadlines: of the connection, of the list of conversations, and of late answers."""
         state = self._state
         expired = state.deadlines.expired(now)
         effects: list[ClientEffect] = []
         if Due.CONNECTION in expired:
             seconds = self._settings["timeout"]
-            effects.append(Failed(f"no Socket.IO connection within {seconds:g} s", "timeout"))
+            effects.append(Failed(f"no Socket.IO connection opened within {seconds:g} s", "timeout"))
         if Due.LISTING in expired:
             effects += state.mark_ready("the helpdesk has not listed its conversations yet; continuing without them")
         for turn in state.turns.sent:
@@ -129,7 +131,7 @@ class Client(ClientMachine):
         return self._sender.act(turn, action)
 
     def abandon(self, turn: int, now: float) -> list[ClientEffect]:
-        """Stop waiting for a turn. If it was sent, it blocks the next turn of its conversation briefly."""
+        """Stop waiting for a turn. If the turn was sent, it briefly blocks the next turn of its conversation."""
         turns = self._state.turns
         if turn in turns.waiting:
             self._state.forget(turns.waiting[turn])
@@ -139,7 +141,7 @@ class Client(ClientMachine):
     # Events
 
     def acked(self, key: Hashable, args: Sequence[Json], now: float) -> list[ClientEffect]:
-        """Handle the acknowledgement of a request. If it has content, it is the answer."""
+        """Handle the acknowledgement of a request. An acknowledgement with content is the answer."""
         if not isinstance(key, RequestId):
             return []
         if turn := self._state.turns.running.get(key.turn):
@@ -159,7 +161,7 @@ class Client(ClientMachine):
         return [*self._history.read(response), *self._sender.send_next()]
 
     def _dispatch(self, answer: Answer) -> list[ClientEffect]:
-        """Pass an answer to the part that handles it. Unknown events are recorded."""
+        """Pass an answer to its handler. Unknown events are recorded."""
         if answer.rejected:
             return self._rejected(answer)
         event, payload, last = answer.event, answer.payload, self._state.turns.last
@@ -194,7 +196,7 @@ class Client(ClientMachine):
         state, event, payload = self._state, answer.event, answer.payload
         reason = answer.message or str(answer.code)
         turn = state.turns.waiting_for(event, answer.conversation, answer.turn)
-        if not turn:  # an acknowledgement repeats what the event has said
+        if not turn:  # the acknowledgement repeats the event
             kind, error = ("status", None) if answer.turn else ("error", reason)
             return [Record(event, kind, payload, turn=state.turns.last, error=error)]
         known = state.known(turn.conversation)

@@ -1,7 +1,7 @@
-"""The helpdesk's HTTP interface: the customer's open conversations, and the messages sent while there was no link.
+"""The helpdesk's HTTP interface: the customer's open conversations, and messages sent while the link was down.
 
-A helpdesk without this interface can be used as well. The session then starts without the list, and messages that
-were sent while there was no link are lost.
+A helpdesk without this interface also works. The session then starts without the list of conversations, and messages
+sent while the link is down are lost.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Query(NamedTuple):
 
 
 class History:
-    """Asks the HTTP interface for conversations and messages, and reads its responses.
+    """Requests conversations and messages from the HTTP interface, and processes the responses.
 
     Args:
         state: The link, the conversations and the turns.
-        inbox: Handles the messages that were missed.
+        inbox: Processes the missed messages.
         seen: The messages that were received.
         settings: The settings of the dialect.
     """
@@ -47,11 +47,11 @@ class History:
         self._base = f"{settings['url'].rstrip('/')}/api/v1/helpdesk/customer/{customer}"
         self._headers = {"Authorization": f"Bearer {settings['api_key'].reveal()}"}
         self._saved = settings["conversation_id"]
-        self._listed = False  # the helpdesk has listed the conversations at least once
-        self._unanswered: set[str] = set()  # conversations whose messages are requested
+        self._listed = False  # whether the helpdesk has listed the conversations at least once
+        self._unanswered: set[str] = set()  # conversations whose messages have been requested
 
     def request(self, conversations: list[str]) -> list[ClientEffect]:
-        """Request the open conversations, and the messages of the given ones, over a new link."""
+        """Request the open conversations and the messages of the given conversations, after a new link has opened."""
         self._unanswered = set(conversations)
         effects = [self._get(Query("conversations"), "conversations/?closed=false")]
         for conversation in conversations:
@@ -63,11 +63,11 @@ class History:
         return HttpRequest(query, "GET", f"{self._base}/{path}", self._headers)
 
     def link_lost(self) -> None:
-        """Note that messages may be missed from now on."""
+        """Remember that messages may be missed from now on."""
         self._seen.link_lost(self._unanswered)
 
     def read(self, response: HttpResponse) -> list[ClientEffect]:
-        """Read a response."""
+        """Process a response."""
         if not isinstance(response.purpose, Query):
             return []
         subject, conversation = response.purpose
@@ -81,7 +81,7 @@ class History:
 
     def _failed(self, response: HttpResponse, query: Query) -> list[ClientEffect]:
         reason = f"HTTP {response.status}" if response.status else response.body.decode(errors="replace")
-        text = f"the helpdesk does not return its {query.subject} ({reason})"
+        text = f"the helpdesk did not return its {query.subject} ({reason})"
         log = Record(query.subject, "log", None, "local", text=text, conversation=query.conversation or None)
         return [log, *(self._state.mark_ready(text) if query.subject == "conversations" else [])]
 
@@ -95,10 +95,12 @@ class History:
         return [*effects, *state.mark_ready(f"{len(items)} conversations are open")]
 
     def _read_conversation(self, item: JsonObject) -> list[ClientEffect]:
-        """Add or update a conversation of the list."""
+        """Add or update a conversation from the list."""
         state, conversation = self._state, as_text(item.get("id"))
         starting, is_new = state.turns.starting, state.known(conversation) is None
-        if is_new and not self._listed and starting and state.link == 1:  # it may be the one that is being started
+        if (
+            is_new and not self._listed and starting and state.link == 1
+        ):  # it may be the conversation that is being started
             return []
         effects = state.add(conversation)
         is_agent = item.get("responder") == "agent"
@@ -112,7 +114,7 @@ class History:
         )
         effects += self._inbox.taken_over(conversation) if is_agent else []
         latest = as_dict(item.get("latest_message"))
-        if not self._listed and not state.turns.starting:  # a message from before this session is not missed
+        if not self._listed and not state.turns.starting:  # a message from before this session is not a missed one
             self._seen.add(conversation, latest)
             return effects
         return effects + (self._add_missed(conversation, latest) if is_new else [])
@@ -130,7 +132,7 @@ class History:
         return effects
 
     def _add_missed(self, conversation: str, message: JsonObject) -> list[ClientEffect]:
-        """Record a message if it was sent while there was no link."""
+        """Record a message if it was sent while the link was down."""
         if not self._seen.is_missed(conversation, message):
             return []
         data = {**message, "ticket_chat_id": conversation}

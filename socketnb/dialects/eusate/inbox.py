@@ -1,6 +1,6 @@
-"""Messages and other events of the helpdesk: echoes, a change of the handler, and the end of a conversation.
+"""Messages and other events from the helpdesk: echoes, handler changes, and the end of a conversation.
 
-A turn ends with its `support` reply. If an agent is the handler, the time of the reply is unknown. The turn then ends
+A turn ends with its `support` reply. An agent may reply at any time, so while an agent is the handler, a turn ends
 with its `support_echo`, and the agent's messages (`customer_support`) do not end turns. The reason of a turn names the
 event that ended it.
 """
@@ -20,11 +20,11 @@ from socketnb.model.json import JsonObject, as_dict, as_text
 NS_PER_SECOND = 10**9
 """Nanoseconds per second."""
 CLOSED_BY_HELPDESK = "the helpdesk has closed the conversation"
-"""The text of the trace of a conversation that the customer did not close."""
+"""The text of the trace when the helpdesk closed a conversation."""
 
 
 class Inbox:
-    """Records the events of the helpdesk, and ends the turns that they answer.
+    """Records events from the helpdesk, and ends the turns that they answer.
 
     Args:
         state: The link, the conversations and the turns.
@@ -38,10 +38,10 @@ class Inbox:
         self._calls = calls
         self._seen = seen
         self._mark_read = mark_read
-        self._late_echoes = 0  # echoes that are still expected for turns that have ended
+        self._late_echoes = 0  # pending echoes of turns that have ended
 
     def link_lost(self) -> None:
-        """Note that the link is lost, and with it the echoes of the messages sent over it."""
+        """Forget the pending echoes of messages sent over the lost link."""
         self._late_echoes = 0
 
     # Messages
@@ -50,8 +50,8 @@ class Inbox:
         """Record a message, and complete the turn that it answers.
 
         Args:
-            answer: The event, or a message of the HTTP interface in the same form.
-            missed: Whether it is a message of the HTTP interface, which was sent while there was no link.
+            answer: The event, or a message from the HTTP interface in the same format.
+            missed: Whether the message was sent while the link was down and comes from the HTTP interface.
         """
         state, data = self._state, answer.data
         conversation = answer.conversation or self._conversation_of(answer.turn)
@@ -81,12 +81,12 @@ class Inbox:
         return effects + state.finish(turn, "completed", "support")
 
     def _conversation_of(self, number: int) -> str:
-        """Return the conversation of a turn that was sent, or "" if it has no id yet."""
+        """Return the id of the conversation of a sent turn, or "" if the conversation has no id yet."""
         turn = self._state.turns.running.get(number)
         return turn.conversation if turn and isinstance(turn.conversation, str) else ""
 
     def _answered_turn(self, answer: Answer, conversation: str, *, missed: bool) -> Turn | None:
-        """Return the turn that a message is the reply to, or None."""
+        """Return the turn that a message answers, or None."""
         sender = as_text(answer.data.get("sender"))
         if sender == "customer" or not (answer.event == "support" or (missed and sender == "sate")):
             return None
@@ -96,10 +96,10 @@ class Inbox:
 
     @staticmethod
     def _may_be_twin(turn: Turn | None, data: JsonObject) -> bool:
-        """Tell whether a message that equals an earlier one is a second message, and not the first one repeated.
+        """Return whether a message that equals an earlier one is a new message and not a repetition.
 
-        Eusate's times may have whole seconds, so the replies to two turns can be equal. A repetition has no turn that
-        the helpdesk has confirmed and not answered.
+        Eusate's times can be whole seconds, so the replies to two turns can be equal. A new message answers a turn that
+        the helpdesk has confirmed and not yet answered.
         """
         time = created_at(data)
         confirmed = turn is not None and (turn.acked or turn.echoed)
@@ -110,7 +110,7 @@ class Inbox:
         return Record(answer.event, "status", answer.payload, turn=number, text="repeated", conversation=conversation)
 
     def _apply(self, conversation: str, data: JsonObject, *, missed: bool) -> list[ClientEffect]:
-        """Apply what a message changes: who answers, whether it is read, whether the conversation may be closed."""
+        """Apply the changes in a message: the handler, the read mark, and the suggestion to close the conversation."""
         state, sender = self._state, as_text(data.get("sender"))
         reads = self._mark_read and sender != "customer"
         unread = 0 if reads or sender == "customer" else state.get(conversation).unread + 1
@@ -142,7 +142,7 @@ class Inbox:
         return [record]
 
     def handler_changed(self, answer: Answer) -> list[ClientEffect]:
-        """Handle `support_handler_changed`: an agent has taken over, or the bot answers again."""
+        """Handle `support_handler_changed`: an agent has taken over, or the bot has resumed."""
         state, conversation, handler = self._state, answer.conversation, as_text(answer.data.get("handler"))
         if not conversation or not handler:
             return [misread(answer.event, answer.payload, "ticket_chat_id or handler is missing", state.turns.last)]
@@ -156,7 +156,7 @@ class Inbox:
         return effects + (self.taken_over(conversation) if is_agent else [])
 
     def taken_over(self, conversation: str) -> list[ClientEffect]:
-        """Complete the turn that the bot has received, because an agent has taken over and the bot does not answer."""
+        """Complete the turn that the bot has received: an agent has taken over, so the bot does not answer it."""
         turn = self._state.turns.waiting_for("support", conversation)
         if turn and (turn.echoed or (turn.acked and turn.link < self._state.link)):
             return self._state.finish(turn, "completed", "support_handler_changed")
@@ -176,7 +176,7 @@ class Inbox:
         return [record, *self._state.add(conversation), *self.close(conversation, answer.event)]
 
     def closed_by_customer(self, answer: Answer) -> list[ClientEffect]:
-        """Handle `close_support`, the answer to the customer who closed the conversation."""
+        """Handle `close_support`, the answer to the customer's request to close the conversation."""
         state, event = self._state, "close_support"
         turn = state.turns.waiting_for(event, answer.conversation, answer.turn)
         conversation = answer.conversation or (self._conversation_of(turn.number) if turn else "")
@@ -193,7 +193,7 @@ class Inbox:
         return effects + (state.finish(turn, "completed", event) if turn else [])
 
     def close(self, conversation: str, reason: str) -> list[ClientEffect]:
-        """Mark a conversation as closed. End its call, and complete the messages that wait for a reply in it."""
+        """Mark a conversation as closed, end its call, and complete its turns that wait for a reply."""
         state = self._state
         effects = state.update(conversation, closed=True, suggested=False, unread=0)
         effects += self._calls.end(conversation, "the conversation was closed")

@@ -1,6 +1,6 @@
-"""Messages of the helpdesk: their text and content, read from events and from the HTTP interface.
+"""Messages from the helpdesk: their text and content, parsed from events and from the HTTP interface.
 
-The HTTP interface calls two fields differently: `is_attachment` for `attachment`, `ticket_chat` for `ticket_chat_id`.
+Two fields have other names in the HTTP interface: `is_attachment` for `attachment`, `ticket_chat` for `ticket_chat_id`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from socketnb.model.trace import Sender
 CLOSE = "Close conversation"
 """The label of the button that a message with `close_support` offers."""
 SENDERS: dict[str, Sender] = {"sate": "bot", "agent": "agent", "customer": "user"}
-"""Senders of a trace, by the helpdesk's name for them."""
+"""The helpdesk's name of a sender → the sender of the trace."""
 MEDIA: dict[str, Literal["image", "audio", "video"]] = {
     **dict.fromkeys("png jpg jpeg gif webp svg".split(), "image"),
     **dict.fromkeys("mp3 wav ogg m4a".split(), "audio"),
@@ -25,12 +25,12 @@ MEDIA: dict[str, Literal["image", "audio", "video"]] = {
 
 
 class Message(NamedTuple):
-    """A message as it is recorded and displayed.
+    """A parsed message.
 
     Attributes:
-        kind: The kind of its trace.
-        text: Its text, with one line per file or button.
-        content: Its content.
+        kind: The kind of the trace.
+        text: The text, with one line per file or button.
+        content: The content.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Message(NamedTuple):
 
 
 def read_message(data: JsonObject) -> Message:
-    """Read a message from the `data` of an event, or from the HTTP interface."""
+    """Parse a message from the `data` of an event or from the HTTP interface."""
     text, files = as_text(data.get("message")), read_files(data)
     if data.get("close_support") is True and data.get("closed_support") is not True:
         button = Choice(CLOSE, {"close": as_text(data.get("ticket_chat_id"))})

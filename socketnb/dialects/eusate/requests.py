@@ -1,6 +1,6 @@
-"""Requests to the helpdesk and its answers, as every part of the client machine sends and reads them.
+"""Requests to the helpdesk and its answers, used by every part of the client machine.
 
-An answer comes as an event with the name of the request, or as its acknowledgement, or as both.
+The helpdesk answers with an event that has the name of the request, with an acknowledgement, or with both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from socketnb.model.trace import Sender
 NAMESPACE = "/helpdesk"
 """The Socket.IO namespace."""
 MAX_OPEN_CONVERSATIONS = 3
-"""Conversations that a customer may have open at the same time."""
+"""The maximum number of open conversations of a customer."""
 STARTING_EVENTS = ("support", "call_support")
 """Events that can start a conversation."""
 FIRST_ERROR_CODE = 400
@@ -33,7 +33,7 @@ class RequestId(NamedTuple):
 def request(
     event: str, payload: JsonObjectOut, kind: str, conversation: str | None = None, *, turn: int = 0, text: str = ""
 ) -> list[ClientEffect]:
-    """Record an event and send it with a request for an acknowledgement. A request of kind `action` is the user's."""
+    """Record an event, and send it with a request for an acknowledgement. User requests have the kind `action`."""
     sender: Sender = "user" if kind == "action" else "system"
     record = Record(event, kind, payload, "out", sender, turn, text or None, conversation=conversation or None)
     return [record, Emit(event, (payload,), ack=RequestId(event, turn))]
@@ -50,16 +50,16 @@ def mark_read(conversation: str) -> list[ClientEffect]:
 
 
 class Answer(NamedTuple):
-    """What the helpdesk sent, in the envelope that events and acknowledgements have in common.
+    """An event or acknowledgement from the helpdesk. Both use the same envelope.
 
     Attributes:
-        event: The name of the event; of an acknowledgement, the event of its request.
-        payload: The envelope as it came.
+        event: The name of the event. For an acknowledgement, the event of the request.
+        payload: The envelope as received.
         code: `status_code`, or 0 if it is missing.
         message: The message of the envelope.
         data: The content.
         conversation: The id of the conversation, or "" if the answer names none.
-        turn: The turn of the request that this acknowledges; 0 for an event.
+        turn: The turn of the acknowledged request; 0 for an event.
     """
 
     event: str
@@ -72,7 +72,7 @@ class Answer(NamedTuple):
 
     @classmethod
     def read(cls, event: str, payload: Json, turn: int = 0) -> Self:
-        """Read an envelope. Parts that are missing or malformed count as empty."""
+        """Parse an envelope. Missing or malformed fields count as empty."""
         envelope = as_dict(payload)
         data, code = as_dict(envelope.get("data")), envelope.get("status_code")
         return cls(
@@ -87,5 +87,5 @@ class Answer(NamedTuple):
 
     @property
     def rejected(self) -> bool:
-        """Whether the helpdesk refused the request."""
+        """Whether the helpdesk rejected the request."""
         return self.code >= FIRST_ERROR_CODE

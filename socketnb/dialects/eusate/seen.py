@@ -1,6 +1,6 @@
-"""The messages that the client has received, so that it recognises a repeated one and knows what it missed.
+"""The messages that the client has received, for recognising repeated and missed messages.
 
-Messages have no id: conversation, sender, time and text tell one from another.
+Messages have no id. They are identified by conversation, sender, time and text.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from socketnb.dialects.eusate.messages import created_at
 from socketnb.model.json import JsonObject, as_text
 
 MAX_SEEN_MESSAGES = 1000
-"""Messages that are remembered. A repetition of an older message is taken for a new one."""
+"""The number of messages to keep. A repetition of an older message counts as a new message."""
 
 
 class MessageKey(NamedTuple):
-    """What identifies a message. Its time is in nanoseconds since 1970."""
+    """The identity of a message. The time is in nanoseconds since 1970."""
 
     conversation: str
     sender: str
@@ -25,7 +25,7 @@ class MessageKey(NamedTuple):
 
     @classmethod
     def of(cls, conversation: str, data: JsonObject) -> Self | None:
-        """Return the key of a message, or None if it has no time and cannot be recognised."""
+        """Return the key of a message, or None if the message has no time and cannot be identified."""
         time = created_at(data)
         if time is None:
             return None
@@ -33,15 +33,15 @@ class MessageKey(NamedTuple):
 
 
 class SeenMessages:
-    """The last messages that were received, and the time of the last one in each conversation."""
+    """The last received messages, and the time of the latest message in each conversation."""
 
     def __init__(self) -> None:
-        self._keys: dict[MessageKey, None] = {}  # in the order of arrival
+        self._keys: dict[MessageKey, None] = {}  # in order of arrival
         self._latest: dict[str, int] = {}  # conversation → time of its latest message
-        self._missed_since: dict[str, int] = {}  # conversation → the same when the link was lost
+        self._missed_since: dict[str, int] = {}  # conversation → time of its latest message when the link was lost
 
     def add(self, conversation: str, data: JsonObject) -> bool:
-        """Remember a message. Return whether it is new."""
+        """Add a message, and return whether it is new."""
         key = MessageKey.of(conversation, data)
         if key is None:
             return True
@@ -54,7 +54,7 @@ class SeenMessages:
         return True
 
     def link_lost(self, unanswered: Container[str]) -> None:
-        """Note from when on messages may be missed.
+        """Remember the time from which messages may be missed.
 
         Args:
             unanswered: Conversations whose messages were requested over the lost link and did not arrive. They are
@@ -63,7 +63,7 @@ class SeenMessages:
         self._missed_since |= {name: time for name, time in self._latest.items() if name not in unanswered}
 
     def is_missed(self, conversation: str, data: JsonObject) -> bool:
-        """Tell whether a message of the HTTP interface was sent while there was no link, and has not arrived since."""
+        """Return whether a message from the HTTP interface was sent while the link was down and is still missing."""
         key = MessageKey.of(conversation, data)
         if key is None or key.sender == "customer" or key in self._keys:
             return False

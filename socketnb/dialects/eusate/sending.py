@@ -1,6 +1,6 @@
-"""The customer's actions: the queue, the checks before sending, and sending.
+"""Sending of the customer's actions, with their queue and the checks before sending.
 
-A turn is for the conversation that it names, otherwise for the one that the turn before was for.
+A turn belongs to the conversation that it names, or otherwise to the conversation of the previous turn.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from socketnb.model.json import Json, as_dict, as_list
 
 
 class Sender:
-    """Queues the customer's actions and sends each when its conversation is free.
+    """Queues the customer's actions, and sends each one when no turn is running in its conversation.
 
     Args:
         state: The link, the conversations and the turns.
@@ -41,7 +41,7 @@ class Sender:
                 return state.end(turn, "failed", "this button is not from this helpdesk (nothing was sent)")
             action = replace(action, verb="close", conversation=closed)
         if state.turns.full:
-            reason = f"{MAX_QUEUED_TURNS} messages are waiting already; wait for the helpdesk to answer"
+            reason = f"{MAX_QUEUED_TURNS} messages are queued; wait until the helpdesk has answered some"
             return state.end(turn, "failed", reason)
         conversation, previous = self._conversation_for(turn, action), state.current
         if EVENTS[action.verb] in STARTING_EVENTS:
@@ -50,7 +50,7 @@ class Sender:
         return self.send_next()
 
     def _conversation_for(self, turn: int, action: Action) -> ConversationRef:
-        """Return the conversation that an action is for: a new one if needed, or None if there is none."""
+        """Return the conversation of an action: a new one if the action starts one, or None if there is none."""
         state = self._state
         if action.conversation:
             return action.conversation
@@ -62,7 +62,7 @@ class Sender:
         return state.current
 
     def send_next(self) -> list[ClientEffect]:
-        """Send the turns in line whose conversation is free."""
+        """Send the queued turns whose conversation has no running turn."""
         effects: list[ClientEffect] = []
         turns = self._state.turns
         while self._state.phase is Phase.READY and (number := turns.next()) is not None:
@@ -95,7 +95,7 @@ class Sender:
             return f"there is no conversation to {action.verb.replace('_', ' ')} yet; send a message first"
         if is_new and len(state.open_conversations) >= MAX_OPEN_CONVERSATIONS:
             maximum = MAX_OPEN_CONVERSATIONS
-            return f"{maximum} conversations are open, and no more are allowed; close one, or continue one of them"
+            return f"{maximum} conversations are open, which is the maximum; close one, or continue one of them"
         if conversation.closed and (starts or action.verb == "close"):
             return f"conversation {conversation.id!r} is closed; start another one with new_conversation()"
         is_agent, call = conversation.handler == "agent", self._calls.conversation

@@ -1,9 +1,9 @@
 """The server machine: an Eusate helpdesk for customers and agents, with its HTTP interface.
 
-The vendor's page leaves some points open. `OPTIONS` decides most of them: the name of the connection's envelope, how
-requests are answered, whether the echo comes before the reply, and whether agents' messages wait for a customer who is
-away. A rejected request is answered with an event of the same name. The bot ("SATE") answers a turn with one message,
-so everything that the flow shows in a turn is joined into one text.
+The vendor's page does not define everything. `OPTIONS` selects the name of the connection event, how requests are
+answered, whether the echo is sent before the reply, and whether agents' messages are kept for a disconnected customer.
+A rejected request is answered with an event of the same name. The bot ("SATE") answers a turn with one message, so all
+steps of a turn are joined into one text.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ if TYPE_CHECKING:
     from socketnb.dialects.base import NewId, Settings
 
 OPTIONS: dict[str, Setting] = {
-    "envelope": Setting("the event sent after connecting; empty for none", default="connect_response"),
+    "envelope": Setting("the name of the event sent after connecting; empty for none", default="connect_response"),
     "answers": Setting("how requests are answered", default="event", among=("event", "ack", "both")),
     "echo": Setting(
-        "whether support_echo comes before or after the reply", default="before", among=("before", "after")
+        "whether support_echo is sent before or after the reply", default="before", among=("before", "after")
     ),
-    "keep_missed": Setting("keep agents' messages for a customer who is away", type=bool, default=True),
+    "keep_missed": Setting("keep agents' messages for a disconnected customer", type=bool, default=True),
 }
 FAULTS = {
     "silent": "the next message is echoed but not answered",
@@ -67,13 +67,13 @@ FAULTS = {
     "refuse": "every message is rejected",
 }
 CALL_TOKEN_HOURS = 6
-"""Hours for which the token of a voice call is valid."""
+"""The validity of the token of a voice call, in hours."""
 RATINGS = tuple(map(str, range(MIN_RATING, MAX_RATING + 1)))
-"""The ratings that a review may give, as they are sent."""
+"""The allowed ratings of a review, as strings."""
 
 
 class Server(ServerMachine):
-    """A whole helpdesk. `ids` returns a new unique string at each call."""
+    """The server machine of a helpdesk. `ids` returns a new unique string at each call."""
 
     namespace = NAMESPACE
     path = "socket.io"
@@ -93,7 +93,7 @@ class Server(ServerMachine):
     # Links
 
     def opened(self, link: str, query: Mapping[str, str], now: float) -> list[ServerEffect]:
-        """Handle a client that connects with its key in the query."""
+        """Handle a new connection. The query contains the API key."""
         source = query.get("token_source")
         if source not in ("api", "inapp"):
             return [Refuse(json.dumps({"status_code": 400, "message": "token_source must be api or inapp"}))]
@@ -105,7 +105,7 @@ class Server(ServerMachine):
         return [Emit(name, (envelope(link, "Connected"),), link)] if name else []
 
     def closed(self, link: str, now: float, *, goodbye: bool = False) -> list[ServerEffect]:
-        """Handle the loss of a link: it leaves all rooms."""
+        """Handle the loss of a link: remove it from all rooms."""
         self._rooms.remove(link)
         for conversation in self._conversations.by_id.values():
             conversation.room.discard(link)
@@ -114,7 +114,7 @@ class Server(ServerMachine):
     # Requests
 
     def received(self, link: str, event: str, payload: Json, now: float) -> list[ServerEffect]:
-        """Handle an event of a client."""
+        """Handle an event from a client."""
         if "mute" in self._faults:
             return []
         body = as_dict(payload)
@@ -177,7 +177,7 @@ class Server(ServerMachine):
         return [*self._rooms.answer(link, event, "Joined customer support room"), *missed]
 
     def _support(self, link: str, body: JsonObject, time: str) -> list[ServerEffect]:
-        """Handle a message of a customer."""
+        """Handle a message from a customer."""
         if "refuse" in self._faults:
             return self._rooms.reject(link, "support", Problem("refused on request"))
         conversation = self._conversations.find_or_start("support", body, time)
@@ -189,7 +189,7 @@ class Server(ServerMachine):
         data = conversation.add_message(self._ids(), body.get("message"), "customer", time, attachment)
         conversation.asking_link = link
         echo: list[ServerEffect] = [Emit("support_echo", (envelope(link, "support_echo"),), link)]
-        if conversation.agent:  # agents receive the customer's messages as an event of the same name
+        if conversation.agent:  # agents receive the customer's messages as events of the same name
             agents = conversation.room & self._rooms.agents
             return [*echo, *self._rooms.broadcast(agents, "support", "Message received", data)]
         if "silent" in self._faults:
@@ -255,7 +255,7 @@ class Server(ServerMachine):
     def _agent_support(
         self, link: str, conversation: HelpdeskConversation, body: JsonObject, time: str
     ) -> list[ServerEffect]:
-        """Handle a message of an agent."""
+        """Handle a message from an agent."""
         event = "agent_support"
         if link not in self._rooms.agents:
             return self._rooms.reject(link, event, Problem("this event is for agents only", 403))
@@ -317,7 +317,7 @@ class Server(ServerMachine):
                 if text := text_of(step):
                     current.parts.append(text)
             case Node() | Typing():
-                pass  # the helpdesk has no event for them
+                pass  # the helpdesk has no event for these steps
             case _:
                 assert_never(step)
         return []
@@ -325,7 +325,7 @@ class Server(ServerMachine):
     def done(self, conversation: str, error: str | None, now: float) -> list[ServerEffect]:
         """End a turn of the flow: send its reply, or its error, and run the flow for the next message."""
         current = self._conversations.by_id[conversation]
-        if not current.inputs:  # the flow failed after its turn had ended with a question
+        if not current.inputs:  # the flow failed after its turn ended with a question
             return []
         current.inputs.popleft()
         following: list[ServerEffect] = [RunFlow(current.id, current.inputs[0])] if current.inputs else []
@@ -340,7 +340,7 @@ class Server(ServerMachine):
         return [*self._flush(current, now, always=not current.agent), *following]
 
     def _flush(self, conversation: HelpdeskConversation, now: float, *, always: bool = False) -> list[ServerEffect]:
-        """Send the reply as far as it is composed. An empty one is sent only if `always` is set."""
+        """Send the reply collected so far. An empty reply is sent only if `always` is set."""
         if not conversation.parts and not always:
             return []
         text = "\n\n".join(filter(None, conversation.parts))
@@ -359,9 +359,9 @@ class Server(ServerMachine):
         return []
 
     def timer(self, now: float) -> list[ServerEffect]:
-        """Do nothing: a helpdesk has no deadlines."""
+        """Do nothing: this machine has no deadlines."""
         return []
 
     def request(self, request: HttpCall, now: float) -> list[ServerEffect]:
-        """Answer the HTTP interface."""
+        """Handle a call to the HTTP interface."""
         return self._http.answer(request)

@@ -1,4 +1,4 @@
-"""The conversations of the simulated helpdesk, and their form on the wire."""
+"""The conversations of the simulated helpdesk, and their format on the wire."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_FILES = "attachments can be sent to agents only"
 
 
 class RunningCall(NamedTuple):
-    """A voice call: its id, and when it started."""
+    """A running voice call: its id and its start time."""
 
     id: str
     started_at: str
@@ -28,20 +28,20 @@ class HelpdeskConversation:
     """One conversation of a customer.
 
     Attributes:
-        id: Its id, `ticket_chat_id` on the wire.
+        id: The id of the conversation, `ticket_chat_id` on the wire.
         session: The id of the customer.
-        ticket: The id of its ticket.
-        created_at: When it was started.
-        room: The links in its room.
-        asking_link: The link that the latest message of the customer came over.
-        inputs: The messages that the flow has to answer. It is answering the first one.
+        ticket: The id of the ticket.
+        created_at: The start time of the conversation.
+        room: The links in the room of the conversation.
+        asking_link: The link over which the latest message of the customer arrived.
+        inputs: The messages that the flow must answer. It is answering the first one.
         messages: All messages, oldest first.
         parts: The parts of the reply that the flow is composing.
         agent: The name of the agent who has taken over, or "".
-        suggests_closing: Whether the bot suggests to close it.
-        closed: Whether it is closed.
+        suggests_closing: Whether the bot suggests to close the conversation.
+        closed: Whether the conversation is closed.
         silent: Whether the current reply is withheld.
-        call: The voice call that is running in it.
+        call: The running voice call of the conversation.
         read: Who has read the last message.
     """
 
@@ -62,7 +62,7 @@ class HelpdeskConversation:
     read: dict[str, bool] = field(default_factory=lambda: {"customer": True, "agent": True})
 
     def add_message(self, id_: str, text: object, sender: str, time: str, attachment: JsonOut = None) -> JsonObjectOut:
-        """Add a message, and return it as events contain it: without its id."""
+        """Add a message, and return it in the format of events, which have no message id."""
         data: JsonObjectOut = {
             "message": as_text(text),
             "ticket_chat_id": self.id,
@@ -79,13 +79,13 @@ class HelpdeskConversation:
         return data
 
     def call_data(self) -> JsonObjectOut:
-        """Return the call as events contain it."""
+        """Return the call in the format of events."""
         call, started_at = self.call or (None, None)
         return {"room": self.id, "ticket_chat_id": self.id, "ticket_call_id": call, "call_start_time": started_at}
 
 
 class Problem(NamedTuple):
-    """Why a request is rejected, and its status code."""
+    """The reason and the status code of a rejected request."""
 
     message: str
     code: int = 400
@@ -95,7 +95,7 @@ class ConversationStore:
     """All conversations of the helpdesk. `ids` returns a new unique string at each call.
 
     Attributes:
-        by_id: The conversations by id, in the order of their last use.
+        by_id: The conversations by id, ordered by last use.
     """
 
     def __init__(self, ids: NewId) -> None:
@@ -123,13 +123,13 @@ class ConversationStore:
             return Problem(NO_FILES)
         open_ = [each for each in self.by_id.values() if each.session == session and not each.closed]
         if len(open_) >= MAX_OPEN_CONVERSATIONS:
-            return Problem(f"a customer may have {MAX_OPEN_CONVERSATIONS} open conversations at most")
+            return Problem(f"a customer may have at most {MAX_OPEN_CONVERSATIONS} open conversations")
         conversation = HelpdeskConversation(f"conv_{self._ids()}", session, f"ticket_{self._ids()}", time)
         self.by_id[conversation.id] = conversation
         return conversation
 
     def use(self, conversation: HelpdeskConversation) -> None:
-        """Note that a conversation is the one used last."""
+        """Mark a conversation as the one used last."""
         self.by_id[conversation.id] = self.by_id.pop(conversation.id)
 
     def last(self, to: str | None) -> HelpdeskConversation:

@@ -10,20 +10,20 @@ from socketnb.model.effects import HttpCall, HttpReply, ServerEffect
 from socketnb.model.json import JsonObjectOut
 
 CONVERSATIONS = re.compile(r"/api/v1/helpdesk/customer/(.+)/conversations/(?:([^/]+)/messages/)?")
-"""The path of a customer's conversations, or of the messages of one."""
+"""The path of a customer's conversations, or of the messages in one of them."""
 TAKE_OVER = re.compile(r"/api/v1/helpdesk/[^/]+/tickets/([^/]+)/take-over/")
 """The path of a take-over, by the id of the ticket."""
 TRUE_VALUES = ("true", "t", "yes", "1")
-"""Values of the parameter `closed` that ask for closed conversations. Any other value asks for open ones."""
+"""The values of the parameter `closed` that select closed conversations. Other values select open ones."""
 
 
 class HttpInterface:
     """Answers HTTP calls.
 
     Args:
-        api_key: The key that a call must contain.
+        api_key: The API key that a call must contain.
         conversations: All conversations of the helpdesk, by id.
-        take_over: Makes an agent take a conversation over.
+        take_over: Hands a conversation over to an agent.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ def _latest(conversation: HelpdeskConversation) -> JsonObjectOut | None:
 
 
 def _message(message: JsonObjectOut) -> JsonObjectOut:
-    """Return a message as the HTTP interface contains it, which calls two fields differently."""
+    """Return a message in the format of the HTTP interface, where two fields have other names."""
     names = ("id", "date_created", "date_updated", "message", "sender", "attachment_metadata")
     renamed = {"is_attachment": message["attachment"], "ticket_chat": message["ticket_chat_id"]}
     return {**{name: message[name] for name in names}, **renamed}

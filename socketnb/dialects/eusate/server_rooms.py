@@ -11,7 +11,7 @@ from socketnb.model.json import JsonObjectOut
 
 
 def envelope(link: str, message: str, data: JsonObjectOut | None = None, code: int = 200) -> JsonObjectOut:
-    """Return an event of the helpdesk in the form that all of them have."""
+    """Return the envelope of an event of the helpdesk."""
     return {"status_code": code, "sid": link, "message": message, "data": data or {}}
 
 
@@ -20,7 +20,7 @@ class Rooms:
 
     Args:
         options: The options of the simulator.
-        faults: The faults that are injected.
+        faults: The injected faults.
 
     Attributes:
         agents: The links of agents.
@@ -31,7 +31,7 @@ class Rooms:
         self._options = options
         self._faults = faults
         self._customers: dict[str, set[str]] = {}  # session → links in its personal room
-        self._missed: dict[str, list[tuple[str, JsonObjectOut]]] = {}  # session → events and envelopes
+        self._missed: dict[str, list[tuple[str, JsonObjectOut]]] = {}  # session → missed events with their envelopes
 
     def enter(self, link: str, session: str) -> list[ServerEffect]:
         """Add a link to a customer's personal room, and send the messages that the customer has missed."""
@@ -47,14 +47,14 @@ class Rooms:
         return self._customers.get(session, set())
 
     def remove(self, link: str) -> None:
-        """Remove a link that is lost."""
+        """Remove a lost link."""
         for links in (self.agents, *self._customers.values()):
             links.discard(link)
 
     def answer(
         self, link: str, event: str, message: str, data: JsonObjectOut | None = None, code: int = 200
     ) -> list[ServerEffect]:
-        """Answer a request as the option `answers` says."""
+        """Answer a request with an event, an acknowledgement or both, as selected by the option `answers`."""
         body, mode = envelope(link, message, data, code), self._options["answers"]
         events: list[ServerEffect] = [Emit(event, (body,), link)] if mode != "ack" else []
         return [*events, Acknowledge(body)] if mode != "event" else events
@@ -71,7 +71,7 @@ class Rooms:
     def to_customer(
         self, conversation: HelpdeskConversation, event: str, message: str, data: JsonObjectOut
     ) -> list[ServerEffect]:
-        """Send an event to the customer's personal room, or keep it until the customer comes back."""
+        """Send an event to the customer's personal room, or keep it until the customer reconnects."""
         links = self.links_of(conversation.session) or conversation.room - self.agents
         if not links and self._options["keep_missed"]:
             self._missed.setdefault(conversation.session, []).append((event, envelope("", message, data)))

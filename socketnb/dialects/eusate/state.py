@@ -19,7 +19,7 @@ class Phase(enum.Enum):
 
         DOWN ──opened──▶ LISTING ──the list of conversations arrived, failed or is late──▶ READY
 
-    A lost link leads from any phase to DOWN. Turns are sent only in READY.
+    In any phase, losing the link leads to DOWN. Turns are sent only in READY.
     """
 
     DOWN = enum.auto()
@@ -28,14 +28,14 @@ class Phase(enum.Enum):
 
 
 class Due(enum.Enum):
-    """The deadlines of a link: for its connection, and for the list of conversations."""
+    """The deadlines of a link: for the connection, and for the list of conversations."""
 
     CONNECTION = enum.auto()
     LISTING = enum.auto()
 
 
 class ConversationChanges(TypedDict, total=False):
-    """Fields of a `Conversation` that can change."""
+    """The fields of a `Conversation` that can change."""
 
     handler: Literal["bot", "agent"]
     agent: str
@@ -48,14 +48,14 @@ class CustomerState:
     """The link, the conversations and the turns of a customer.
 
     Args:
-        current: The id of the conversation that the first turn continues, or None.
+        current: The id of the conversation for the first turn, or None for a new one.
 
     Attributes:
-        conversations: The conversations that are known, by id.
+        conversations: The known conversations, by id.
         left_rooms: The conversations whose room the customer has left.
         current: The conversation that the next turn is for, unless it names another. None means a new one.
-        deadlines: When something is due: a member of `Due`, or the late answer to an abandoned turn.
-        turns: The turns in line and under way.
+        deadlines: The deadlines of the link (`Due`) and of late answers to abandoned turns.
+        turns: The queued and running turns.
         phase: The phase of the link.
         link: The number of the link; 0 before the first one.
     """
@@ -78,19 +78,19 @@ class CustomerState:
         return self.phase is not Phase.DOWN
 
     def link_opened(self, list_due: float) -> None:
-        """Note that the next link is open. The list of conversations is due at `list_due`."""
+        """Update the state after the next link has opened. The list of conversations is due at `list_due`."""
         self.phase = Phase.LISTING
         self.link += 1
         self.deadlines.clear(Due.CONNECTION)
         self.deadlines.set(Due.LISTING, list_due)
 
     def link_closed(self) -> None:
-        """Note that the link is lost."""
+        """Update the state after the link was lost."""
         self.phase = Phase.DOWN
         self.deadlines.clear(Due.CONNECTION, Due.LISTING)
 
     def mark_ready(self, text: str) -> list[ClientEffect]:
-        """Mark the link ready. `text` says why, for the trace. Outside the phase LISTING this does nothing."""
+        """Mark the link as ready. `text` is the reason in the trace. Outside the phase LISTING, do nothing."""
         if self.phase is not Phase.LISTING:
             return []
         self.phase = Phase.READY
@@ -107,16 +107,16 @@ class CustomerState:
         return [conversation.id for conversation in self.conversations.values() if not conversation.closed]
 
     def get(self, conversation: ConversationRef) -> Conversation:
-        """Return what is known of a conversation. An unknown one is open, and the bot answers in it."""
+        """Return a conversation. An unknown conversation counts as open with the bot as its handler."""
         conversation = conversation if isinstance(conversation, str) else ""
         return self.conversations.get(conversation, Conversation(conversation))
 
     def known(self, conversation: ConversationRef) -> str | None:
-        """Return the id of a conversation if it is known, otherwise None."""
+        """Return the id of a conversation if the conversation is known, otherwise None."""
         return conversation if isinstance(conversation, str) and conversation in self.conversations else None
 
     def add(self, conversation: str) -> list[ClientEffect]:
-        """Add a conversation that is not known yet, and enter its room. It is the one that is being started, if any."""
+        """Add an unknown conversation, and enter its room. If a conversation is being started, it receives this id."""
         if not conversation or conversation in self.conversations:
             return []
         starting = self.turns.assign_id(conversation)
@@ -126,7 +126,7 @@ class CustomerState:
         return [*self.update(conversation), self._persist_current(), *entering]
 
     def update(self, conversation: str, **changes: Unpack[ConversationChanges]) -> list[ClientEffect]:
-        """Change what is known of a conversation. A closed conversation stays closed."""
+        """Update a conversation. A closed conversation stays closed."""
         before = self.conversations.get(conversation)
         after = replace(self.get(conversation), **changes)
         if before and before.closed:
@@ -142,13 +142,13 @@ class CustomerState:
     # Turns
 
     def finish(self, turn: Turn, status: Status, reason: str) -> list[ClientEffect]:
-        """End a turn and forget it. An abandoned turn has ended already."""
+        """End a turn and remove it. An abandoned turn has already ended."""
         abandoned = self.turns.is_abandoned(turn.number)
         self.forget(turn)
         return [] if abandoned else self.end(turn.number, status, reason, turn.conversation)
 
     def forget(self, turn: Turn) -> None:
-        """Forget a turn. If its new conversation was never started, the conversation before it is current again."""
+        """Remove a turn. If its new conversation was never started, the previous conversation becomes current again."""
         self.turns.end(turn.number)
         unused = self.known(turn.conversation) is None and not self.turns.others_for(turn)
         if self.current == turn.conversation and unused:

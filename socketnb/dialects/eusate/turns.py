@@ -1,12 +1,12 @@
-"""The turns of a customer, and the rules that find the turn of an answer.
+"""The turns of a customer, and the rules that assign an answer to a turn.
 
-An event does not say which turn it answers. So one turn per conversation is sent at a time, even if it asks to be
-sent at once. New conversations are started one at a time, because only the answer to the first turn contains the id.
+An event does not contain the turn that it answers. Therefore only one turn per conversation runs at a time, even with
+`at_once`. New conversations are started one at a time, because only the answer to the first turn contains the id.
 
-- An acknowledgement names its turn.
-- An event that names a known conversation is for the oldest turn in it.
-- An event that names an unknown conversation is for the turn that starts one.
-- An event that names no conversation is for the oldest turn that it can be for.
+- An acknowledgement has the key of its turn.
+- An event with a known conversation belongs to the oldest turn in that conversation.
+- An event with an unknown conversation belongs to the turn that starts one.
+- An event without a conversation belongs to the oldest turn that it can answer.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ ConversationRef: TypeAlias = str | NewConversation | None
 
 @dataclass(slots=True)
 class Turn:
-    """A turn that waits in line or was sent.
+    """A queued or sent turn.
 
     Attributes:
         number: The number of the turn.
-        action: What the customer does.
-        conversation: The conversation that it is for.
-        previous: The conversation that was the current one before.
-        link: The number of the link that it was sent over; 0 while it waits.
-        acked: Whether the helpdesk has acknowledged it.
-        echoed: Whether its `support_echo` has arrived.
+        action: The action of the customer.
+        conversation: The conversation of the turn.
+        previous: The conversation that was current before this turn.
+        link: The number of the link that the turn was sent over; 0 while it is queued.
+        acked: Whether the helpdesk has acknowledged the turn.
+        echoed: Whether the `support_echo` of the turn has arrived.
     """
 
     number: int
@@ -54,31 +54,31 @@ class Turn:
 
     @property
     def event(self) -> str:
-        """The event that it is sent as."""
+        """The name of the event that sends the turn."""
         return EVENTS[self.action.verb]
 
 
 def _lane(turn: Turn) -> Hashable:
-    """Return the conversation of a turn. All new conversations share one lane."""
+    """Return the lane of a turn: its conversation. All new conversations share one lane."""
     return NewConversation if isinstance(turn.conversation, NewConversation) else turn.conversation
 
 
 class Turns(TurnQueue[Turn]):
-    """The turns of a customer: in line, sent and abandoned.
+    """The turns of a customer: queued, sent and abandoned.
 
     Args:
         deadlines: The deadlines of the machine.
-        known: The ids of the conversations that are known.
+        known: The ids of the known conversations.
     """
 
     def __init__(self, deadlines: Deadlines, known: Container[str]) -> None:
         super().__init__(deadlines, _lane)
         self._known = known
-        self._last_of: dict[ConversationRef, int] = {}  # the turn that was sent last in each conversation
+        self._last_of: dict[ConversationRef, int] = {}  # the last sent turn of each conversation
 
     @property
     def sent(self) -> list[Turn]:
-        """The turns that were sent and are not over, oldest first."""
+        """The sent turns that have not ended, oldest first."""
         return [self.running[number] for number in sorted(self.running)]
 
     @property
@@ -87,18 +87,18 @@ class Turns(TurnQueue[Turn]):
         return next((turn.conversation for turn in self.sent if isinstance(turn.conversation, NewConversation)), None)
 
     def begin(self, turn: Turn, link: int) -> None:
-        """Note that a turn is sent over a link. Until the next one, events without a turn belong to it."""
+        """Mark a turn as sent over a link. Events without a turn belong to it until the next turn is sent."""
         turn.link = link
         self.start(turn.number, turn)
         self._last_of[turn.conversation] = turn.number
 
     def waiting_for(self, event: str, conversation: str, number: int = 0) -> Turn | None:
-        """Return the turn that an answer is for.
+        """Return the turn that an answer belongs to.
 
         Args:
             event: The event of the request.
-            conversation: The conversation that the answer names, or "".
-            number: The turn that the answer names, or 0.
+            conversation: The conversation in the answer, or "".
+            number: The number of the turn in the answer, or 0.
         """
         candidates = [turn for turn in self.sent if turn.event == event]
         if number:
@@ -113,12 +113,12 @@ class Turns(TurnQueue[Turn]):
         return next(numbers, self._last_of.get(conversation or None, self.last))
 
     def _names_of(self, conversation: str) -> tuple[ConversationRef, ...]:
-        """Return the references that mean a conversation: its id, and the one being started if the id is unknown."""
+        """Return the references to a conversation: its id, and the conversation being started if the id is unknown."""
         starting = None if conversation in self._known else self.starting
         return (conversation, starting) if starting else (conversation,)
 
     def assign_id(self, conversation: str) -> NewConversation | None:
-        """Give the conversation that is being started its id. Return it, or None if none is being started."""
+        """Assign the id of the conversation being started. Return the conversation, or None if there is none."""
         starting = self.starting
         if starting:
             for turn in (*self.running.values(), *self.waiting.values()):
@@ -127,6 +127,6 @@ class Turns(TurnQueue[Turn]):
         return starting
 
     def others_for(self, turn: Turn) -> bool:
-        """Tell whether another turn is for the same conversation."""
+        """Return whether another turn belongs to the same conversation."""
         turns = (*self.running.values(), *self.waiting.values())
         return any(other.conversation == turn.conversation for other in turns if other is not turn)

@@ -1,7 +1,7 @@
-"""Voiceflow's socket runtime: the documented protocol of the vendor's page "Interact (socket)", client and server.
+"""Voiceflow's socket runtime: the client and the server side of the vendor's page "Interact (socket)".
 
-`traces.py` reads what the bot sends, `actions.py` writes and reads what the user does, and `transcript.py` reads saved
-transcripts. `client.py` and `server.py` are the machines; `received.py` recognises events that a server sends again.
+`traces.py` parses the bot's traces, `actions.py` encodes and decodes the user's actions, and `transcript.py` parses
+saved transcripts. `client.py` and `server.py` are the machines. `received.py` recognises events that a server repeats.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from socketnb.dialects.base import NewId, Settings
     from socketnb.model.content import Choice, Content
 
-TRANSPORTS = ("websocket", "polling")  # the page's order; python-socketio has no webtransport, the page's third
+TRANSPORTS = ("websocket", "polling")  # the page's order; its third, webtransport, is missing in python-socketio
 
 SETTINGS: dict[str, Setting] = {
     "url": Setting("the URL of the runtime", default="https://general-runtime.voiceflow.com"),
@@ -40,20 +40,24 @@ SETTINGS: dict[str, Setting] = {
     "audio_events": Setting("stream speech", type=bool, default=False),
     "audio_encoding": Setting("the encoding of speech", default=DEFAULT_ENCODING, among=tuple(RATES)),
     "user_timezone": Setting("the user's time zone, an IANA name such as Europe/Berlin", type=ZoneInfo),
-    "press_typed": Setting("press the button whose label is sent as a text", type=bool, default=False),
+    "press_typed": Setting("if a text equals the label of a button, press the button", type=bool, default=False),
     "no_reply": Setting("report to the bot when the user says nothing", type=bool, default=False),
-    "transports": Setting("the transports, in order", type=tuple, default=TRANSPORTS, among=TRANSPORTS),
+    "transports": Setting("the transports to try, in order", type=tuple, default=TRANSPORTS, among=TRANSPORTS),
     "try_all": Setting("try the next transport if one fails", type=bool, default=True),
-    "timeout": Setting("seconds until an attempt to connect fails", type=float, default=10.0),
+    "timeout": Setting("seconds until a connection attempt times out", type=float, default=10.0),
     "reconnection": Setting("reconnect after a lost link", type=bool, default=True),
     "reconnection_attempts": Setting("the number of attempts to reconnect", type=int, default=5),
-    "reconnection_delay": Setting("seconds before the first attempt; doubles with each one", type=float, default=1.0),
-    "reconnection_delay_max": Setting("the most seconds before an attempt", type=float, default=5.0),
+    "reconnection_delay": Setting(
+        "seconds before the first attempt to reconnect; doubles with each attempt", type=float, default=1.0
+    ),
+    "reconnection_delay_max": Setting(
+        "the maximum delay before an attempt to reconnect, in seconds", type=float, default=5.0
+    ),
 }
 
 
 def content(event: str, payload: JsonOut) -> Content | None:
-    """Return what a person sees of a recorded event, or None."""
+    """Return the displayable content of a recorded event, or None."""
     fields = as_dict(payload)
     if event == "action.send":
         return user_input(as_dict(fields.get("action")))
@@ -64,7 +68,7 @@ def content(event: str, payload: JsonOut) -> Content | None:
 
 
 def prepare(action: Action, offered: Sequence[Choice], settings: Settings) -> Action:
-    """Return the action to send. With the setting `press_typed`, the text of a button's label presses the button."""
+    """Return the action to send. With `press_typed`, a text that equals a button's label presses the button."""
     if action.verb != "text" or not settings["press_typed"]:
         return action
     text = action.text("text").strip().casefold()
@@ -73,7 +77,7 @@ def prepare(action: Action, offered: Sequence[Choice], settings: Settings) -> Ac
 
 
 def sound_encoding(settings: Settings) -> str:
-    """Return how streamed sound is encoded if its pieces do not say so."""
+    """Return the encoding of streamed sound whose pieces do not contain the encoding."""
     return str(settings["audio_encoding"])
 
 

@@ -1,4 +1,4 @@
-"""Actions of the user as the `action` of `action.send`, and such requests read back.
+"""Encoding of the user's actions as the `action` of `action.send`, and decoding of such requests.
 
 The request types are those of the vendor's interaction API. A button's request is sent unchanged.
 """
@@ -51,7 +51,7 @@ def request_of(action: Action) -> JsonObjectOut:
 
 
 def user_input(request: JsonObjectOut) -> UserInput:
-    """Read back what the user did from a request."""
+    """Return the user's action from a request."""
     kind, payload = as_text(request.get("type")), request.get("payload")
     fields = as_dict(payload)
     if kind == "text":

@@ -1,4 +1,4 @@
-"""A log of received events, which recognises those that a server sends again after a lost link, and of messageIDs."""
+"""Logs of received events and messageIDs, for recognising events that a server repeats after a lost link."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from socketnb.model.json import Json
 from socketnb.model.secret import fingerprint
 
 MAX_REPEATED_TURNS = 8
-"""The last turns whose events a server may send again."""
+"""The number of recent turns whose events a server may repeat."""
 MAX_REMEMBERED_IDS = 1000
-"""messageIDs whose turn is known, so that a late event is recorded under its own turn."""
+"""The number of messageIDs to keep, so that a late event is recorded under its own turn."""
 
 
 class ReceivedLog:
@@ -19,20 +19,20 @@ class ReceivedLog:
 
     def __init__(self) -> None:
         self._received: dict[int, list[str]] = {}
-        self._repeatable: dict[int, deque[str]] = {}  # turn → events that may still be sent again, in order
+        self._repeatable: dict[int, deque[str]] = {}  # turn → events that may still be repeated, in order
 
     def begin(self, turn: int) -> None:
-        """Log the events of a turn from now on. The oldest turn is forgotten if there are many."""
+        """Start to log the events of a turn. Beyond the limit, the oldest turn is removed."""
         self._received.setdefault(turn, [])
         for old in list(self._received)[:-MAX_REPEATED_TURNS]:
             del self._received[old]
 
     def link_resumed(self) -> None:
-        """Expect that the server repeats what came before the link was lost."""
+        """Expect the server to repeat the events from before the link was lost."""
         self._repeatable = {turn: deque(marks) for turn, marks in self._received.items()}
 
     def repeated(self, turn: int, payload: Json) -> bool:
-        """Tell whether this is exactly the next event that the turn got before the link was lost. If not, log it."""
+        """Return whether an event repeats the next expected event of its turn. If not, log the event."""
         if turn not in self._received:
             return False
         mark, expected = fingerprint(json.dumps(payload, default=str)), self._repeatable.get(turn)
@@ -45,7 +45,7 @@ class ReceivedLog:
 
 
 class MessageIds:
-    """The turns of the last messageIDs."""
+    """The turns of recent messageIDs."""
 
     def __init__(self) -> None:
         self._turns: dict[str, int] = {}
@@ -55,7 +55,7 @@ class MessageIds:
         return self._turns.get(message_id) if isinstance(message_id, str) else None
 
     def add(self, message_id: str, turn: int) -> None:
-        """Remember the turn of a messageID. The oldest messageID is forgotten if there are many."""
+        """Store the turn of a messageID. Beyond the limit, the oldest messageID is removed."""
         self._turns[message_id] = turn
         if len(self._turns) > MAX_REMEMBERED_IDS:
             del self._turns[next(iter(self._turns))]

@@ -1,10 +1,10 @@
 """The server machine: a Voiceflow runtime that serves one project.
 
-It speaks the documented protocol. Clients that begin with `start` get the protocol of Voiceflow's own web widget, which
-has other names for the same events (`WIDGET_REQUESTS`, `WIDGET_EVENTS`).
+It speaks the documented protocol. It also speaks the protocol of Voiceflow's own web widget, which begins with
+`start` and uses other names for the same events (`WIDGET_REQUESTS`, `WIDGET_EVENTS`).
 
-One thing is decided here because the vendor does not publish it: a session keeps the events of its last turns, and
-sends them again to a client that lost its link, if this client sends messageIDs.
+The vendor does not document how a session is resumed. In this module, a session keeps the events of its last turns and
+repeats them to a client that lost its link, if the client sends messageIDs.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ OPTIONS: dict[str, Setting] = {
     "idle_timeout": Setting("idle seconds after which a session ends; 0: no limit", type=float, default=0.0),
 }
 MAX_REPEATED_TURNS = 4
-"""Completed turns that a session keeps to send again, because the protocol has no acknowledgements."""
+"""The number of completed turns that a session keeps for repetition. The protocol has no acknowledgements."""
 MAX_UNSENT_EVENTS = 10_000
-"""Events that a session without a link keeps."""
+"""The number of events kept for a session without a link."""
 FAULTS = {
     "reject": "the next action is rejected",
-    "silent": "the next action is accepted and never completed",
+    "silent": "the next action is accepted but never completed",
     "expire": "every session ends and is forgotten",
-    "mute": "no event of a client is answered any more",
-    "restart": "every client is told to reconnect and to send its running action again",
+    "mute": "events from clients are no longer answered",
+    "restart": "every client is told to reconnect and to resend its running action",
     "error": "every client is sent a general error",
 }
 WIDGET_REQUESTS = {"start": "client.start", "session-key-update": "session.create", "action": "action.send"}
-"""The name of an event that Voiceflow's own web widget sends → the documented one."""
+"""The event name that Voiceflow's web widget sends → the documented name."""
 WIDGET_EVENTS = {
     "client.started": "start",
     "session.created": "session-key-update",
@@ -52,23 +52,23 @@ WIDGET_EVENTS = {
     "action.status": "action",
     "session.ended": "session-ended",
 }
-"""The documented name of an event that a server sends → the web widget's one."""
+"""The documented name of an event that a server sends → the web widget's name."""
 
 
 @dataclass(slots=True)
 class _Turn:
-    """One action, and the events that were sent for it."""
+    """An action and the events that were sent for it."""
 
     message_id: str
     request: JsonObject
     events: list[tuple[str, JsonOut]] = field(default_factory=list)
     completed: bool = False
-    silent: bool = False  # it gets no final status
+    silent: bool = False  # whether its final status is withheld
 
 
 @dataclass(slots=True)
 class _Session:
-    """One conversation. It outlives its links: without one, events wait in `unsent`."""
+    """A conversation. It outlives its links. Without a link, events are queued in `unsent`."""
 
     id: str
     key: str
@@ -77,14 +77,14 @@ class _Session:
     last_used: float
     turns: deque[_Turn] = field(default_factory=deque)  # the first one is running
     completed: deque[_Turn] = field(default_factory=lambda: deque(maxlen=MAX_REPEATED_TURNS))
-    has_ids: bool = False  # its client sends messageIDs, so it recognises repeated events
-    restarted: JsonObject | None = None  # the action that its client was told to send again
+    has_ids: bool = False  # whether the client sends messageIDs and so recognises repeated events
+    restarted: JsonObject | None = None  # the action that the client was told to send again
     unsent: deque[tuple[str, JsonOut]] = field(default_factory=lambda: deque(maxlen=MAX_UNSENT_EVENTS))
-    ended: bool = False  # the flow has ended the session
+    ended: bool = False  # whether the flow has ended the session
 
 
 class Server(ServerMachine):
-    """A whole endpoint. `ids` returns a new unique string at each call."""
+    """The server machine of an endpoint. `ids` returns a new unique string at each call."""
 
     def __init__(self, settings: Settings, ids: NewId, options: Settings) -> None:
         self.path = PATH
@@ -92,7 +92,7 @@ class Server(ServerMachine):
         self._ids = ids
         self._idle = float(options["idle_timeout"])
         self._signing_key = ids().encode()
-        self._starts: dict[str, JsonObject] = {}  # link → its accepted client.start
+        self._starts: dict[str, JsonObject] = {}  # link → the accepted client.start
         self._widgets: set[str] = set()  # links that speak the web widget's protocol
         self._links: dict[str, _Session] = {}
         self._keys: dict[str, _Session] = {}  # sessionKey → session
@@ -129,7 +129,7 @@ class Server(ServerMachine):
                 return self._error(link, "unknown_event", f"unknown event {event!r}")
 
     def closed(self, link: str, now: float, *, goodbye: bool = False) -> list[ServerEffect]:
-        """Handle the loss of a client's link. Its session stays. Before a goodbye all events have arrived."""
+        """Handle the loss of a client's link. The session stays. After a clean disconnect, no events are missing."""
         self._starts.pop(link, None)
         self._widgets.discard(link)
         if (session := self._links.pop(link, None)) and session.link == link:
@@ -155,12 +155,12 @@ class Server(ServerMachine):
         if session is None:
             return []
         effects = self._to(session, "error", {"code": "flow_error", "error": error}) if error else []
-        if not session.turns:  # the flow failed after it had asked a question
+        if not session.turns:  # the flow failed after asking a question
             return effects
         turn = session.turns.popleft()
         session.completed.append(turn)
         turn.completed, session.last_used = True, now
-        for trace in session.shaper.rest():  # a stream without a last piece
+        for trace in session.shaper.rest():  # a stream whose last piece was not sent
             effects += self._trace(session, trace, now, turn)
         if not turn.silent:
             effects += self._to(session, "action.status", {"status": "completed", "messageID": turn.message_id}, turn)
@@ -178,7 +178,7 @@ class Server(ServerMachine):
         return effects
 
     def fault(self, name: str) -> list[ServerEffect]:
-        """Inject one of `FAULTS`, now or at the next occasion."""
+        """Inject one of `FAULTS`. It takes effect immediately or on the next matching event."""
         sessions = list(self._sessions.values())
         match name:
             case "expire":
@@ -213,7 +213,7 @@ class Server(ServerMachine):
         return effects
 
     def _resume(self, session: _Session) -> list[ServerEffect]:
-        """Send the events that came without a link. A client with messageIDs also gets its last turns again."""
+        """Send the events queued without a link. A client with messageIDs also receives its last turns again."""
         turns = [*session.completed, *session.turns] if session.has_ids else []
         events = [event for turn in turns for event in turn.events]
         in_turns = set(map(id, events))
@@ -265,7 +265,7 @@ class Server(ServerMachine):
             rejected = {"status": "rejected", "messageID": message_id, "reason": problem}
             return self._to(session, "action.status", rejected)
         effects: list[ServerEffect] = []
-        if action["type"] in ("launch", "end"):  # both end the running turns
+        if action["type"] in ("launch", "end"):  # both requests end the running turns
             while session.turns:
                 old = session.turns.popleft()
                 old.completed = True
@@ -279,7 +279,7 @@ class Server(ServerMachine):
         return effects + (self._run_next(session) if len(session.turns) == 1 else [])
 
     def _known(self, session: _Session, message_id: str, action: JsonObject) -> _Turn | None:
-        """Return the turn of an action that is sent again after a lost link or a restart, or None."""
+        """Return the turn of an action that is repeated after a lost link or a restart, or None."""
         for turn in [*session.turns, *session.completed]:
             if turn.message_id == message_id or (session.restarted == turn.request == action):
                 session.restarted = None
@@ -312,7 +312,7 @@ class Server(ServerMachine):
         return self._to(session, "action.trace", payload, turn)
 
     def _to(self, session: _Session, event: str, payload: JsonOut, turn: _Turn | None = None) -> list[ServerEffect]:
-        """Send an event over the link of a session, or keep it until there is one."""
+        """Send an event over the link of a session, or queue it until the session has a link."""
         sent = (event, payload)
         if turn:
             turn.events.append(sent)

@@ -1,4 +1,4 @@
-"""Writes a flow's steps as the traces that Voiceflow sends for them. `traces.py` is the other direction."""
+"""Encoding of a flow's steps as Voiceflow's traces. `traces.py` decodes them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Shaper:
-    """Writes the steps of one session.
+    """Encodes the steps of one session.
 
     Args:
         ids: Returns a new unique string at each call.
@@ -39,16 +39,16 @@ class Shaper:
             speech.
 
     Attributes:
-        config: As above; it changes with each link.
+        config: The current `config`. It changes with each link.
     """
 
     def __init__(self, ids: NewId, config: JsonObject) -> None:
         self.config = config
         self._ids = ids
-        self._streamed = ""  # the text so far of a stream, for a client that did not ask for pieces
+        self._streamed = ""  # the text of a stream so far, for a client that did not request pieces
 
     def traces(self, step: Step) -> list[JsonObjectOut]:
-        """Return the traces of a step, without their time."""
+        """Return the traces of a step, without times."""
         match step:
             case Delta():
                 return self._stream(step)
@@ -72,7 +72,7 @@ class Shaper:
                 return [self._text(text if str(url).startswith("data:") else f"[{text or url}]({url})")]
             case Node(name):
                 return [{"type": "block", "payload": {"blockID": name}}]
-            case Typing() | Queue():  # this platform has no event for them
+            case Typing() | Queue():  # this platform has no event for these steps
                 return []
             case Handover(agent):
                 return [{"type": "handover", "payload": {"agent": agent}}]
@@ -83,13 +83,13 @@ class Shaper:
                 return [{"type": name, "payload": payload, **({"paths": events, "defaultPath": 0} if events else {})}]
             case End():
                 return [{"type": "end", "payload": None}]
-            case Raw():  # sent without a shape
+            case Raw():  # sent as given
                 return []
             case _:
                 assert_never(step)
 
     def rest(self) -> list[JsonObjectOut]:
-        """Return the traces of a stream without a last piece, and forget it."""
+        """Return the traces of an unfinished stream, and remove the stream."""
         text, self._streamed = self._streamed, ""
         return [self._text(text)] if text else []
 
@@ -110,7 +110,7 @@ class Shaper:
         return {"title": card.title, "description": description, "imageUrl": card.image, "buttons": buttons}
 
     def _stream(self, piece: Delta) -> list[JsonObjectOut]:
-        """Return a piece as it is, or, if the client did not ask for pieces, the whole text after the last one."""
+        """Return the trace of a piece or, if the client did not request pieces, of the whole text at the end."""
         if self.config.get("completionEvents") is not True:
             self._streamed = piece.text if piece.first else self._streamed + piece.text
             if not piece.last:
@@ -121,7 +121,7 @@ class Shaper:
         return [{"type": "completion", "payload": {"state": state, **({"content": piece.text} if piece.text else {})}}]
 
     def _sound(self, text: str) -> list[JsonObjectOut]:
-        """Return a tone as long as the spoken text, in three chunks, if the client asked for speech."""
+        """Return a tone as long as the spoken text, in three chunks, if the client requested speech."""
         encoding = as_text(self.config.get("audioEncoding"))
         if self.config.get("audioEvents") is not True or not encoding:
             return []

@@ -1,7 +1,7 @@
-"""Reads the traces of `action.trace`. `READERS` has one reader per type; an unknown type is a custom action.
+"""Parsing of the traces in `action.trace`. `READERS` has one parser per type; an unknown type is a custom action.
 
 Sources: the vendor's trace types page, its older DM API for `card` and `choices`, its runtime for `completion-*`,
-`knowledgeBase`, `goto` and `entity-filling`. Nothing here raises: unreadable parts are left out.
+`knowledgeBase`, `goto` and `entity-filling`. No function here raises an error: unreadable parts are omitted.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_SECONDS = 9e9
-"""The year 2255 in seconds since 1970. Larger numbers are milliseconds; as nanoseconds both fit into 64 bits."""
+"""The year 2255 in seconds since 1970. Larger times are in milliseconds. Both fit into 64 bits as nanoseconds."""
 
 
 class ParsedTrace(NamedTuple):
-    """A trace as it is recorded: its kind and text, the content that a person sees, its node and its intent."""
+    """A parsed trace: its kind and text, its displayable content, its node and its intent."""
 
     kind: str
     text: str | None = None
@@ -33,9 +33,9 @@ class ParsedTrace(NamedTuple):
 
 
 def parse_trace(trace: JsonObject, message_id: str = "") -> ParsedTrace:
-    """Read one trace. A piece of a stream belongs to the stream of its messageID.
+    """Parse one trace. A piece of a stream belongs to the stream of its messageID.
 
-    An unknown type is a custom action: content of kind `custom`.
+    An unknown type is a custom action. Its content has the kind `custom`.
     """
     kind, payload = str(trace["type"]), as_dict(trace.get("payload"))
     reader = READERS.get(kind)
@@ -67,7 +67,7 @@ def slate(rich_text: Json) -> str:
 
 
 def buttons(value: Json) -> tuple[Choice, ...]:
-    """Read buttons: `{name, request}`. One without a request is left out."""
+    """Parse buttons: `{name, request}`. Buttons without a request are omitted."""
     options = []
     for button in map(as_dict, as_list(value)):
         request, name = as_dict(button.get("request")), as_text(button.get("name"))
@@ -86,7 +86,7 @@ def _opens(request: JsonObject) -> str | None:
 
 
 def _node(value: Json) -> str | None:
-    """Return the node of a trace. Newer payloads name it in a `ref` of several kinds."""
+    """Return the node of a trace. In newer payloads it is in a `ref`, which has several formats."""
     ref = as_dict(value)
     names = ("name", "nodeID", "id", "agentID", "functionID", "promptID")
     return next((text for name in names if (text := as_text(ref.get(name)))), None)
@@ -124,7 +124,7 @@ def _choice(payload: JsonObject) -> ParsedTrace:
 
 
 def _legacy_choices(value: Json) -> tuple[Choice, ...]:
-    """Read the older form `{name, intent?}`: pressing one sends the intent, or the name as a text."""
+    """Parse buttons in the older format `{name, intent?}`. Pressing one sends the intent, or the name as a text."""
     options = []
     for choice in map(as_dict, as_list(value)):
         name, intent = as_text(choice.get("name")), choice.get("intent")
@@ -182,7 +182,7 @@ def _older_completion(*, first: bool = False, last: bool = False) -> Callable[[J
 
 
 def _audio(payload: JsonObject) -> ParsedTrace:
-    """Read a chunk of sound. The vendor does not publish the name of its field, so the likely ones are tried."""
+    """Parse a chunk of sound. The vendor does not document the field name, so likely names are tried."""
     state = payload.get("state")
     names = ("content", "audio", "chunk", "data")
     chunk = next((value for name in names if isinstance(value := payload.get(name), str)), "")
@@ -234,7 +234,7 @@ def _goto(payload: JsonObject) -> ParsedTrace:
 
 
 def _intent(request: Json) -> str | None:
-    """Return the name of the intent in an intent request, or a bare name itself."""
+    """Return the name of the intent in an intent request. A string is returned as the name."""
     payload = as_dict(as_dict(request).get("payload"))
     name = as_dict(payload.get("intent")).get("name") or as_dict(request).get("name") or request
     return name if isinstance(name, str) and name else None
@@ -246,7 +246,7 @@ def _entity_filling(payload: JsonObject) -> ParsedTrace:
 
 
 def _stream(payload: JsonObject) -> ParsedTrace:
-    """Read a step of the audio player: LOOP and PLAY start a sound, PAUSE and END stop it."""
+    """Parse a step of the audio player. LOOP and PLAY start a sound; PAUSE and END stop it."""
     action, title = as_text(payload.get("action")), as_text(payload.get("title"))
     if action in ("PAUSE", "END") or not as_text(payload.get("src")):
         return ParsedTrace("status", action or "stream")
@@ -254,7 +254,7 @@ def _stream(payload: JsonObject) -> ParsedTrace:
 
 
 def _knowledge(payload: JsonObject) -> ParsedTrace:
-    """Read an answer in the runtime's shape (`chunks`, `query`) or the FAQ's (`faqQuestion`, `faqAnswer`)."""
+    """Parse an answer in the runtime's format (`chunks`, `query`) or in the FAQ format (`faqQuestion`, `faqAnswer`)."""
     output = as_text(as_dict(payload.get("query")).get("output"))
     answer = as_text(payload.get("faqAnswer")) or as_text(payload.get("message"))
     return ParsedTrace("knowledge", output or answer or None)
@@ -266,7 +266,7 @@ def _channel_action(payload: JsonObject) -> ParsedTrace:
 
 
 def _custom(name: str, trace: JsonObject) -> ParsedTrace:
-    """Read a custom action: any name and payload. A path is taken by sending the type of its event."""
+    """Parse a custom action with any name and payload. Sending the event type of a path selects the path."""
     options: list[Choice] = []
     default = None
     for number, path in enumerate(map(as_dict, as_list(trace.get("paths")))):
@@ -303,4 +303,4 @@ READERS: dict[str, Callable[[JsonObject], ParsedTrace]] = {
     "channel-action": _channel_action,
     "knowledgeBase": _knowledge,
 }
-"""Type of a trace → what reads its payload."""
+"""Trace type → the parser of its payload."""

@@ -1,4 +1,4 @@
-"""Reads a saved transcript, as Voiceflow's API returns it, into records.
+"""Conversion of a transcript from Voiceflow's API into records.
 
 Sources: the vendor's API reference, "Get transcript" (an object with `logs`, each of type `action` or `trace`) and,
 older, "Get Transcript Dialog" (a list of turns, each of format `launch`, `request` or `trace`).
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 UNIX_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 LAST_TIME = dt.datetime(2262, 1, 1, tzinfo=dt.UTC)
-"""Later times do not fit into 64 bits as nanoseconds."""
+"""The latest time. Later times do not fit into 64 bits as nanoseconds."""
 
 
 def read_transcript(saved: object) -> Transcript:
     """Return the id and the records of a saved transcript. A status follows the last trace of each turn.
 
     Args:
-        saved: What the API's transcript call returned.
+        saved: The response of the API's transcript call.
 
     Raises:
-        SettingsError: It is not a transcript.
+        SettingsError: The argument is not a transcript.
     """
     fields = as_dict(saved)
     fields = as_dict(fields.get("transcript")) or fields
     logs = saved if isinstance(saved, list) else fields.get("logs")
     if not isinstance(logs, list) or not all(isinstance(log, dict) for log in logs):
         raise SettingsError(
-            "this is not a saved Voiceflow transcript: pass what the API's transcript call returned, "
+            "saved must be a Voiceflow transcript: pass the response of the API's transcript call, "
             "an object with the list `logs` or a list of turns"
         )
     records: list[TimedRecord] = []
@@ -85,7 +85,7 @@ def _records(logs: list[JsonObject]) -> Iterator[TimedRecord]:
 
 
 def _data(log: JsonObject) -> JsonObject:
-    """Return the trace or request of a log: an object, its JSON, or its encoded JSON. Older logs hold it directly."""
+    """Return the trace or request of a log entry: an object, JSON, encoded JSON or, in older entries, the entry."""
     data = log.get("data", log.get("payload"))
     if isinstance(data, str):
         data = _decoded(data) or {}
@@ -95,7 +95,7 @@ def _data(log: JsonObject) -> JsonObject:
 
 
 def _decoded(text: str) -> Json:
-    """Return the value of a JSON text, which may be encoded in base64; None if it is neither."""
+    """Return the value of a JSON text, which may be encoded in base64; None if the text is not JSON."""
     texts: list[str | bytes] = [text]
     with contextlib.suppress(ValueError):
         texts.append(base64.b64decode(text, validate=True))
@@ -109,7 +109,7 @@ def _decoded(text: str) -> Json:
 
 
 def _time(value: Json) -> int | None:
-    """Return an ISO time in nanoseconds since 1970. Without a zone it is UTC."""
+    """Return an ISO time in nanoseconds since 1970. A time without a zone is in UTC."""
     try:
         time = dt.datetime.fromisoformat(as_text(value))
     except ValueError:

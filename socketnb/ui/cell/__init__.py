@@ -1,1 +1,1 @@
-"""`%%chat` cells: running their steps, and showing what they bring."""
+"""`%%chat` cells: running their steps and showing the results."""

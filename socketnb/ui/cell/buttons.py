@@ -1,4 +1,4 @@
-"""The bot's buttons under a `%%chat` cell. What a click brings is shown in the cell's output above them.
+"""The bot's buttons under a `%%chat` cell. The reply to a click appears in the cell's output above the buttons.
 
 Custom messages between the page and the kernel:
 
@@ -7,8 +7,8 @@ Custom messages between the page and the kernel:
     kernel → page   {"type": "offer", "offer": 1, "labels": […], "pressed": 0}
                     {"type": "problem", "text": sentence}
 
-`offer` counts the sets of buttons. `pressed` is the index of the pressed button, null if none is pressed yet, or -1 if
-the conversation continued elsewhere.
+`offer` is the number of the set of buttons. `pressed` is the index of the pressed button, null if no button was
+pressed, or -1 if the conversation continued elsewhere.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FOLDER = Path(__file__).parent
 PRESSED_ELSEWHERE = -1
 """The index of the pressed button if the conversation continued without one."""
 MAX_BUTTONS = 40
-"""Buttons that are shown. The others can be pressed with /press."""
+"""The maximum number of buttons shown. Other buttons can be pressed with /press."""
 MAX_LABEL_CHARS = 120
 """Characters of a button's label that are shown."""
 
@@ -52,7 +52,9 @@ class CellButtons(anywidget.AnyWidget):
         super().__init__()
         answer_at_once(self)
         self._session, self._view = session, view
-        self._lock = threading.RLock()  # clicks arrive on the main thread or a subshell's, traces on the background's
+        self._lock = (
+            threading.RLock()
+        )  # clicks arrive on the main or a subshell thread, traces on the background thread
         self._offer = 0
         self._turn, self._choices = turn.number, turn.choices
         self._pressed: int | None = None
@@ -67,7 +69,7 @@ class CellButtons(anywidget.AnyWidget):
         self._output.show({**data, "text/plain": ""}, metadata)
 
     def close(self) -> None:
-        """Remove the buttons. A saved notebook keeps nothing of them."""
+        """Remove the buttons. They are not saved with the notebook."""
         self._stop_following()
         with self._lock:
             if self.comm is None:
@@ -84,7 +86,7 @@ class CellButtons(anywidget.AnyWidget):
                 self._press(index, offer)
 
     def _on_traces(self, batch: list[Trace]) -> None:
-        """Notice that the session closed, or that the conversation continued elsewhere."""
+        """Check whether the session has closed or the conversation has continued elsewhere."""
         if self._session.state == "closed":
             self.close()
             return
@@ -102,7 +104,7 @@ class CellButtons(anywidget.AnyWidget):
                 self.send({"type": "offer", "offer": self._offer, "labels": labels, "pressed": self._pressed})
 
     def _press(self, index: int, offer: int) -> None:
-        """Press a button of the current offer, once, even if two pages press one."""
+        """Press a button of the current set. If two pages press a button, only the first press counts."""
         with self._lock:
             if offer != self._offer or self._pressed is not None or not 0 <= index < len(self._choices):
                 return
@@ -119,7 +121,7 @@ class CellButtons(anywidget.AnyWidget):
             threading.Thread(target=self._show_turn, args=(turn,), name="socketnb-cell", daemon=True).start()
 
     def _show_turn(self, turn: Turn) -> None:
-        """Show a turn in the view until it ends, then offer its buttons."""
+        """Show a turn in the view until it ends, then show its buttons."""
         self._view.add([turn])
         while not turn.over(UPDATE_INTERVAL_S):
             self._view.refresh()

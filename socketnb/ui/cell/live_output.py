@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from socketnb.model.json import JsonObjectOut
 
 UPDATE_INTERVAL_S = 0.1
-"""Seconds between two updates of an output that is still growing."""
+"""The interval between updates of a growing output, in seconds."""
 
 
 class LiveOutput:
-    """An output of the cell that is running when this is created. It can be updated at any time.
+    """An output of the cell that is running when the object is created. It can be updated at any time.
 
     Attributes:
         is_live: Whether the output can be replaced. A terminal prints every update below the one before.
@@ -30,7 +30,7 @@ class LiveOutput:
         self.is_live = bool(getattr(shell, "kernel", None))
 
     def show(self, data: JsonObjectOut, metadata: JsonObjectOut | None = None) -> None:
-        """Show data by MIME type in place of what was shown before."""
+        """Replace the output with data by MIME type."""
         if self._publish:
             transient = {"display_id": self._display_id}
             self._publish(data=data, metadata=metadata or {}, transient=transient, update=self._is_shown)

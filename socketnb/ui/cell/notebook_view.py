@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("html", "text", "markdown", "json")
 MAX_TRACES = 400
-"""Traces of a result that are shown: the latest ones."""
+"""The maximum number of traces shown of a result. The latest ones are shown."""
 RUNNING = ("running", "waiting")
-"""The statuses of a result that may still grow."""
+"""The statuses of a result that can receive more traces."""
 MARKS = {
     True: '<span style="color:var(--jp-success-color1,#2e7d32)">✓</span>',
     False: '<span style="color:var(--jp-error-color1,#b00020)">✗</span>',
@@ -35,7 +35,7 @@ COLUMN_STYLE = "flex:1 1 0;min-width:0"
 
 
 class Note(NamedTuple):
-    """A line below the results: an expectation that passed, or what went wrong."""
+    """A line below the results: a passed expectation or an error."""
 
     text: str
     passed: bool
@@ -57,7 +57,7 @@ class NotebookView:
         self._lock = threading.RLock()  # used by the cell's thread and the threads of its buttons
         self._output = LiveOutput()
         self._shown_state: object = None
-        self._next_update = 0.0  # monotonic time
+        self._next_update = 0.0  # in seconds of the monotonic clock
 
     def add(self, results: Sequence[StepResult]) -> None:
         """Add results below the earlier ones of their session. Several sessions are shown side by side."""
@@ -67,7 +67,7 @@ class NotebookView:
         self.refresh()
 
     def note(self, text: str, *, passed: bool = False) -> None:
-        """Add a line. If the output cannot be updated and is shown already, print the line after it."""
+        """Add a line. If the output is already shown and cannot be updated, print the line after it."""
         with self._lock:
             self.notes.append(Note(text, passed))
             if not self._output.is_live and self._shown_state is not None:
@@ -75,7 +75,7 @@ class NotebookView:
                 self._shown_state = self._state()
 
     def refresh(self, *, final: bool = False) -> None:
-        """Update the output if something is new. An output that cannot be updated is shown once, at the end.
+        """Update the output if there are new traces. An output that cannot be updated is shown once, at the end.
 
         The interval between updates grows with the time that an update takes.
         """
@@ -88,7 +88,7 @@ class NotebookView:
             self._shown_state, self._next_update = state, now + max(UPDATE_INTERVAL_S, 10 * (now - started))
 
     def visible_columns(self) -> dict[str, list[StepResult]]:
-        """Return the results by session once one has traces or has ended, and no columns before."""
+        """Return the results by session. Before any result has traces or has ended, return nothing."""
         results = [result for column in self.columns.values() for result in column]
         return self.columns if any(result.traces or result.status not in RUNNING for result in results) else {}
 
@@ -106,12 +106,12 @@ class ErrorView(NoView):
         self._errors: list[str] = []
 
     def note(self, text: str, *, passed: bool = False) -> None:
-        """Remember an error until the next refresh."""
+        """Store an error until the next refresh."""
         if not passed:
             self._errors.append(_marked(Note(text, passed)))
 
     def refresh(self, *, final: bool = False) -> None:
-        """Show the errors, or an empty output: it belongs to the cell that is running at the first call."""
+        """Show the errors, or an empty output. The first call binds the output to the running cell."""
         if final:
             self._output.show({"text/plain": "\n".join(self._errors)})
 
@@ -137,7 +137,7 @@ def _plain(result: StepResult) -> str:
 
 
 def _latest(result: StepResult) -> list[Trace]:
-    """Return as many traces as a page can hold. The frames have all of them."""
+    """Return the latest traces, up to the limit of a page. The frames contain all traces."""
     return result.traces[-MAX_TRACES:]
 
 
@@ -181,7 +181,7 @@ def _json(view: NotebookView) -> JsonObjectOut:
 
 
 def _result_json(result: StepResult) -> JsonObjectOut:
-    """Return a result as JSON. NaN does not exist in JSON and becomes null."""
+    """Return a result as JSON. NaN becomes null."""
     return {
         "session": result.session,
         "turn": getattr(result, "number", None),

@@ -1,4 +1,4 @@
-"""Repeated runs of a `%%chat` cell: a progress bar while they run, then a summary of each step."""
+"""Repeated runs of a `%%chat` cell, with a progress bar and then a summary of each step."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RepeatedRun:
         results: The turns and the results of waits of all runs, in order.
 
     Raises:
-        ActionError: As `CellRun`.
+        ActionError: As for `CellRun`.
     """
 
     def __init__(self, times: int, new_run: Callable[[], CellRun], *, show: bool, mask: Callable[[str], str]) -> None:
@@ -60,7 +60,7 @@ class RepeatedRun:
         """Run the cell several times, and show the summary even after an interrupt or error.
 
         Raises:
-            SocketnbError: As `CellRun.run`.
+            SocketnbError: As for `CellRun.run`.
         """
         failure: ExpectationFailed | None = None
         try:
@@ -105,7 +105,7 @@ class RepeatedRun:
 
         Returns:
             A frame with the index `step` and the columns session, turns, completed, unexpected (numbers of turns),
-            p50_ms, p90_ms and max_ms (milliseconds until the turn was done).
+            p50_ms, p90_ms and max_ms (milliseconds to the end of the turn).
         """
         import pandas as pd
 

@@ -1,4 +1,4 @@
-"""One run of a `%%chat` cell: its steps in one session or several, each shown as its results arrive."""
+"""One run of a `%%chat` cell: its steps run in one or more sessions, and results are shown as they arrive."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MAX_TITLE_CHARS = 120
-"""Characters of a step's text that its view shows as title."""
+"""The maximum length of a step's text in the title of its view."""
 POLL_INTERVAL_S = 0.05
-"""Seconds between two looks for new traces; an interrupt by the user is noticed as fast."""
+"""The interval between checks for new traces and interrupts, in seconds."""
 NOT_SENT = "this line was not sent"
 
 
@@ -82,14 +82,14 @@ class CellRun:
         timeout: Seconds to wait for a turn (default: the session's timeout).
         new_view: Creates the view of a step from its title (default: steps are not shown).
         mask: Replaces credentials in a text that is shown.
-        continue_on_error: Whether to continue after a failed turn. Failed expectations are then raised at the end.
+        continue_on_error: Whether to continue after failures. Failed expectations are then raised at the end.
 
     Attributes:
         turns: The turns that were started, in order.
         results: The turns and the results of waits, in order.
         views: The views of the steps that have results, in order.
         failures: The expectations that failed.
-        continue_on_error: As given.
+        continue_on_error: The argument of the same name.
 
     Raises:
         ActionError: A step is invalid on the platform. Nothing was sent.
@@ -123,7 +123,7 @@ class CellRun:
         self._last_results: list[StepResult] = []
 
     def create_views(self) -> None:
-        """Create the views of all steps now: a cell in the background fills them while other cells run."""
+        """Create the views of all steps, so that a cell in the background can fill them while other cells run."""
         self.views = [self._new_view(self._title(step)) for step in self._steps if not isinstance(step, Expect)]
         for view in self.views:
             view.refresh(final=True)
@@ -152,8 +152,8 @@ class CellRun:
             raise self.failures[0]
 
     def show_error(self, error: Exception) -> None:
-        """Show the error that ended the run at its step, and mark the later steps as not run."""
-        if not isinstance(error, ExpectationFailed):  # a failed expectation is shown already
+        """Show the error that ended the run at the failed step, and mark later steps as not run."""
+        if not isinstance(error, ExpectationFailed):  # a failed expectation is already shown
             self._note(self._mask(str(error)))
         for view in self.views[self._started_steps :]:
             view.note("not run")
@@ -181,7 +181,7 @@ class CellRun:
             raise ActionError(f"{session.name}: {error}" if len(self._sessions) > 1 else str(error)) from None
 
     def _title(self, step: Step) -> str:
-        """Return a step as it was typed, shortened to one line."""
+        """Return the text of a step, shortened to one line."""
         verb = step.verb if isinstance(step, Act) else script.WAIT if isinstance(step, Wait) else ""
         typed = f"/{verb} {step.text}".rstrip() if verb else step.text
         return self._mask(" ".join(typed.split()))[:MAX_TITLE_CHARS]
@@ -215,7 +215,7 @@ class CellRun:
         self._last_results = []
         try:
             error = self._try_start(view, step, turns)
-            self._await_turns(view, turns)  # turns that did start are awaited even if another one failed to
+            self._await_turns(view, turns)  # started turns are awaited even if another turn could not start
             if error:
                 self._raise_or_note(error)
         except KeyboardInterrupt:
@@ -226,7 +226,7 @@ class CellRun:
             view.refresh(final=True)
 
     def _try_start(self, view: StepView, step: Step, turns: list[Turn]) -> SocketnbError | None:
-        """Start a turn in each session, append them to `turns`, and return the error that stopped this, if any."""
+        """Start a turn in each session and append it to `turns`. Return the first error, if any."""
         try:
             with error_at_line(step, NOT_SENT):
                 for start in [self._prepare(session, step) for session in self._sessions]:
@@ -244,7 +244,7 @@ class CellRun:
         self._steps_of_turns.append((step, turn))
 
     def _prepare(self, session: Session, step: Step) -> Callable[[], Turn]:
-        """Return a function that starts the turn. If one session lacks a button, no session's button is pressed."""
+        """Return a function that starts the turn. Buttons are checked first, so that all sessions press one or none."""
         if not isinstance(step, Act):
             return lambda: session.send(step.text)
         fields = self._fields[session.name, step.line]
@@ -312,12 +312,12 @@ class CellRun:
 def run_in_background(
     run: Callable[[], None], show_error: Callable[[Exception], None], finish: Callable[[], None]
 ) -> None:
-    """Run a cell on its own thread.
+    """Run a cell on a separate thread.
 
     Args:
         run: Runs the cell.
         show_error: Shows an error in the cell's output.
-        finish: Called after the run, also if it failed.
+        finish: A function that is called after the run, even if the run failed.
     """
 
     def work() -> None:
@@ -338,7 +338,7 @@ def _is_open(session: Session) -> bool:
 
 
 def _choice(session: Session, text: str) -> str | int | Choice:
-    """Return the button that was typed: a label first, then a number, then a label in quotes."""
+    """Return the button for a typed text, which is tried as a label, as a number, and as a label in quotes."""
     labels = [choice.label.strip() for choice in session.choices]
     if text in labels:
         return text

@@ -1,4 +1,4 @@
-"""The interface between a running cell and where its steps are shown: a notebook, a terminal, or nowhere."""
+"""The interface between a running cell and the views of its steps: a notebook, a terminal, or none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class StepResult(Protocol):
-    """What one step brought in one session: a `Turn`, or what arrived during a `/wait`."""
+    """The result of a step in one session: a `Turn`, or the traces that arrived during a `/wait`."""
 
     @property
     def session(self) -> str:
@@ -34,22 +34,22 @@ class StepResult(Protocol):
 
 
 def reply(result: StepResult) -> str:
-    """Return what the bot showed, one line per message, buttons with their numbers."""
+    """Return the messages of the bot, one per line, with numbered buttons."""
     received = messages(trace for trace in result.traces if trace.sender != "user")
     return "\n".join(map(render.message_text, received))
 
 
 class StepView(Protocol):
-    """Where one step is shown."""
+    """The view of one step."""
 
     def add(self, results: Sequence[StepResult]) -> None:
-        """Add results, which may still be growing."""
+        """Add results, which may still receive traces."""
 
     def note(self, text: str, *, passed: bool = False) -> None:
-        """Add a line: an expectation that passed, or what went wrong."""
+        """Add a line: a passed expectation or an error."""
 
     def refresh(self, *, final: bool = False) -> None:
-        """Show what is new, if the last update was long enough ago, or if the step has ended."""
+        """Show new traces, if the update interval has passed or the step has ended."""
 
 
 class NoView:

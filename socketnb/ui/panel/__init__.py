@@ -1,4 +1,4 @@
-"""The chat panel: one anywidget that shows a session, or several side by side.
+"""The chat panel: an anywidget that shows one session, or several side by side.
 
 `protocol.py` describes the messages between the kernel and the pages.
 """
@@ -36,11 +36,11 @@ MODULES = """
 """.split()
 """The modules of the page. Each imports only from modules before it."""
 SAVE_DELAY_S = 1.0
-"""Seconds from a change until the transcript for saved notebooks is updated."""
+"""How long after a change the saved transcript is updated, in seconds."""
 
 
 def bundle() -> str:
-    """Return all modules of the page as the single module that anywidget takes: without imports, with one export."""
+    """Return all modules of the page as one module for anywidget, without imports and with one export."""
     texts = [(PAGE_FOLDER / name).read_text(encoding="utf-8") for name in MODULES]
     joined = "".join(re.sub(r"^import [^;]+;\n", "", text, flags=re.MULTILINE) for text in texts)
     return re.sub(r"^export (?!default)", "", joined, flags=re.MULTILINE)
@@ -49,7 +49,7 @@ def bundle() -> str:
 class Panel(anywidget.AnyWidget):
     """A chat panel. If it is displayed several times, each display is a view of the same conversation."""
 
-    # The text and not the path, because anywidget would watch a path in a thread that never ends.
+    # Pass the text, because anywidget would watch a path in a thread that never ends.
     _esm = bundle()
     _sessions = traitlets.Int(1).tag(sync=True)
     _css = (PAGE_FOLDER / "panel.css").read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ class Panel(anywidget.AnyWidget):
         super().__init__(_sessions=len(sessions))
         answer_at_once(self)
         self._shell: InteractiveShell | None = None  # the notebook's shell, once the panel is displayed
-        self._timer: threading.Timer | None = None  # of the next update of the transcript
+        self._timer: threading.Timer | None = None  # for the next update of the transcript
         self._lock = threading.Lock()
         self._display_id = f"socketnb-{self.model_id}"
         self._views = [self._make_view(index, session) for index, session in enumerate(sessions)]
@@ -68,7 +68,7 @@ class Panel(anywidget.AnyWidget):
         return SessionView(session, partial(self._send_from, index), self._save_later)
 
     def turn_to(self, session: Session) -> None:
-        """Show this session in place of the one with the same name."""
+        """Show this session instead of the earlier session with the same name."""
         for index, view in enumerate(self._views):
             if view.session.name == session.name and view.session is not session:
                 view.close()
@@ -91,15 +91,14 @@ class Panel(anywidget.AnyWidget):
         self.send({"session": index, **message})
 
     def _receive(self, _: object, request: object, buffers: Sequence[bytes | memoryview]) -> None:
-        """Pass a page's request to its session; called on the main thread or on a subshell's."""
+        """Pass a request of a page to its session. Called on the main or a subshell thread."""
         if isinstance(request, dict):
             index = request.get("session", 0)
             if isinstance(index, int) and 0 <= index < len(self._views):
                 self._views[index].receive(request, buffers)
 
-    # Each display of the widget is followed by a transcript, which pages with a panel hide. GitHub, nbviewer and mail
-    # show it, and so does a notebook without a kernel. It is a separate output, so that an update leaves the panel
-    # alone.
+    # A transcript follows each display of the widget. Pages with a panel hide it; GitHub, nbviewer, mail and notebooks
+    # without a kernel show it. It is a separate output, so that updating it does not affect the panel.
 
     def _ipython_display_(self) -> None:
         data, metadata = self._repr_mimebundle_() or ({}, {})

@@ -1,6 +1,6 @@
-"""Forms as plain data for the page: adaptive cards, date pickers, and the platform's verbs.
+"""Forms as JSON data for the page: adaptive cards, date pickers, and the platform's verbs.
 
-Nothing that a bot sends is trusted. Formatted text becomes sanitised HTML here. All other text stays text, which the
+All data from a bot is untrusted. Formatted text is converted to sanitised HTML. All other text is plain text, which the
 page never inserts as HTML. Depth and length are limited.
 """
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from socketnb.ui.panel.protocol import CardPart, DateForm, FieldForm, VerbForm
 
 MAX_DEPTH = 8
-"""Levels of a card that are shown."""
+"""The maximum depth of a card."""
 MAX_PARTS = 200
-"""Parts of a card that are shown, facts of one list, and options of one input."""
+"""The maximum number of parts of a card, facts in a list, and options of an input."""
 MAX_COLUMNS = 6
-"""Columns beside each other."""
+"""The maximum number of columns side by side."""
 MAX_TEXT_CHARS = 2_000
-"""Characters of one text of a card."""
+"""The maximum length of a text in a card."""
 MAX_LABEL_CHARS = 200
-"""Characters of a label, a name or a date."""
+"""The maximum length of a label, a name or a date."""
 OWN_CONTROLS = frozenset({"text", "press", "launch", "reset", AdaptiveCard({}).verb, DatePicker().verb})
-"""Verbs that the menu leaves out, because the panel has other controls for them."""
+"""The verbs that the menu omits, because the panel has other controls for them."""
 
 
 # Adaptive cards
@@ -47,18 +47,18 @@ def card_parts(card: JsonObject) -> list[CardPart]:
 
 
 class CardBudget:
-    """How many parts and characters one card may still show."""
+    """The remaining number of parts and characters of a card."""
 
     def __init__(self) -> None:
         self._parts, self._chars = MAX_PARTS, render.MAX_MESSAGE_CHARS
 
     def take_part(self) -> bool:
-        """Use one part; return False if none is left."""
+        """Take one part from the budget, and return False if none is left."""
         self._parts -= 1
         return self._parts >= 0
 
     def cut(self, text: str, limit: int = MAX_TEXT_CHARS) -> str:
-        """Return a text, cut to the limit and to the characters that are left."""
+        """Return a text, cut to the limit and to the remaining characters."""
         text = render.cut(text, min(limit, self._chars))
         self._chars = max(0, self._chars - len(text))
         return text
@@ -70,7 +70,9 @@ def _parts(items: list[Json], budget: CardBudget, depth: int) -> Iterator[CardPa
             continue
         kind = as_text(item.get("type"))
         if kind.startswith("Input."):
-            if len(as_text(item.get("id"))) <= MAX_LABEL_CHARS:  # an id cannot be cut, it would be another one
+            if (
+                len(as_text(item.get("id"))) <= MAX_LABEL_CHARS
+            ):  # an id must not be cut, because it would become another id
                 yield _input(kind.removeprefix("Input."), item, budget)
         elif kind in ("ColumnSet", "TableRow"):
             columns = as_list(item.get("columns")) + as_list(item.get("cells"))
@@ -90,7 +92,7 @@ def _children(item: JsonObject) -> list[Json]:
 
 
 def _static_html(kind: str, item: JsonObject, budget: CardBudget) -> str:
-    """Return a part without inputs as HTML, or an empty string if it is of another type."""
+    """Return a part without inputs as HTML, or an empty string for a part of another type."""
     match kind:
         case "TextBlock":
             styles = (as_text(item.get("size")), as_text(item.get("weight")), item.get("isSubtle") is True and "subtle")
@@ -149,7 +151,7 @@ def _input(kind: str, item: JsonObject, budget: CardBudget) -> CardPart:
 INPUT_TYPES = {"date": "date", "datetime": "datetime-local", "time": "time"}
 """The type of the HTML input for each unit of a date picker."""
 ISO_LENGTH = {"date": 10, "datetime": 16, "time": 0}
-"""Characters of a limit in ISO form that its HTML input takes. A time has no limits."""
+"""The number of characters of an ISO limit that the HTML input accepts, by unit. A time has no limits."""
 STRFTIME = {char: f"%{code}" for char, code in zip("dDlmMFYyHhiSK", "daAmbBYyHIMSp", strict=True)}
 """Format characters of flatpickr (flatpickr.js.org/formatting), with the code of `strftime` for each."""
 
@@ -168,14 +170,14 @@ def date_form(picker: DatePicker, today: dt.date) -> DateForm:
 
 
 def _limit(picker: DatePicker, text: str, today: dt.date) -> str:
-    """Return a date in the form that the HTML input takes; empty if it is not a date."""
+    """Return a date in the format of the HTML input; empty if the text is not a date."""
     days = {"yesterday": -1, "today": 0, "tomorrow": 1}
     moment = _moment(str(today + dt.timedelta(days[text])) if text in days else text)
     return moment.isoformat(timespec="minutes")[: ISO_LENGTH[picker.unit]] if moment else ""
 
 
 def date_text(picker: DatePicker, values: list[str]) -> str:
-    """Return the answer to a date picker, written as the picker shows it.
+    """Return the answer to a date picker, in the picker's format.
 
     Args:
         picker: The date picker.
@@ -197,7 +199,7 @@ def date_text(picker: DatePicker, values: list[str]) -> str:
 
 
 def _formatted(char: str, moment: dt.datetime) -> str:
-    """Return what a format character of flatpickr stands for."""
+    """Return the part of a date that a format character of flatpickr represents."""
     numbers = {"j": moment.day, "n": moment.month, "G": moment.hour % 12 or 12, "w": moment.isoweekday() % 7}
     if char in numbers:
         return str(numbers[char])
@@ -205,7 +207,7 @@ def _formatted(char: str, moment: dt.datetime) -> str:
 
 
 def _moment(text: str) -> dt.datetime | None:
-    """Read an ISO date with or without a time, or a time alone."""
+    """Parse an ISO date, an ISO date with a time, or a time."""
     try:
         return dt.datetime.fromisoformat(text if "-" in text else f"2000-01-01T{text}")
     except ValueError:
@@ -215,9 +217,9 @@ def _moment(text: str) -> dt.datetime | None:
 # Verbs
 
 PLACEHOLDERS = {dict: '{"key": "value"}', list: "one address per line", object: "JSON"}
-"""An example for a field, by its type."""
+"""The placeholder of a field, by its type."""
 LONG_TYPES = (dict, list, object)
-"""Types whose values need several lines."""
+"""The types whose values need several lines."""
 
 
 def verb_forms(verbs: Mapping[str, Verb]) -> list[VerbForm]:
@@ -246,12 +248,12 @@ def _field_form(field: Field) -> FieldForm:
 
 
 def field_values(name: str, verb: Verb, texts: JsonObject) -> JsonObject:
-    """Return the values of a verb's fields from the texts of a form. Empty fields are left out.
+    """Return the values of a verb's fields from the texts of a form. Empty fields are omitted.
 
     Args:
         name: The name of the verb.
         verb: The verb.
-        texts: What was filled in, by field.
+        texts: The entered texts, by field.
 
     Raises:
         ActionError: A field is unknown, or a text cannot be converted to the type of its field.

@@ -1,4 +1,4 @@
-"""What the inspector shows: facts about the session, and the traces of one turn."""
+"""The data of the inspector: facts about the session, and the traces of one turn."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from socketnb.ui.panel.row_index import RowIndex
 
 MAX_TRACES = 200
-"""Traces that the inspector lists: the latest of the turn."""
+"""The maximum number of traces listed. The latest traces of the turn are listed."""
 MAX_PAYLOAD_CHARS = 4_000
-"""Characters of a payload that the inspector shows."""
+"""The maximum length of a payload."""
 MAX_LABEL_CHARS = 80
-"""Characters of the line that sums up a trace."""
+"""The maximum length of the summary of a trace."""
 
 
 def inspect_turn(session: Session, index: RowIndex, turn: int, known: int) -> dict[str, object]:
-    """Return facts about the session, and a turn's latest traces after the trace `known`."""
+    """Return facts about the session, and the latest traces of a turn after the trace `known`."""
     begin, end = index.span(turn)
     begin = max(begin, known + 1)
     latest = session.traces(max(begin, end - MAX_TRACES), MAX_TRACES)

@@ -1,6 +1,6 @@
-"""The view model of a panel: a conversation as pages of rows. It needs no widget and no browser.
+"""The view model of a panel: a conversation as pages of rows. It does not depend on a widget or a browser.
 
-The rows are made from the recorded traces when they are needed. Only the index of them is kept in memory.
+Rows are created from recorded traces on demand. Only an index of the rows is kept in memory.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from socketnb.ui.panel.protocol import Anchor, PanelRow, RowPage
 
 PAGE_ROWS = 80
-"""Rows that a page receives at once."""
+"""The number of rows per page."""
 CHUNK_TRACES = 8192
-"""Traces that are read at once."""
+"""The number of traces to read in one step."""
 
 
 class PanelRows:
-    """The rows of one session's conversation, from its first trace on. One thread adds traces while others read.
+    """The rows of a session, from its first trace on. One thread adds traces while other threads read.
 
     Attributes:
-        index: Which traces have a row.
+        index: The index of the traces that have a row.
     """
 
     def __init__(self, session: Session) -> None:
@@ -49,10 +49,10 @@ class PanelRows:
 
     @property
     def end(self) -> int:
-        """The traces before this number have their rows."""
+        """The `seq` after the last trace that was processed."""
         return self.index.end
 
-    # Rows as they come
+    # Live rows
 
     def live(self, indexed: Iterable[IndexedTrace]) -> list[PanelRow]:
         """Return the rows of traces that have just been added to the index, in order."""
@@ -69,7 +69,7 @@ class PanelRows:
         return [row for row in rows if row]
 
     def skip(self, indexed: Iterable[IndexedTrace]) -> None:
-        """Keep pieces of streams that no page receives, for the whole message."""
+        """Add pieces of streams that are not sent to pages, so that the whole message is complete."""
         for each in indexed:
             if each.trace.kind == "delta" and (shown := message(each.trace)):
                 self._streams.add(shown)
@@ -94,13 +94,13 @@ class PanelRows:
     # Pages of rows
 
     def page(self, anchor: Anchor, seq: int = 0, conversation: str | None = None, count: int = PAGE_ROWS) -> RowPage:
-        """Return at most `count` rows of one conversation, or of all; fewer if they have much HTML.
+        """Return at most `count` rows of one or all conversations. Rows with long HTML reduce the number.
 
         Args:
-            anchor: Which rows, see `Anchor`.
+            anchor: The rows to return, see `Anchor`.
             seq: The seq of the trace that `anchor` refers to.
             conversation: The id of a conversation, or None for all.
-            count: How many rows at most.
+            count: The maximum number of rows.
         """
         first = self._session.first
         seq = min(max(seq, first), self.end)
@@ -142,7 +142,7 @@ class PanelRows:
         return rows
 
     def _stream(self, trace: Trace, end: int) -> PanelRow:
-        """Return a streamed message as one row in the place of its first piece: whole, or as far as it has come."""
+        """Return a streamed message as one row at the position of its first piece, with the pieces received so far."""
         pieces = [shown for piece in self._read(self.index.pieces(trace.seq, end)) if (shown := message(piece))]
         row = empty_row(trace)
         streams = Streams(self._session.encoding)
@@ -155,7 +155,7 @@ class PanelRows:
         return row
 
     def _read(self, seqs: Sequence[int]) -> list[Trace]:
-        """Return the traces with these seqs; those that follow each other are read at once."""
+        """Return the traces with these seqs. Consecutive traces are read in one step."""
         traces: list[Trace] = []
         while seqs:
             run = next((n for n, seq in enumerate(seqs) if seq != seqs[0] + n), len(seqs))
@@ -166,7 +166,7 @@ class PanelRows:
     # Search
 
     def find(self, text: str, conversation: str | None = None) -> list[int]:
-        """Return the seqs of the rows that contain a text, in any case; of one conversation, or of all."""
+        """Return the seqs of the rows of one or all conversations that contain a text. Case is ignored."""
         import pandas as pd
 
         messages = self._session.messages_df(columns=["seq", "text"])

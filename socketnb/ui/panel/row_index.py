@@ -1,6 +1,6 @@
-"""The index of the rows: which traces of a conversation a page shows, by number.
+"""The index of the rows: the numbers of the traces that a page shows.
 
-It holds a few bytes per row, so that a page of rows costs the same however long the conversation is.
+It uses a few bytes per row, so that the cost of a page does not depend on the length of the conversation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from socketnb.ui.panel.protocol import Anchor
 
 NO_CONVERSATION = -1
-"""The number of a row's conversation if the trace has none."""
+"""The conversation number of a row whose trace has no conversation."""
 
 
 class IndexedTrace(NamedTuple):
@@ -44,15 +44,15 @@ class IndexedTrace(NamedTuple):
 
 @dataclass
 class Selection:
-    """Rows that follow each other.
+    """Consecutive rows.
 
     Attributes:
-        rows: The seq and `first_ms` of each.
-        end: The traces before this number were in the index.
+        rows: The seq and `first_ms` of each row.
+        end: The `seq` after the last indexed trace.
         at_anchor: Whether the first row is the first one from the anchor on.
         older: Whether there are rows before these.
         next_seq: The seq of the row after these, or None.
-        continued: Streams that began before the anchor and went on after it, by the seq of their first piece.
+        continued: Streams that began before the anchor and continued after it, by the seq of their first piece.
     """
 
     rows: list[tuple[int, float]]
@@ -63,7 +63,7 @@ class Selection:
     continued: list[int]
 
     def trim(self, count: int, *, backwards: bool) -> None:
-        """Keep so many rows of the start, or of the end if `backwards`."""
+        """Keep the given number of rows at the start, or at the end if `backwards`."""
         if count == len(self.rows):
             return
         if backwards:
@@ -74,14 +74,14 @@ class Selection:
 
 
 class RowIndex:
-    """Which traces have a row, of which turn and conversation. One thread adds traces while others read.
+    """The traces that have a row, with their turn and conversation. One thread adds traces while other threads read.
 
     Attributes:
-        end: The traces before this number are in the index.
-        running: The turns that have begun and not ended, each with the seq of its action.
+        end: The `seq` after the last indexed trace.
+        running: The running turns, each with the seq of its action.
         turn: The number of the latest turn.
-        turns: How many turns there were.
-        links: How many links there were.
+        turns: The number of turns.
+        links: The number of links.
     """
 
     def __init__(self, first: int) -> None:
@@ -125,7 +125,7 @@ class RowIndex:
             first_ms = self._first_ms_of_turn.pop(trace.turn, NO_TIME)
             self.running.pop(trace.turn, None)
             for name in [name for name, seq in self._open_streams.items() if self._turn_of_row(seq) == trace.turn]:
-                del self._open_streams[name]  # it has no last piece, and none can come
+                del self._open_streams[name]  # its last piece is missing and cannot arrive any more
         if stream == trace.seq or (trace.kind != "delta" and is_visible(trace)):
             self._seqs.append(trace.seq)
             self._turns.append(trace.turn)
@@ -161,7 +161,7 @@ class RowIndex:
     # Selecting rows
 
     def select(self, anchor: Anchor, seq: int, conversation: str | None, count: int) -> Selection:
-        """Select at most `count` rows of one conversation, or of all."""
+        """Select at most `count` rows of one or all conversations."""
         with self._lock:
             total = len(self._seqs)
             positions: Sequence[int] = range(total)
@@ -189,7 +189,7 @@ class RowIndex:
             )
 
     def _belongs(self, position: int, conversation: str) -> bool:
-        """Tell whether a row belongs to a conversation. A row without a conversation belongs to each."""
+        """Return whether a row belongs to a conversation. A row without a conversation belongs to all of them."""
         number = self._conversations[position]
         if number == NO_CONVERSATION:
             number = self._conversation_of_turn.get(self._turns[position], NO_CONVERSATION)
@@ -206,7 +206,7 @@ class RowIndex:
             return self._seqs[:]
 
     def latest(self, count: int) -> int | None:
-        """Return the seq at which the last `count` rows begin, or None if there are not more."""
+        """Return the seq at which the last `count` rows begin, or None if there are at most `count` rows."""
         with self._lock:
             return self._seqs[-count] if len(self._seqs) > count else None
 
@@ -222,20 +222,20 @@ class RowIndex:
             return seqs[: bisect_left(seqs, end)]
 
     def is_open(self, first: int) -> bool:
-        """Tell whether a stream has not ended."""
+        """Return whether a stream has not ended."""
         with self._lock:
             return first in self._open_streams.values()
 
     # Turns
 
     def last_action(self, conversation: str | None) -> int:
-        """Return the seq of the last action in a conversation; None means in any."""
+        """Return the seq of the last action in a conversation. None means any conversation."""
         with self._lock:
             number = self._numbers.get(conversation or "", NO_CONVERSATION)
             return self._latest_action if number == NO_CONVERSATION else self._last_actions.get(number, -1)
 
     def running_in(self, conversation: str | None) -> list[int]:
-        """Return the running turns of one conversation, or of all."""
+        """Return the running turns of one or all conversations."""
         with self._lock:
             number = self._numbers.get(conversation or "")
             return [
@@ -245,7 +245,7 @@ class RowIndex:
             ]
 
     def span(self, turn: int) -> tuple[int, int]:
-        """Return the seq of a turn's first trace, and one more than the last. The latest turn extends to the end."""
+        """Return the range of a turn: the seq of its first trace, and the seq after its last trace."""
         with self._lock:
             if turn == self.turn:
                 return self._latest_action, self.end
@@ -254,7 +254,7 @@ class RowIndex:
 
     @property
     def median_first_ms(self) -> float:
-        """The median time to the first message of a turn, in milliseconds; NaN if there is none."""
+        """The median time to the first message of a turn, in milliseconds; NaN if no turn has a message."""
         with self._lock:
             known = [first_ms for first_ms in self._first_ms if not math.isnan(first_ms)]
         return statistics.median(known) if known else NO_TIME

@@ -1,4 +1,4 @@
-"""Rows: what a page shows of one trace."""
+"""Rows: the display data of traces."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MAX_PAGE_CHARS = 2_000_000
-"""Characters of HTML in one message to a page. A page of rows with more HTML has fewer rows."""
+"""The maximum length of HTML in a message to a page. Long HTML reduces the number of rows."""
 MAX_BUTTONS = 100
-"""Buttons of one message that a page shows."""
+"""The maximum number of buttons of a message."""
 
 
 def is_visible(trace: Trace) -> bool:
-    """Tell whether a page shows a trace that is not a piece of a stream. The payload is not read."""
+    """Return whether a page shows a trace that is not a piece of a stream. The payload is not parsed."""
     return trace.kind in CONTENT_KINDS or trace.kind == "action" or trace.final or bool(render.notice(trace))
 
 
 def empty_row(trace: Trace) -> PanelRow:
-    """Return the fields that every row has."""
+    """Return the fields that all rows have."""
     return {"seq": trace.seq, "turn": trace.turn, "time": trace.observed_at // 1_000_000, "sender": trace.sender}
 
 
 def make_row(trace: Trace, first_ms: float, verbs: Container[str]) -> PanelRow:
-    """Return the row of a trace that is not a piece of a stream. It never fails, whatever the bot sent.
+    """Return the row of a trace that is not a piece of a stream. It never raises an error.
 
     Args:
         trace: The trace.
@@ -76,7 +76,7 @@ def _message_row(shown: Message, verbs: Container[str]) -> PanelRow:
     if form and form.verb in verbs:
         row["form"] = _form(form)
         if isinstance(form, AdaptiveCard) or (isinstance(form, DatePicker) and form.text == form.label):
-            html = ""  # the form shows its words
+            html = ""  # the form shows the text
     if shown.choices:
         row["choices"] = [render.cut(option.label, render.MAX_LABEL_CHARS) for option in shown.choices[:MAX_BUTTONS]]
     if cards:
@@ -112,7 +112,7 @@ def _cards(cards: tuple[Card, ...]) -> list[CardRow]:
 
 
 def count_light(rows: list[PanelRow], *, backwards: bool) -> int:
-    """Return how many rows, from one end, fit into one message to a page; at least one."""
+    """Return how many rows, counted from one end, fit into a message to a page; at least one."""
     size = 0
     for n, row in enumerate(reversed(rows) if backwards else rows):
         size += len(row.get("html", "")) + sum(len(card["html"]) for card in row.get("cards", []))

@@ -1,4 +1,4 @@
-"""One session in a panel: handles the requests of its pages, and sends them what happens."""
+"""One session in a panel: handles the requests of pages, and sends new rows to them."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SEND_INTERVAL_S = 0.03
-"""Seconds between two messages with rows. A notebook server limits the messages per second."""
+"""The interval between messages with rows, in seconds. Notebook servers limit the number of messages per second."""
 MAX_LIVE_TRACES = 300
-"""Traces whose rows are sent as they come. If there are more at once, the page fetches the last of them."""
+"""The maximum number of traces whose rows are sent in one message. For more traces, the page fetches the last rows."""
 MAX_SEARCH_CHARS = 200
-"""Characters of a text to search for."""
+"""The maximum length of a search text."""
 STATIC_ROWS = 300
-"""Rows of the transcript that is saved with a notebook."""
+"""The number of rows of the transcript that is saved with a notebook."""
 MAX_FILE_NAME_BYTES = 200
-"""Bytes of a file name. File systems allow 255."""
+"""The maximum length of a file name, in bytes. File systems allow 255."""
 FORM = -1
-"""The option number of a form that has one button of its own."""
+"""The option number for the submit button of a form."""
 
 
 def _ignore() -> None:
@@ -69,14 +69,14 @@ class SessionView:
         self._send = send
         self._on_change = on_change
         self._dialect = registry.get(session.platform)
-        self._lock = threading.RLock()  # traces come on the background thread, requests on any other
+        self._lock = threading.RLock()  # traces arrive on the background thread, requests on other threads
         self._rows = PanelRows(session)
         self._has_pages = False
-        self._sent = self._rows.end  # the rows of all traces before this number were sent, or left to be fetched
-        self._pending: list[IndexedTrace] = []  # to be sent at the end of the interval
-        self._waiting = False  # for the end of the interval
+        self._sent = self._rows.end  # rows of traces before this seq were sent or can be fetched
+        self._pending: list[IndexedTrace] = []  # sent at the end of the interval
+        self._waiting = False  # ends the interval
         self._status = self._current_status()
-        self._pressed: dict[int, int] = {}  # seq of a row with buttons → the turn that pressing one started
+        self._pressed: dict[int, int] = {}  # seq of a row with buttons → the turn that a press started
         self._files: tempfile.TemporaryDirectory[str] | None = None
         self._stop_listening = session.follow(self.update)
         self.update([])
@@ -89,13 +89,13 @@ class SessionView:
         if self._files:
             self._files.cleanup()
 
-    # Sending what happens
+    # Sending rows
 
     def update(self, batch: Sequence[Trace]) -> None:
-        """Send the rows of new traces, at once or at the end of the interval; called on the background thread."""
+        """Send the rows of new traces, now or at the end of the interval. Called on the background thread."""
         with self._lock:
             end = self._rows.end
-            if batch and batch[0].seq > end:  # traces that came while this object was being made
+            if batch and batch[0].seq > end:  # traces that arrived while this object was being created
                 batch = [*self.session.traces(end, batch[0].seq - end), *batch]
             indexed = self._rows.index.add([trace for trace in batch if trace.seq >= end])
             self._restore([trace.turn for trace, *_ in indexed if trace.final and math.isnan(trace.elapsed_ms)])
@@ -129,7 +129,7 @@ class SessionView:
                 self._send_rows()
 
     def _restore(self, unsent: Sequence[int]) -> None:
-        """Enable the buttons again that were pressed in turns which were never sent."""
+        """Enable buttons again whose turns were never sent."""
         for seq in [seq for seq, turn in self._pressed.items() if turn in unsent]:
             del self._pressed[seq]
             self._send({"type": "restored", "seq": seq})
@@ -160,7 +160,7 @@ class SessionView:
     # Handling requests
 
     def receive(self, request: JsonObject, buffers: Sequence[bytes | memoryview]) -> None:
-        """Handle a request of a page; called on the main thread or on a subshell's."""
+        """Handle a request of a page. Called on the main or a subshell thread."""
         try:
             self._handle(request, buffers)
         except SocketnbError as error:
@@ -202,7 +202,7 @@ class SessionView:
                     self._send({"view": view, **answer})
 
     def _answer(self, request: JsonObject, conversation: str | None) -> PageMessage | None:
-        """Return the answer to a view that asks for something."""
+        """Return the answer to a request of a view."""
         match request:
             case {"type": "fetch", "anchor": anchor, "seq": int(seq)} if anchor in get_args(Anchor):
                 page = self._page(cast("Anchor", anchor), seq, conversation)
@@ -226,13 +226,13 @@ class SessionView:
         with self._lock:
             self._has_pages = True
             self._status = self._current_status()
-        if conversation == "":  # one that has not begun
+        if conversation == "":  # a new conversation
             end = self._rows.end
             empty: RowPage = {"from": end, "to": end, "rows": [], "continued": [], "older": False, "newer": False}
             return {**empty, "running": []}
         page = self._rows.page(anchor, seq, conversation)
         for row in page["rows"]:
-            if "form" in row:  # a form can be filled in until it is submitted, whatever the user does meanwhile
+            if "form" in row:  # a form stays open until it is submitted
                 row["expired"] = row["seq"] in self._pressed
         return {**page, "running": self._rows.index.running_in(conversation)}
 
@@ -243,23 +243,23 @@ class SessionView:
     def _choice(self, seq: int, option: int) -> Choice:
         choices = shown.choices if (shown := self._message(seq)) else ()
         if not 0 <= option < len(choices):
-            raise ActionError("there is no button here (nothing was sent)")
+            raise ActionError("this message has no such button (nothing was sent)")
         return choices[option]
 
     def _card(self, seq: int) -> AdaptiveCard:
         shown = self._message(seq)
         if not shown or not isinstance(shown.content, AdaptiveCard):
-            raise ActionError("there is no form here (nothing was sent)")
+            raise ActionError("this message has no form (nothing was sent)")
         return shown.content
 
     def _date_picker(self, seq: int) -> DatePicker:
         shown = self._message(seq)
         if not shown or not isinstance(shown.content, DatePicker):
-            raise ActionError("there is no date picker here (nothing was sent)")
+            raise ActionError("this message has no date picker (nothing was sent)")
         return shown.content
 
     def _press(self, seq: int, option: int, verb: str, conversation: str | None, **fields: FieldValue) -> None:
-        """Press a button of a row or submit its form: once, even if two views do so."""
+        """Press a button of a row or submit its form. If two views do so, only the first request counts."""
         with self._lock:  # so that the end of the turn is not handled before the turn is noted
             if seq not in self._pressed:
                 self._pressed[seq] = self.session.start(verb, conversation=conversation, **fields).number
@@ -313,5 +313,5 @@ class SessionView:
 
 
 def _reference(request: JsonObject) -> JsonObject:
-    """Return the fields of a failed request by which a page recognises it, and the text to give back."""
+    """Return the fields that identify a failed request for a page, and the text to restore."""
     return {name: request[name] for name in ("type", "text", "id", "seq", "view") if name in request}

@@ -1,4 +1,4 @@
-// What a view knows about turns: which are running, which texts are not recorded yet, and who is typing.
+// The turn state of a view: running turns, texts that are not recorded yet, and typing indicators.
 
 const MAX_KNOWN_TURNS = 100;
 
@@ -23,7 +23,7 @@ export class Activity {
     return this.typist && (this.speaker ?? this.typist);
   }
 
-  // Take note of turns that begin, and of who is typing, in the conversation that is shown.
+  // Update running turns and the typing indicator from a row of the visible conversation.
   addRows(rows) {
     for (const row of rows) {
       if (row.text !== undefined) this.running.add(row.turn);
@@ -33,7 +33,7 @@ export class Activity {
     }
   }
 
-  // Take note of a turn that is recorded or has ended, in any conversation.
+  // Update the state of a turn that was recorded or has ended, in any conversation.
   addTurn(row) {
     if (row.done_ms !== undefined) this.running.delete(row.turn);
     if (!row.turn) return;
@@ -42,7 +42,7 @@ export class Activity {
     this.removePending(row.turn);
   }
 
-  // A text has its turn: remove its pending node as soon as a row of that turn is known. Return whether it was pending.
+  // Set the turn of a text. Remove the pending text when a row of that turn is known. Return whether it was pending.
   setTurn(id, turn) {
     const node = this.pending.get(id);
     if (!node) return false;

@@ -1,4 +1,4 @@
-// A line below the header that says what is wrong, with a button for what can be done.
+// A line below the header that shows a problem, with a button for an action.
 
 import { button, make } from "./dom.js";
 

@@ -7,7 +7,7 @@ const MAX_HEIGHT_PX = 140;
 export class Composer {
   constructor({ say, stop }) {
     this.say = say;
-    this.history = []; // the texts that were typed here
+    this.history = []; // the texts typed in this input
     this.node = make("footer", "snb-composer");
     this.input = make("textarea", "snb-input");
     this.input.rows = 1;
@@ -30,7 +30,7 @@ export class Composer {
     this.input.disabled = this.send.disabled = closed;
   }
 
-  // Replace the text. Arrow up brings back what was typed before.
+  // Replace the text. Arrow up restores the previous text.
   fill(text) {
     if (this.input.value.trim()) this.remember(this.input.value);
     this.input.value = text;
@@ -61,7 +61,7 @@ export class Composer {
     }
   }
 
-  // Arrow up recalls the text before, arrow down the one after, as in a shell.
+  // Arrow up recalls the previous text and arrow down the next one, as in a shell.
   recall(event) {
     const caret = this.input.selectionStart;
     const up = event.key === "ArrowUp";

@@ -17,7 +17,7 @@ export class ConversationTabs {
   show(conversations, current) {
     this.node.hidden = false;
     const content = JSON.stringify([conversations, current ?? null]);
-    if (content === this.shown) return; // the tabs stay as they are, because one of them may have the focus
+    if (content === this.shown) return; // keep the tabs, because one of them may have the focus
     this.shown = content;
     this.noteClosed(conversations);
     const tab = (label, id, conversation) => {

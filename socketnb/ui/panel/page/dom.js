@@ -58,8 +58,8 @@ export function errorLine() {
 export const isFindShortcut = (event) =>
   (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "f";
 
-// Keep the notebook from handling plain keys as its shortcuts. JupyterLab handles keys first, but ignores nodes with
-// this attribute. Return a function that ends this.
+// Keep the notebook from handling plain keys as shortcuts. JupyterLab handles keys first, but ignores nodes with
+// this attribute. Return a function that removes it.
 export function keepKeys(container) {
   const onKeydown = (event) => {
     const path = event.composedPath();
@@ -83,6 +83,6 @@ export function pretty(payload) {
   try {
     return JSON.stringify(JSON.parse(payload), null, 1);
   } catch {
-    return payload; // a long payload is cut, and no longer valid JSON
+    return payload; // a long payload was cut and is no longer valid JSON
   }
 }

@@ -2,7 +2,7 @@
 
 import { button, make } from "./dom.js";
 
-const TYPING_PAUSE_MS = 200; // a search begins after this pause in typing
+const TYPING_PAUSE_MS = 200; // the pause in typing after which a search starts
 
 export class Finder {
   constructor(log, { find, fetch, onOpen, onClose }) {
@@ -44,7 +44,7 @@ export class Finder {
     }
   }
 
-  // Search for the current query, and clear the results of the one before.
+  // Search for the current query, and clear the results of the previous one.
   search() {
     this.matches = [];
     this.count.textContent = "";

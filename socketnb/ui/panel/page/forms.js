@@ -53,7 +53,7 @@ export function adaptiveCard(parts) {
   return { form, values, error };
 }
 
-// Return a date picker for one date, a range of two, or as many as are added.
+// Return a date picker for one date, a range of two dates, or any number of dates.
 export function datePicker(picker, submit) {
   const form = make("form", "snb-form snb-date");
   if (picker.label) form.append(make("div", "snb-body snb-bolder", picker.label));

@@ -21,8 +21,9 @@ export function labelled(control, text, required) {
   return line;
 }
 
-// Each of the following returns an input as `{ node, read, check, control }`: its node, a function that returns its
-// value, one that tells whether it is filled in and otherwise focuses it, and the control that the browser validates.
+// Each of the following functions returns an input as `{ node, read, check, control }`: the node, a function that
+// returns the value, a function that returns whether the input is filled in and otherwise focuses it, and the
+// validated control.
 
 function optionGroup(part) {
   const group = make("fieldset", "snb-field");

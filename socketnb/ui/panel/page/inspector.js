@@ -4,7 +4,7 @@ import { duration, make, pretty, words } from "./dom.js";
 
 const REFRESH_DELAY_MS = 100;
 
-// The wait for the first message, and a mark for each trace that was received. Messages are coloured.
+// The timeline: the wait for the first message, and a mark for each received trace. Messages are coloured.
 function timeline(traces) {
   const lane = make("div", "snb-timeline");
   const received = traces.filter((trace) => trace.direction === "in" && trace.ms !== null);
@@ -66,7 +66,7 @@ export class Inspector {
     if (open) this.refresh();
   }
 
-  // Request the turn again, soon. Several calls before that make one request.
+  // Request the turn again after a delay. Calls during the delay are combined into one request.
   refresh() {
     if (this.node.hidden || this.timer) return;
     this.timer = setTimeout(() => {
@@ -75,7 +75,7 @@ export class Inspector {
     }, REFRESH_DELAY_MS);
   }
 
-  // Traces that are shown already stay in the page, so that they keep the focus.
+  // Visible traces stay in the page, so that they keep the focus.
   show({ turn, facts, traces }) {
     if (turn !== this.shownTurn) [this.list, this.traces] = [make("div"), []];
     this.shownTurn = turn;

@@ -19,7 +19,7 @@ function bubble(sender) {
   return [line, body];
 }
 
-// Return a button of a message. `press` gets its number and its node.
+// Return a button of a message. `press` receives the number and the node of the button.
 function choiceButton(row, option, className, press) {
   const chip = button(className, row.choices[option], () => press(option, chip));
   chip.dir = "auto";
@@ -41,7 +41,7 @@ function cardList(row, press) {
   return list;
 }
 
-// Let the arrow keys scroll cards that are beside each other.
+// Let the arrow keys scroll cards that are side by side.
 function makeCarousel(list) {
   list.tabIndex = 0;
   list.setAttribute("role", "group");
@@ -106,7 +106,7 @@ function contentNodes(row, actions) {
   return nodes;
 }
 
-// Return a row as a node, or undefined if nothing of it is visible.
+// Return a row as a node, or undefined if the row has no visible content.
 export function makeItem(row, actions) {
   const node = make("div", "snb-item");
   node.dataset.seq = String(row.stream ?? row.seq);
@@ -145,7 +145,7 @@ export function makeItem(row, actions) {
   return node.childElementCount ? node : undefined;
 }
 
-// Disable the buttons of a message. One of them may have been pressed: it is found by its number, or by its label.
+// Disable the buttons of a message, and mark the pressed one, which is identified by its number or label.
 export function disableChoices(node, label, option) {
   const chips = [...node.querySelectorAll("[data-option]")];
   const isPressed = (chip) => (option === undefined ? chip.textContent === label : chip.dataset.option === option);
@@ -169,7 +169,7 @@ export function enableChoices(node) {
   for (const form of node.querySelectorAll(".snb-framed")) form.inert = false;
 }
 
-// Return a text that was typed and is not recorded yet. It is shown pale below the rows.
+// Return a node for a sent text that is not recorded yet. It is shown in a pale colour below the rows.
 export function pendingItem(text) {
   const node = make("div", "snb-item snb-pending");
   const [line, body] = bubble("user");

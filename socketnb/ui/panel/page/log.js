@@ -1,5 +1,5 @@
-// The conversation as the page holds it: a window of at most MAX_ROWS rows. Scrolling fetches older and newer ones.
-// The window has all visible rows of the traces from `first` to `next` - 1.
+// The visible part of the conversation: a window of at most MAX_ROWS rows. Scrolling fetches older and newer rows.
+// The window contains all rows of the traces from `first` to `next` - 1.
 
 import { beforeFrame, button, make } from "./dom.js";
 import { disableChoices, enableChoices, makeItem, pendingItem, typingIndicator } from "./items.js";
@@ -19,7 +19,7 @@ export class Log {
     this.node.setAttribute("aria-live", "polite");
     this.node.tabIndex = 0;
     this.rows = make("div", "snb-rows");
-    this.tail = make("div", "snb-tail"); // what is not recorded: pending texts, errors, the typing indicator
+    this.tail = make("div", "snb-tail"); // items that are not recorded: pending texts, errors, the typing indicator
     this.indicator = typingIndicator();
     this.empty = make("div", "snb-empty", "No messages yet");
     this.node.append(this.empty, this.rows, this.tail);
@@ -39,7 +39,7 @@ export class Log {
     this.first = this.next = next;
     this.older = this.newer = this.fetching = false;
     this.top = 0;
-    this.atBottom = true; // and stays there when rows are added
+    this.atBottom = true; // whether the log stays at the bottom when rows are added
     this.streams = new Map(); // seq of a stream's first piece → the bubble that it is added to
     this.rows.replaceChildren();
     this.empty.hidden = false;
@@ -101,7 +101,7 @@ export class Log {
 
   append(rows) {
     for (const row of rows) {
-      if (row.seq < this.next && row.stream === undefined) continue; // it is here already
+      if (row.seq < this.next && row.stream === undefined) continue; // the row is already present
       if (row.text !== undefined) this.disableAllChoices(row.text, row.conversation);
       if (row.stream !== undefined && this.growStream(row)) continue;
       const node = this.makeItem(row);
@@ -151,7 +151,7 @@ export class Log {
     return true;
   }
 
-  // Add new rows. If the user reads older rows and the window is full, the new rows are left to be fetched later.
+  // Add new rows. If the user reads older rows and the window is full, new rows are fetched later.
   addLive(rows, to) {
     if (this.newer || (!this.atBottom && this.rows.childElementCount + rows.length > MAX_ROWS)) {
       this.newer ||= rows.length > 0;
@@ -165,7 +165,7 @@ export class Log {
     if (!this.atBottom && rows.length) this.newest.hidden = false;
   }
 
-  // Rows were left out. They are fetched when the user scrolls to them.
+  // Rows were omitted. They are fetched when the user scrolls to them.
   noteMissing() {
     this.newer = true;
     this.newest.hidden = false;
@@ -203,7 +203,7 @@ export class Log {
     for (const notice of this.tail.querySelectorAll(".snb-notice")) notice.remove();
   }
 
-  // Buttons can be pressed until one of them was pressed, or the user did something else.
+  // Buttons are enabled until one is pressed or the user acts in another way.
 
   disable(seq, option) {
     const node = this.item(seq);
@@ -221,7 +221,7 @@ export class Log {
     }
   }
 
-  // Disable all buttons and forms, because the kernel is gone.
+  // Disable all buttons and forms, because the kernel has stopped.
   disableAll() {
     for (const node of this.rows.children) disableChoices(node);
   }
@@ -236,7 +236,7 @@ export class Log {
   onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.node;
     const below = scrollHeight - scrollTop - clientHeight;
-    // The position also gets smaller if the content shrinks, but then the log is still at its bottom.
+    // The position also decreases if the content shrinks, but then the log is still at the bottom.
     if (scrollTop < this.top && below > 1) this.atBottom = false;
     else if (below < BOTTOM_DISTANCE_PX) this.atBottom = !this.newer;
     this.top = scrollTop;

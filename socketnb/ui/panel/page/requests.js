@@ -1,6 +1,6 @@
 // The requests that the kernel has not answered yet.
 
-const ANSWER_TIMEOUT_MS = 1500; // after this time people see that the kernel is busy or gone
+const ANSWER_TIMEOUT_MS = 1500; // the time after which the panel shows that the kernel is busy or has stopped
 
 export class Requests {
   constructor() {

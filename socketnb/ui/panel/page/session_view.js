@@ -11,7 +11,7 @@ import { Log } from "./log.js";
 import { Requests } from "./requests.js";
 import { VerbSheet } from "./verb_sheet.js";
 
-const FORM = -1; // the option number of a form that has one button of its own
+const FORM = -1; // the option number of the submit button of a form
 
 export class SessionView {
   // `composer` may be shared by several views. `onChange` is called when the view begins or stops waiting.
@@ -21,7 +21,7 @@ export class SessionView {
     this.onChange = onChange;
     this.requests = new Requests();
     this.activity = new Activity();
-    this.batch = []; // messages with rows that are not drawn yet
+    this.batch = []; // messages whose rows are not drawn yet
     this.info = { verbs: [], exports: [] };
     this.status = {};
     this.build();
@@ -82,12 +82,12 @@ export class SessionView {
     return this.status.state === "closed";
   }
 
-  // The conversation that a request is for; "" is a new one. It is left out while all of them are shown.
+  // The conversation of a request; "" means a new one. It is omitted while all conversations are shown.
   get target() {
     return this.conversation === undefined ? {} : { conversation: this.conversation };
   }
 
-  // What the user does
+  // User actions
 
   say(text) {
     if (this.dead || this.closed) return;
@@ -125,9 +125,9 @@ export class SessionView {
     return id;
   }
 
-  // Start a verb. If it has fields, they are asked for in a form.
+  // Start a verb. If it has fields, show a form for them.
   startVerb(verb) {
-    const target = this.target; // the conversation at this moment, even if another one is selected before it is sent
+    const target = this.target; // the conversation selected now, even if another one is selected before sending
     if (verb.fields.length) this.sheet.open(verb, target);
     else this.act(verb.verb, {}, [], target);
   }
@@ -163,7 +163,7 @@ export class SessionView {
     this.emit({ type: "fetch", anchor, seq, id: this.fetchId, ...this.target });
   }
 
-  // What the kernel sends
+  // Messages from the kernel
 
   receive(message) {
     if (message.view !== undefined && message.view !== this.requests.view) return;
@@ -188,7 +188,7 @@ export class SessionView {
     if (this.batch.length === 1) beforeFrame(() => this.draw());
   }
 
-  // Draw all rows that came since the last frame.
+  // Draw all rows that arrived since the last frame.
   draw() {
     const [batch, rows] = [this.batch, []];
     this.batch = [];
@@ -233,7 +233,7 @@ export class SessionView {
   noteTurn(row) {
     this.activity.addTurn(row);
     const begun = this.conversation === "" && this.firstTurn === row.turn && row.conversation;
-    if (begun) this.selectConversation(row.conversation); // the new conversation has its id
+    if (begun) this.selectConversation(row.conversation); // the new conversation has received its id
   }
 
   refresh() {
@@ -283,7 +283,7 @@ export class SessionView {
     this.composer.input.focus();
   }
 
-  // The verb that is offered once a conversation is closed, if the platform has one.
+  // The verb that is offered after a conversation was closed, if the platform has one.
   get verbAfterClose() {
     return this.info.verbs.find(({ after_close: afterClose }) => afterClose);
   }
@@ -352,7 +352,7 @@ export class SessionView {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
-  // The kernel is gone. The conversation stays readable.
+  // The kernel has stopped. The conversation stays readable.
   disconnect() {
     this.dead = true;
     this.requests.clear();

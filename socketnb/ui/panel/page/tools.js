@@ -1,4 +1,4 @@
-// What can be done with one message: copy it, edit it, send it again. The pointer or the arrow keys select the message.
+// Actions on one message: copy, edit, send again. The pointer or the arrow keys select the message.
 
 import { beforeFrame, button, make } from "./dom.js";
 

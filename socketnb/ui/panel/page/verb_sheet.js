@@ -29,12 +29,12 @@ export class VerbSheet {
     this.callbacks.onClose();
   }
 
-  // The request was accepted: close the form if it is the form's.
+  // Close the form if an accepted request is its own.
   accepted(id) {
     if (id === this.requestId) this.close();
   }
 
-  // Show an error in the form; return whether the request is the form's.
+  // Show an error if the failed request is the form's own, and return whether it is.
   failed(id, error) {
     if (this.requestId === undefined || id !== this.requestId) return false;
     this.form.showError(error);
