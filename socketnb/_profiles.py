@@ -213,7 +213,9 @@ def find(platform: str | None, profile: str | None) -> tuple[Dialect, Profile | 
         if not isinstance(name, str | None):
             raise SettingsError(unknown(what, name, available))
     if platform is None and profile is None:
-        raise SettingsError(f"connect needs a platform or a profile; available: {', '.join([*PLATFORMS, *profiles])}")
+        raise SettingsError(
+            f"connect needs a platform or a profile; available: {', '.join(dict.fromkeys([*PLATFORMS, *profiles]))}"
+        )
     if profile is None and platform not in profiles:
         what = "platform or profile" if profiles else "platform"
         raise SettingsError(unknown(what, platform, [*PLATFORMS, *profiles]))

@@ -148,7 +148,7 @@ def open_recording(which: str | Path) -> Recording:
         for candidate in (named, path):
             if candidate.is_dir() and Folder(candidate).files():
                 return Recording(candidate)
-            if candidate.suffix in (".parquet", ".jsonl") and candidate.is_file():
+            if candidate.suffix.lower() in (".parquet", ".jsonl") and candidate.is_file():
                 return Recording(candidate)
         if path.is_dir():
             raise RecordingError(f"{path} is not a recording: it contains no Parquet or JSON lines files")

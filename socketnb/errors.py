@@ -150,7 +150,7 @@ def unknown(what: str, given: object, available: Iterable[str]) -> str:
         given: The name that was given.
         available: The names that exist.
     """
-    names = sorted(available)
+    names = sorted(set(available))
     similar = difflib.get_close_matches(str(given), names, n=1)
     hint = f"did you mean {similar[0]!r}? " if similar else ""
     return f"unknown {what} {given!r}; {hint}available: {', '.join(names) or 'none'}"

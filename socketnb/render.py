@@ -203,7 +203,7 @@ def parts(message: Message) -> Parts:
             folded = f"<details><summary>{html.escape(name)}</summary><pre>{details}</pre></details>"
             return Parts(_optional_markdown(text) + folded, _joined(f"({name})", options, text), options)
         case AdaptiveCard(_, options, text) as card:
-            return Parts(_optional_markdown(text), message.text, options, form=card)
+            return Parts(_optional_markdown(text), _joined(text, options), options, form=card)
         case (DatePicker(text=text) | RatingRequest(text)) as form:
             return Parts(_optional_markdown(text), message.text, form=form)
         case unknown:
@@ -212,7 +212,9 @@ def parts(message: Message) -> Parts:
 
 def message_html(message: Message, *, buttons: bool = True) -> str:
     """Return a message as HTML for a page without a style sheet; `buttons` adds the labels of its buttons."""
-    html_, _, options, cards, layout, _ = parts(message)
+    html_, text, options, cards, layout, form = parts(message)
+    if form and not html_:  # the page that shows it as a form has a label of its own
+        html_ = f"<p>{html.escape(cut(text))}</p>"
     if cards:
         style, card_style = (CAROUSEL_STYLE, CAROUSEL_CARD_STYLE) if layout == "carousel" else ("", "")
         rendered = "".join(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from socketnb.conversation.turn import Turn
     from socketnb.dialects.base import Dialect
     from socketnb.engine.events import State
-    from socketnb.model.actions import Verb
+    from socketnb.model.actions import Conversation, Verb
     from socketnb.recording.recorder import Log
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,13 @@ class SessionReader:
     def seq(self) -> int:
         """The `seq` of the next trace."""
         return self._log.seq
+
+    def conversations(self) -> list[Conversation]:
+        """Return the conversations of this session, each with its handler, unread count and state.
+
+        The list is empty on platforms where a session is one conversation.
+        """
+        return list(self._events.conversations.current)
 
     def transcript(self) -> str:
         """Return the conversation as plain text.

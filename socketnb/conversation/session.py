@@ -244,11 +244,6 @@ class Session(SessionReader):
             ActionError: The platform has no verb `reset`. Nothing was sent.
             TurnTimeout: The bot was not done in time.
             TurnFailed: The session failed during the turn.
-
-        Example:
-            >>> with snb.connect("cognigy", simulate=True) as bot:
-            ...     bot.reset().status
-            'completed'
         """
         check_timeout(timeout)
         return self.start("reset").wait(timeout)
@@ -341,13 +336,6 @@ class Session(SessionReader):
             raise SessionError(f"session {self.name!r} is closed: open a new one with connect()")
 
     # Conversations and calls
-
-    def conversations(self) -> list[Conversation]:
-        """Return the conversations of this session, each with its handler, unread count and state.
-
-        The list is empty on platforms where a session is one conversation.
-        """
-        return list(self._events.conversations.current)
 
     def conversation(self, conversation: str | Conversation) -> Self:
         """Choose the conversation for the next turn of this thread.

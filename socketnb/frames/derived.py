@@ -95,7 +95,7 @@ def sessions(traces: pd.DataFrame) -> pd.DataFrame:
         return rows.groupby([traces[name] for name in SESSION_KEYS], observed=True).sum()
 
     groups = traces.groupby(SESSION_KEYS, observed=True)
-    ended = traces[traces["kind"] == "ended"].groupby(SESSION_KEYS, observed=True)
+    ended = traces[traces["kind"].isin(["flow_ended", "ended"])].groupby(SESSION_KEYS, observed=True)
     result = groups[["conversation"]].last()
     result = result.assign(
         start=groups["observed_at"].min(),

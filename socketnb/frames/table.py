@@ -80,6 +80,11 @@ def require(frame: pd.DataFrame, *columns: str) -> None:
         SettingsError: A column is missing.
     """
     if missing := [name for name in columns if name not in frame]:
+        for name in missing:
+            if (former := SCHEMA[name].formerly if name in SCHEMA else None) in frame:
+                raise SettingsError(
+                    f"the column {former!r} is called {name!r} now: rename it with df.rename(columns=…)"
+                )
         raise SettingsError(f"the frame lacks the columns {', '.join(missing)}: take them from traces_df()")
 
 

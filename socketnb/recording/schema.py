@@ -97,6 +97,8 @@ class Schema:
         Raises:
             RecordingError: The version is newer.
         """
+        if version < 1:
+            raise RecordingError(f"{file} is not a part of a recording: its schema version is {version}")
         if version > self.version:
             newer = f"has schema version {version} and this socketnb reads up to {self.version}"
             raise RecordingError(f"{file} {newer}: install a newer socketnb")
@@ -121,9 +123,9 @@ class Schema:
         for name, column in self.columns.items():
             if name in fields:
                 row.append(fields.pop(name))
-            elif version < column.since:
-                row.append(fields.pop(column.formerly or name, column.blank))
-            elif column.nullable:
+            elif version < column.since and column.formerly in fields:
+                row.append(fields.pop(column.formerly))
+            elif column.nullable or (version < column.since and not column.formerly):
                 row.append(column.blank)
             else:
                 raise RecordingError(f"{file} has a line that is not a trace: it has no {name!r}")
@@ -152,7 +154,7 @@ class Schema:
             column, kind = self.columns[name], self.arrow.field(name).type
             if stored := self.stored_name(name, version, table.column_names):
                 arrays.append(table[stored].cast(kind))
-            elif version < column.since:
+            elif version < column.since and not column.formerly:
                 arrays.append(pa.array([column.blank] * table.num_rows, type=kind, from_pandas=True))
             else:
                 raise RecordingError(f"{file} is not a part of a recording: it has no column {name!r}")

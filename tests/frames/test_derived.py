@@ -8,6 +8,7 @@ import pytest
 
 from socketnb.frames import derived
 from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS
+from socketnb.frames.imports import from_voiceflow
 from socketnb.frames.table import frame_of
 from socketnb.model.content import Delta
 from socketnb.model.trace import SCHEMA
@@ -220,3 +221,12 @@ def test_an_empty_piece_does_not_count_for_latencies() -> None:
     rows = [piece("x", first=True) | {"elapsed_ms": 30.0}, piece(last=True, whole="y") | {"elapsed_ms": 80.0}]
     found = turn(action(payload="{}"), piece(first=True) | {"elapsed_ms": 10.0}, *rows)
     assert (found["first_ms"], found["last_ms"], found["messages"]) == (30.0, 30.0, 1)
+
+
+def test_the_reason_of_a_session_is_that_of_its_flow_unless_the_session_ended_itself() -> None:
+    logs = [
+        {"type": "trace", "data": {"type": "text", "payload": {"message": "Bye!"}}},
+        {"type": "trace", "data": {"type": "end"}},
+    ]
+    frame = from_voiceflow({"id": "t1", "logs": logs})
+    assert derived.sessions(frame)["reason"].tolist() == ["the bot ended the conversation"]

@@ -40,7 +40,7 @@ def server_that(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def test_a_session_is_found_by_its_name_or_because_it_was_used_last(hub: Hub, flow: Flow) -> None:
-    with pytest.raises(SessionError, match="no session is open: snb.connect"):
+    with pytest.raises(SessionError, match="no session is open: open one"):
         hub.session()
     bot = hub.connect("voiceflow", name="shop", simulate=True, flow=flow)
     assert hub.session() is hub.session("shop") is bot
@@ -201,7 +201,7 @@ def test_a_server_that_does_not_speak_http_is_unreachable(hub: Hub) -> None:
 def test_connecting_to_a_silent_server_times_out(hub: Hub) -> None:
     hold = threading.Event()
     with server_that(lambda _: hold.wait(10) and None) as url:
-        with pytest.raises(ConnectTimeout, match="no Socket.IO connection opened within 0.3 s"):
+        with pytest.raises(ConnectTimeout, match="no Socket.IO connection arrived within 0.3 s"):
             hub.connect("voiceflow", project_id="x", url=url, timeout=0.3)
         hold.set()
 

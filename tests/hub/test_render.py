@@ -4,7 +4,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from socketnb.model.content import Choice
+from socketnb.dialects.messages import Message
+from socketnb.model.content import AdaptiveCard, Choice, Content, DatePicker, RatingRequest
+from socketnb.model.trace import NO_TIME, Trace
 from socketnb.render import (
     MAX_DATA_URL_CHARS,
     MAX_LINKS,
@@ -14,6 +16,8 @@ from socketnb.render import (
     harmless,
     links,
     markdown,
+    message_html,
+    message_text,
     milliseconds,
     safe_url,
 )
@@ -116,3 +120,21 @@ def test_a_link_to_the_notebook_server_is_removed(link: str) -> None:
 )
 def test_only_safe_urls_are_allowed(url: str | None, media: tuple[str, ...], allowed: object) -> None:
     assert (safe_url(url, *media) is not None) == allowed
+
+
+def form(content: Content, text: str) -> Message:
+    fields = dict.fromkeys(Trace._fields)
+    trace = Trace(**{**fields, "platform": "cognigy", "seq": 0, "elapsed_ms": NO_TIME, "text": text, "payload": "{}"})  # type: ignore[arg-type]
+    return Message(content, trace)
+
+
+@pytest.mark.parametrize("content", [DatePicker(label="When do you arrive?"), RatingRequest()])
+def test_a_form_without_words_shows_the_text_of_its_trace_outside_the_panel(content: Content) -> None:
+    assert message_html(form(content, "When do you arrive?")) == "<p>When do you arrive?</p>"
+    assert message_text(form(content, "When do you arrive?")) == "When do you arrive?"
+
+
+def test_the_buttons_of_an_adaptive_card_are_numbered_and_its_links_have_their_url_in_text() -> None:
+    options = (Choice("Send it", {"text": "x"}), Choice("Web", url="https://x.org"))
+    message = form(AdaptiveCard({}, options, "Stay in touch"), "Stay in touch\n[Send it] [Web]")
+    assert message_text(message) == "Stay in touch  [1] Send it  Web (https://x.org)"

@@ -204,3 +204,14 @@ def test_the_constraints_pin_every_dependency() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
     assert names <= pinned
+
+
+def test_a_type_checker_reports_a_misspelt_public_name(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        'import socketnb as snb\n\nbot: snb.Session = snb.connect("voiceflow")\nsnb.conect("voiceflow")\n'
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"), str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert 'Module has no attribute "conect"' in done.stdout
+    assert "Found 1 error" in done.stdout

@@ -190,7 +190,7 @@ def test_a_part_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     [
         (
             lambda line: line.replace(STAMP, b'"v":%d' % (VERSION + 1)),
-            "has version .* of the schema .*: install a newer socketnb",
+            "has schema version .*: install a newer socketnb",
         ),
         (lambda line: line.replace(b'"seq"', b'"mood":"blue","seq"'), "the unknown field 'mood': install a newer"),
         (lambda line: line.replace(STAMP, b'"v":"2"'), "not a trace: its version is '2'"),
@@ -234,6 +234,23 @@ def test_a_former_name_is_read_only_from_older_parts(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(path).replace_schema_metadata({parts.VERSION_KEY: str(VERSION)}), path)
     with pytest.raises(RecordingError, match="it has no column 'observed_at'"):
         parts.read_part(path)
+
+
+def test_a_renamed_column_must_be_there_under_its_former_name(tmp_path: Path) -> None:
+    path = write_part_of_version_1(tmp_path, range(2))
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["at"]).replace_schema_metadata(table.schema.metadata), path)
+    with pytest.raises(RecordingError, match="it has no column 'observed_at'"):
+        parts.read_part(path)
+    line = {name: value for name, value in values(0).items() if name not in ("at", "payload")}
+    with pytest.raises(RecordingError, match="it has no 'observed_at'"):
+        TRACES.row(line, "{}", "a.jsonl")
+
+
+@pytest.mark.parametrize("version", [0, -5])
+def test_a_version_below_1_is_refused(version: int) -> None:
+    with pytest.raises(RecordingError, match=f"its schema version is {version}"):
+        TRACES.row({"v": version}, "{}", "a.jsonl")
 
 
 def test_every_field_of_a_record_is_a_column_and_payload_is_the_last() -> None:

@@ -232,7 +232,7 @@ def test_a_malformed_request_is_ignored(bot: Session, page: Page, message: Any) 
 def test_pressing_a_button_that_does_not_exist_is_an_error(bot: Session, page: Page, seq: int, option: int) -> None:
     page.request("press", seq=seq, option=option)
     (error,) = page.of_type("error")
-    assert "no button" in error["error"]
+    assert "no such button" in error["error"]
 
 
 def test_a_page_learns_the_turn_of_its_text_and_which_button_was_pressed(bot: Session, page: Page) -> None:
@@ -519,7 +519,7 @@ def test_a_form_is_submitted_with_its_values(hub: Hub, monkeypatch: pytest.Monke
     (sent,) = [trace for trace in bot.traces() if "adaptivecards" in trace.payload and trace.direction == "out"]
     assert json.loads(sent.payload)["data"]["adaptivecards"] == {"list": "news", "name": "Grace"}
     page.request("submit", seq=form["seq"], option=7, values={})
-    assert "no button" in page.last("error")["error"]
+    assert "no such button" in page.last("error")["error"]
 
 
 def test_a_date_picker_is_answered_and_only_where_there_is_one(
