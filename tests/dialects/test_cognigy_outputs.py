@@ -97,6 +97,12 @@ def test_a_step_is_read_back_as_the_same_content(name: str, channel: str) -> Non
     assert output.text is not None
 
 
+def test_the_buttons_of_an_output_are_numbered_from_one() -> None:
+    message: Any = shape(Choices((YES, PAGE)), "_default")
+    sent = message["data"]["_cognigy"]["_default"]["_buttons"]["buttons"]
+    assert [button["id"] for button in sent] == [1, 2]
+
+
 def rich(channel: str, payload: Any) -> dict[str, Any]:
     return {"text": None, "data": {"_cognigy": {channel: payload}}}
 

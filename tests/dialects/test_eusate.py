@@ -223,6 +223,12 @@ def test_a_helpdesk_that_does_not_list_its_conversations_can_be_used(status: int
     assert [e.kind for e in effects if isinstance(e, Record)] == ["log", "ready"]
 
 
+def test_a_list_of_conversations_with_an_error_code_is_not_read() -> None:
+    client = open_client()
+    effects = client.http_response(HttpResponse(LIST, 500, b'[{"id": "a"}]'), 0.0)
+    assert not [e for e in effects if isinstance(e, Conversations)]
+
+
 def test_turns_are_sent_without_the_list_of_conversations_after_a_timeout() -> None:
     client = open_client()
     assert not [e for e in client.act(1, say("early"), 0.0) if isinstance(e, Emit)]

@@ -28,6 +28,7 @@ from socketnb.model.effects import (
 
 PDF = {"url": "https://x.org/a.pdf", "name": "a.pdf", "size_kb": 3, "extension": "pdf"}
 PNG = {"url": "https://x.org/b", "name": "b", "extension": ".PNG"}
+MP4 = {"url": "https://x.org/c.mp4", "name": "c.mp4"}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,12 @@ PNG = {"url": "https://x.org/b", "name": "b", "extension": ".PNG"}
             "file",
             "see\na.pdf\nb",
             Cards((Card("a.pdf", url=PDF["url"]), Card("b", image=PNG["url"], url=PNG["url"])), "list", "see"),  # type: ignore[arg-type]
+        ),
+        (
+            {"attachment": True, "attachment_metadata": [MP4, PDF]},
+            "file",
+            "c.mp4\na.pdf",
+            Cards((Card("c.mp4", url=MP4["url"]), Card("a.pdf", url=PDF["url"])), "list"),  # type: ignore[arg-type]
         ),
         ({"attachment": True, "attachment_metadata": None, "message": "lost"}, "text", "lost", Text("lost")),
     ],
@@ -73,6 +80,11 @@ def test_messages_are_read(data: dict[str, Any], kind: str, text: str, content: 
 def test_the_customers_input_is_read_back_from_events(event: str, payload: dict[str, Any], expected: UserInput) -> None:
     assert user_input(event, payload) == expected
     assert eusate.DIALECT.content(event, payload) == expected
+
+
+@pytest.mark.parametrize("event", ["error", "connect_response", "support_echo"])
+def test_the_words_of_an_event_that_is_no_message_are_not_content(event: str) -> None:
+    assert eusate.DIALECT.content(event, {"message": "not for people"}) is None
 
 
 # Malformed events

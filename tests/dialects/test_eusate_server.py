@@ -1,5 +1,6 @@
 """Eusate's server machine: requests, agents, the HTTP interface and the text of steps."""
 
+import json
 from typing import Any
 
 import pytest
@@ -160,3 +161,32 @@ def test_steps_of_one_turn_are_sent_as_one_message() -> None:
     pair.connect()
     pair.act(1, say("hi"))
     assert pair.texts() == ["hi", "one\n\ntwo"]
+
+
+def test_an_agent_gets_the_message_back_as_the_customer_gets_it() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.act(1, say("hi"))
+    pair.server.opened("agent", {"token_source": "inapp", "token": "planted-eusate-key"}, NOW)
+    message = {"ticket_chat_id": pair.conversations()[0].id, "message": "see", "attachment_metadata": {"url": "u"}}
+    effects = pair.server.received("agent", "agent_support", message, NOW)
+    sent = {e.event: e.args[0]["data"] for e in effects if isinstance(e, Emit)}
+    assert sent["agent_support"] == sent["customer_support"]
+
+
+def test_the_error_of_a_flow_has_the_code_of_a_server_error() -> None:
+    server = eusate.DIALECT.server(client_settings(), ids(), options())
+    asked = server.received("link", "support", {"session_id": "c", "message": "m"}, NOW)
+    (run,) = [e for e in asked if isinstance(e, RunFlow)]
+    (failure,) = server.done(run.conversation, "ZeroDivisionError", NOW)
+    assert isinstance(failure, Emit)
+    assert (failure.args[0]["status_code"], failure.args[0]["message"]) == (500, "ZeroDivisionError")
+
+
+def test_a_customer_may_not_have_four_open_conversations() -> None:
+    server = eusate.DIALECT.server(client_settings(), ids(), options())
+    codes = []
+    for request in [json.loads('{"session_id": "customer", "message": "m"}') for _ in range(4)]:
+        effects = server.received("link", "support", request, NOW)
+        codes.append([e.args[0]["status_code"] for e in effects if isinstance(e, Emit) and e.event == "support"])
+    assert codes == [[], [], [], [400]]

@@ -456,3 +456,36 @@ def test_an_older_message_that_comes_late_does_not_make_older_ones_missed() -> N
     client.received("support", reply("a", "new", date_created="2026-01-01T10:00:05Z"), 0.0)
     client.received("customer_support", reply("a", "late", "agent", date_created=SECOND), 0.0)
     assert texts(reconnect_with_messages(client, http_message("between", "2026-01-01T10:00:03Z"))) == ["live"]
+
+
+def test_a_conversation_of_a_late_list_is_not_the_one_that_is_being_started() -> None:
+    client = open_client()
+    client.timer(2.0)
+    client.act(1, say("hi", ""), 2.0)
+    list_conversations(client, {"id": "older"}, now=3.0)
+    assert ended_turns(client.received("support", reply("new"), 3.0)) == [(1, "completed")]
+
+
+def test_the_end_of_a_rejected_turn_is_not_a_second_error() -> None:
+    client = ready_client("a")
+    client.act(1, say("hi"), 0.0)
+    effects = client.received("support", {"status_code": 400, "message": "no", "data": {}}, 0.0)
+    records = [(e.event, e.kind, e.error) for e in effects if isinstance(e, Record)]
+    assert records == [("support", "error", "no"), ("turn", "status", None)]
+
+
+def test_an_answer_to_hanging_up_without_ids_ends_the_call() -> None:
+    client = ready_client("a")
+    client.act(1, act("call", "a"), 0.0)
+    client.received("call_support", {"data": {"token": "t", "ticket_chat_id": "a", "ticket_call_id": "c"}}, 0.0)
+    client.act(2, act("hang_up"), 0.0)
+    effects = client.received("close_call_support", {"status_code": 200, "data": {}}, 0.0)
+    assert [e.id for e in effects if isinstance(e, CallEnded)] == ["c"]
+
+
+def test_a_file_given_by_its_url_has_the_name_in_the_path_of_the_url() -> None:
+    client = ready_client("a")
+    client.received("support_handler_changed", {"data": {"ticket_chat_id": "a", "handler": "agent"}}, 0.0)
+    (sent,) = sent_messages(client.act(1, act("attach", "a", files=["https://x.org/a.pdf?of=b/c.png"]), 0.0))
+    file = sent["attachment_metadata"]
+    assert (file["name"], file["extension"]) == ("a.pdf", "pdf")

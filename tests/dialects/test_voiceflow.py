@@ -98,6 +98,18 @@ def test_the_first_link_creates_a_session_and_its_key_is_a_credential() -> None:
     assert pair.client.deadline is None
 
 
+def test_the_events_of_the_handshake_belong_to_no_turn() -> None:
+    pair = Pair()
+    pair.connect()
+    assert {record.turn for record in pair.of(Record)} == {0}
+
+
+@pytest.mark.parametrize(("try_all", "transports"), [(True, ("polling", "websocket")), (False, ("polling",))])
+def test_only_the_first_transport_is_tried_unless_try_all_is_set(try_all: Any, transports: tuple[str, ...]) -> None:
+    given = SETTINGS | {"transports": ("polling", "websocket"), "try_all": try_all}
+    assert voiceflow.DIALECT.client(given, ids()).dial(0.0).transports == transports
+
+
 def test_a_video_without_a_url_is_sent_as_its_text() -> None:
     pair = Pair(
         lambda _: [Media("video", "data:video/webm;base64,AAAA", "Sunrise"), Media("file", "https://x.org/a", "A")]
@@ -304,6 +316,18 @@ def test_the_client_reconnects_to_a_restarting_server_and_repeats_its_action(run
     assert pair.kinds().count("resumed") == 1
     assert pair.events.count("session.create") == 1
     assert [r.text for r in pair.of(Record) if r.kind == "text"] == ["You said one"]
+
+
+def test_a_running_action_that_a_restarting_server_asks_for_keeps_its_message_id() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.server.fault("silent")
+    pair.act(1, say("one"))
+    pair.to_client(pair.client.received("server.restart", {"action": {"type": "text", "payload": "one"}}, 0.0))
+    pair.disconnect()
+    pair.connect()
+    first, again = [e.args[0] for e in pair.of(Emit) if e.event == "action.send"]
+    assert first == again
 
 
 def test_an_action_that_is_sent_again_after_a_restart_runs_once() -> None:

@@ -13,6 +13,7 @@ from test_voiceflow import SETTINGS, Pair, ids, say
 from socketnb.dialects import voiceflow
 from socketnb.dialects.messages import Message, Streams, message
 from socketnb.dialects.sound import RATES, tone, wav
+from socketnb.dialects.voiceflow.shapes import Shaper
 from socketnb.dialects.voiceflow.traces import READERS, ParsedTrace, parse_trace
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
@@ -243,6 +244,41 @@ def test_mulaw_is_decoded_as_in_the_standard() -> None:
     linear = wav("audio/x-mulaw", bytes([0x00, 0x80, 0xFF, 0x7F, 0xF0, 0x70]))[-12:]
     values = [int.from_bytes(linear[n : n + 2], "little", signed=True) for n in range(0, 12, 2)]
     assert values == [-32124, 32124, 0, 0, 120, -120]
+
+
+def test_an_incomplete_sample_at_the_end_of_pcm_is_dropped() -> None:
+    assert wav("audio/pcm", b"\x01\x02\x03") == wav("audio/pcm", b"\x01\x02")
+
+
+@pytest.mark.parametrize("encoding", sorted(RATES))
+def test_speech_is_sent_in_three_chunks_of_whole_samples(encoding: str) -> None:
+    traces: Any = Shaper(ids(), {"audioEvents": True, "audioEncoding": encoding}).traces(Text("two words"))
+    states = [trace["payload"] for trace in traces if trace["type"] == "audio"]
+    assert [state["state"] for state in states] == ["start", "content", "content", "content", "end"]
+    chunks = [base64.b64decode(state["content"]) for state in states[1:-1]]
+    assert b"".join(chunks) == tone(encoding, 0.4)
+    assert [len(chunk) % 2 for chunk in chunks] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("config", [{"completionEvents": True}, {"completionEvents": False}, {}])
+def test_pieces_of_a_text_are_sent_only_to_a_client_that_asks_for_them(config: Any) -> None:
+    shapes = Shaper(ids(), config)
+    steps = [Delta("s", "Hel", first=True), Delta("s", "lo", last=True)]
+    traces = [trace["type"] for step in steps for trace in shapes.traces(step)]
+    assert traces == (["completion", "completion"] if config.get("completionEvents") else ["text"])
+
+
+def test_only_a_custom_trace_with_paths_names_them() -> None:
+    shapes = Shaper(ids(), {})
+    (without,), (with_paths,) = shapes.traces(Custom("map", {})), shapes.traces(Custom("map", {}, (Choice("Go"),)))
+    assert without == {"type": "map", "payload": {}}
+    assert with_paths["paths"] == [{"label": "Go", "event": {"type": "Go"}}]
+
+
+def test_only_action_trace_contains_a_trace() -> None:
+    payload = {"trace": {"type": "text", "payload": {"message": "Hi"}}}
+    assert voiceflow.DIALECT.content("action.trace", payload) == Text("Hi")
+    assert voiceflow.DIALECT.content("action.status", payload) is None
 
 
 # Malformed events

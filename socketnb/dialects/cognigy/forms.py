@@ -113,7 +113,7 @@ def date_picker(data: JsonObject, text: str) -> DatePicker:
 
 
 def _is_on(value: Json) -> bool:
-    return value is True or value == "true"
+    return value in (True, "true")
 
 
 def _day(value: Json, unit: str) -> str:

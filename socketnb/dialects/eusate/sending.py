@@ -117,4 +117,4 @@ class Sender:
 
 
 def _is_file(file: Json) -> bool:
-    return isinstance(file, dict) and bool(file.get("url"))
+    return "://" in file if isinstance(file, str) else isinstance(file, dict) and bool(file.get("url"))
