@@ -209,7 +209,7 @@ def format_of(path: Path) -> str:
         return suffixes[path.suffix.lower()]
     except KeyError:
         raise SettingsError(
-            f"{path.name} has no known suffix: pass format= or use one of {', '.join(suffixes)}"
+            f"{path.name} has no known suffix: name the format, or use one of {', '.join(suffixes)}"
         ) from None
 
 

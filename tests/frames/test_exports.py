@@ -72,7 +72,7 @@ def test_traces_as_text_are_those_in_the_file(traces: pd.DataFrame, tmp_path: Pa
 def test_an_unknown_format_is_refused_and_the_error_lists_those_that_exist(
     traces: pd.DataFrame, tmp_path: Path
 ) -> None:
-    with pytest.raises(SettingsError, match=r"has no known suffix: pass format= or use one of \.txt"):
+    with pytest.raises(SettingsError, match=r"has no known suffix: name the format, or use one of \.txt"):
         exports.write(traces, tmp_path / "a.pdf")
     for wrong in ("pdf", 7):
         with pytest.raises(SettingsError, match="format .*markdown, parquet, text"):

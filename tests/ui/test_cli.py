@@ -114,7 +114,7 @@ def test_a_mistake_about_recordings_is_one_line(command_line: CommandLine, home:
     (folder,) = (home / "recordings").iterdir()
     command_line.run("export", folder.name, str(tmp_path / "a.duckdb"))
     for words, message in {
-        ("export", folder.name, "a.xyz"): "a.xyz has no known suffix: pass format= or use one of .txt, .md",
+        ("export", folder.name, "a.xyz"): "a.xyz has no known suffix: name the format, or use one of .txt, .md",
         ("export", folder.name, "a.md", "--format", "sheet"): "'sheet' is not one of 'text', 'markdown'",
         ("export", folder.name, "a.md", "--session", "nope"): "unknown session 'nope'; available: demo",
         ("export", folder.name, str(tmp_path / "a.duckdb")): "already has a table 'traces'",
