@@ -70,6 +70,7 @@ def main() -> None:
                 panel.locator(".snb-timing").wait_for()
                 scene(panel)
                 lab.page.mouse.move(0, 0)
+                panel.locator(".snb-tools").evaluate_all("(tools) => tools.forEach((node) => node.remove())")
                 lab.page.wait_for_timeout(500)  # until animations have ended
                 panel.screenshot(path=DOCS / f"{platform}-{theme.lower()}.png")
 
