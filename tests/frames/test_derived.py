@@ -66,6 +66,13 @@ def test_the_status_of_a_turn_follows_from_its_final_trace(last: dict[str, Any],
     assert turn(action(), {"text": "hello"}, last)["status"] == status
 
 
+def test_the_columns_that_may_be_missing_are_those_that_an_empty_turn_lacks() -> None:
+    found = turn({"kind": "status"})
+    assert {name for name, value in found.items() if pd.isna(value)} == {
+        name for name, column in TURN_COLUMNS.items() if column.nullable
+    }
+
+
 def test_only_the_first_final_trace_of_a_turn_counts() -> None:
     found = turn(action(), end("completed", elapsed_ms=5.0), end("rejected", elapsed_ms=9.0))
     assert (found["status"], found["done_ms"]) == ("completed", 5.0)
