@@ -149,6 +149,12 @@ def test_a_session_is_summed_up() -> None:
     assert (other["turns"], other["traces"], pd.isna(other["reason"])) == (1, 1, True)
 
 
+@pytest.mark.parametrize(("numbers", "turns"), [((0, 1), 1), ((1,), 1), ((0,), 0)])
+def test_traces_outside_any_turn_do_not_count_as_a_turn_of_the_session(numbers: tuple[int, ...], turns: int) -> None:
+    (found,) = derived.sessions(frame(*({"turn": number} for number in numbers))).to_dict("records")
+    assert found["turns"] == turns
+
+
 def test_empty_frames_have_all_columns() -> None:
     empty = frame()
     for compute, columns in (
