@@ -172,7 +172,7 @@ class Mask:
         fields = {*FIELDS, *fields}
         self._fields = {name.casefold() for name in fields}
         self._markers = _markers(fields)
-        names = "(?i:" + "|".join(map(re.escape, sorted(self._fields, key=len, reverse=True))) + ")"
+        names = "(?i:" + "|".join(map(re.escape, sorted(self._fields))) + ")"
         self._inside = re.compile(
             rf"(?P<scheme>(?i:(?<![\w-])(?:proxy-)?authorization\s*[:=]\s*(?:{SCHEMES})\s+)){LIKELY_CREDENTIAL}"
             rf"|(?P<digest>(?i:(?<![\w-])(?:proxy-)?authorization\s*[:=]\s*(?:digest|aws4-hmac-sha256)\s+))"

@@ -132,10 +132,9 @@ class TraceStore:
                 row += block.rows
 
     def _convert(self) -> None:
-        """Convert the new rows to tables. The caller holds the lock. Rows added meanwhile wait for the next call."""
-        count = len(self._new)
-        for start in range(0, count, CONVERSION_ROWS):
-            batch = self._new[: min(CONVERSION_ROWS, count - start)]
+        """Convert the new rows to tables. The caller holds the lock. Rows added meanwhile may be left for later."""
+        for _ in range(0, len(self._new), CONVERSION_ROWS):
+            batch = self._new[:CONVERSION_ROWS]
             self._recent.append(TRACES.table(batch))
             del self._new[: len(batch)]
 

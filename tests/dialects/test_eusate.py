@@ -511,12 +511,12 @@ def test_an_action_that_needs_a_conversation_fails_without_one(verb: str) -> Non
 
 
 @pytest.mark.parametrize("files", [[], [{}], ["a.pdf"], [{"name": "a.pdf"}]])
-def test_a_file_without_a_description_fails(files: list[Any]) -> None:
+def test_a_file_that_is_neither_a_url_nor_a_description_fails(files: list[Any]) -> None:
     pair = Pair(lambda _: [Handover("Ada")])
     pair.connect()
     pair.act(1, say("agent please"))
     pair.act(2, act("attach", files=files))
-    assert "needs a description with its url" in str(pair.ended()[-1][2])
+    assert "must be a URL or a description with a url" in str(pair.ended()[-1][2])
 
 
 def test_a_call_fails_while_an_agent_answers_or_another_call_is_running() -> None:

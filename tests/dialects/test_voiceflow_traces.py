@@ -275,6 +275,16 @@ def test_only_a_custom_trace_with_paths_names_them() -> None:
     assert with_paths["paths"] == [{"label": "Go", "event": {"type": "Go"}}]
 
 
+def test_a_saved_transcript_has_numbered_turns_and_keeps_unknown_logs() -> None:
+    read: Any = voiceflow.DIALECT.read_transcript
+    said = {"type": "action", "data": {"type": "text", "payload": "hi"}}
+    answer = {"type": "trace", "data": {"type": "text", "payload": {"message": "Hello"}}}
+    records = [timed.record for timed in read([said, answer, said, {"type": "note", "data": {"type": "text"}}]).records]
+    kinds = [(record.turn, record.kind) for record in records]
+    first, second = [(1, "action"), (1, "text"), (1, "status")], [(2, "action"), (2, "custom"), (2, "status")]
+    assert kinds == [*first, *second]
+
+
 def test_only_action_trace_contains_a_trace() -> None:
     payload = {"trace": {"type": "text", "payload": {"message": "Hi"}}}
     assert voiceflow.DIALECT.content("action.trace", payload) == Text("Hi")

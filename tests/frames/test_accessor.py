@@ -77,6 +77,16 @@ def test_latencies_have_quantiles_and_counts(voiceflow: pd.DataFrame) -> None:
     assert whole[("done_ms", "p50")][0] == pytest.approx(turns["done_ms"].quantile(0.5))
 
 
+def test_turns_without_a_value_are_a_group_of_their_own(voiceflow: pd.DataFrame) -> None:
+    assert voiceflow.chat.latency(by="error")["turns"].to_list() == [6]
+
+
+def test_a_value_that_was_filtered_out_is_no_group(voiceflow: pd.DataFrame) -> None:
+    part = voiceflow[voiceflow["node"] != "order"]
+    assert "order" in part["node"].cat.categories
+    assert part.chat.latency(by="node").index.dropna().to_list() == ["hello"]
+
+
 def test_transitions_are_counted_within_a_session(voiceflow: pd.DataFrame) -> None:
     table = voiceflow.chat.transitions()
     assert table.to_dict("records") == [{"from": "hello", "to": "order", "count": 2, "share": 1.0}]

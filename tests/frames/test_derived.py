@@ -67,6 +67,13 @@ def test_the_status_of_a_turn_follows_from_its_final_trace(last: dict[str, Any],
     assert turn(action(), {"text": "hello"}, last)["status"] == status
 
 
+def test_the_columns_that_may_be_missing_are_those_that_an_empty_turn_lacks() -> None:
+    found = turn({"kind": "status"})
+    assert {name for name, value in found.items() if pd.isna(value)} == {
+        name for name, column in TURN_COLUMNS.items() if column.nullable
+    }
+
+
 def test_only_the_first_final_trace_of_a_turn_counts() -> None:
     found = turn(action(), end("completed", elapsed_ms=5.0), end("rejected", elapsed_ms=9.0))
     assert (found["status"], found["done_ms"]) == ("completed", 5.0)
@@ -141,6 +148,12 @@ def test_a_session_is_summed_up() -> None:
     assert (first["conversation"], first["reason"]) == ("c2", "last")
     assert (first["start"], first["end"]) == (pd.Timestamp(0, tz="UTC"), pd.Timestamp(7 * SECOND, tz="UTC"))
     assert (other["turns"], other["traces"], pd.isna(other["reason"])) == (1, 1, True)
+
+
+@pytest.mark.parametrize(("numbers", "turns"), [((0, 1), 1), ((1,), 1), ((0,), 0)])
+def test_traces_outside_any_turn_do_not_count_as_a_turn_of_the_session(numbers: tuple[int, ...], turns: int) -> None:
+    (found,) = derived.sessions(frame(*({"turn": number} for number in numbers))).to_dict("records")
+    assert found["turns"] == turns
 
 
 def test_empty_frames_have_all_columns() -> None:

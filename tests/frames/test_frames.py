@@ -12,7 +12,10 @@ from socketnb.flows.flow import Flow
 from socketnb.frames import derived, query
 from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS
 from socketnb.hub import Hub
-from socketnb.model.trace import SCHEMA, Column
+from socketnb.model.effects import Record
+from socketnb.model.trace import NO_TIME, SCHEMA, Column
+from socketnb.recording.folder import Folder
+from socketnb.recording.recorder import Recorder
 
 STRING = pd.StringDtype("pyarrow")
 
@@ -101,6 +104,18 @@ def test_a_cursor_returns_only_new_traces(used: Hub) -> None:
     for wrong in (-1, "x", {"r": -1}, {"r": True}, pd.DataFrame()):
         with pytest.raises(SettingsError, match="since must be an earlier frame"):
             used.traces_df(since=wrong)
+
+
+def test_a_cursor_of_a_saved_recording_returns_only_new_traces(tmp_path: Path) -> None:
+    recorder = Recorder("2026-01-02T03-04-05-006-r", tmp_path)
+    log = recorder.log("voiceflow", "bot", ())
+    frames: list[pd.DataFrame] = []
+    for number in range(3):
+        log.append(Record("event", "custom", number), 1, number, NO_TIME)
+        recorder.flush()
+        frames.append(query.traces_df([Folder(tmp_path)], since=frames[-1] if frames else None))
+    recorder.close()
+    assert [frame["seq"].to_list() for frame in frames] == [[0], [1], [2]]
 
 
 def test_turns_show_action_reply_choices_and_latencies(used: Hub) -> None:

@@ -2,12 +2,14 @@
 
 import errno
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from socketnb.errors import RecordingError
+from socketnb.recording.folder import Folder
 from socketnb.recording.journal import Journal, part_of
 
 RUN = "2026-01-02T03-04-05-006-r"
@@ -92,3 +94,12 @@ def test_a_journal_that_cannot_open_its_segment_does_not_keep_the_lock(
         with pytest.raises(PermissionError):
             Journal(tmp_path, RUN)
     Journal(tmp_path, RUN).close()
+
+
+def test_a_journal_closed_in_another_thread_unlocks_its_folder(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, RUN)
+    assert Folder(tmp_path).live()
+    thread = threading.Thread(target=journal.close)
+    thread.start()
+    thread.join()
+    assert not Folder(tmp_path).live()

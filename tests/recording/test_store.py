@@ -220,3 +220,16 @@ def test_a_missing_number_is_waited_for_only_a_few_times(tmp_path: Path, monkeyp
     monkeypatch.setattr(Path, "glob", glob)
     assert seqs(Folder(tmp_path)) == [0, 1, 0], "the rest is read"
     assert calls.count("_*.jsonl") == 5
+
+
+@pytest.mark.parametrize(("numbers", "listings"), [((0, 1), 1), ((0, 2), 5)])
+def test_a_folder_is_listed_again_only_while_a_number_is_missing(
+    numbers: tuple[int, ...], listings: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in numbers:
+        (tmp_path / f"{RUN}-{number:05}.parquet").touch()
+    folder = Folder(tmp_path)
+    found, listed = folder._list(), []
+    monkeypatch.setattr(folder, "_list", lambda: listed.append(1) or found)
+    assert len(folder.numbered_files()) == 2
+    assert len(listed) == listings
