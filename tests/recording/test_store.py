@@ -52,6 +52,17 @@ def test_the_newest_rows_up_to_the_limit_stay_in_memory(
     assert seqs(traces) == list(range(30))
 
 
+def test_only_the_rows_of_a_written_part_are_read_from_its_file(tmp_path: Path) -> None:
+    traces = TraceStore(RUN, 0)
+    traces.extend(rows(range(20)))
+    first, second = traces.seal(0, 10), traces.seal(10, 20)
+    assert (first.num_rows, second.num_rows) == (10, 10)
+    path = tmp_path / f"{RUN}-00000.parquet"
+    parts.write_part(first, path)
+    traces.written(0, path)
+    assert seqs(traces) == list(range(20)), "the rows of the second part are still in memory"
+
+
 def test_a_part_is_read_only_if_a_row_of_it_is_wanted(tmp_path: Path) -> None:
     traces = TraceStore(RUN, 0)
     traces.extend(rows(range(20)))

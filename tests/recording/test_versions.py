@@ -247,6 +247,15 @@ def test_a_renamed_column_must_be_there_under_its_former_name(tmp_path: Path) ->
         TRACES.row(line, "{}", "a.jsonl")
 
 
+def test_a_column_of_an_older_version_must_be_there_in_a_newer_part(tmp_path: Path) -> None:
+    path = tmp_path / f"{RUN}-00000.parquet"
+    parts.write_part(TRACES.table([Trace(**row) for row in as_rows(range(1))]), path)
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["kind"]).replace_schema_metadata(table.schema.metadata), path)
+    with pytest.raises(RecordingError, match="it has no column 'kind'"):
+        parts.read_part(path)
+
+
 @pytest.mark.parametrize("version", [0, -5])
 def test_a_version_below_1_is_refused(version: int) -> None:
     with pytest.raises(RecordingError, match=f"its schema version is {version}"):
