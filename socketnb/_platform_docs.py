@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,7 @@ def document_platforms(method: Callable[..., object], describe: Callable[[Dialec
     """Append what `describe` returns for each platform to the docstring of a method."""
     if method.__doc__:  # None with python -OO
         sections = "\n\n".join(describe(registry.get(platform)) for platform in PLATFORMS)
-        indent = " " * 8  # of a method's docstring
-        method.__doc__ = f"{method.__doc__.rstrip()}\n\n{textwrap.indent(sections, indent)}\n{indent}"
+        method.__doc__ = f"{inspect.cleandoc(method.__doc__)}\n\n{sections}"
 
 
 def settings_of(dialect: Dialect) -> str:
