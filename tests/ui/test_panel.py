@@ -576,7 +576,12 @@ def test_the_rows_of_each_conversation_are_fetched_separately(
     assert ["Ada" in texts[each] for each in (first, second)] == [False, True]
     assert "hours" in texts[first], "the text that started a conversation belongs to it"
     page.request("say", text="hours", conversation=second)
-    assert bot.running[-1].action.conversation == second
+
+    def spoken_in() -> list[str | None]:
+        return [trace.conversation for trace in bot.traces() if trace.kind == "action"]
+
+    eventually(lambda: len(spoken_in()) == 3)
+    assert spoken_in()[-1] == second
 
 
 def test_the_verb_to_offer_after_a_conversation_was_closed_is_marked(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
