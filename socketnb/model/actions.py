@@ -32,7 +32,7 @@ class Action:
 
     @property
     def choice(self) -> Choice | None:
-        """The button that is pressed, if it is a press."""
+        """The pressed button, or None if the action presses no button."""
         choice = self.fields.get("choice")
         return choice if isinstance(choice, Choice) else None
 

@@ -459,7 +459,7 @@ def test_a_waiting_time_that_is_too_large_to_compute_is_custom_data() -> None:
     assert parse_output(rich("_webchat3", {"type": "queueUpdate", "payload": payload})).kind == "custom"
 
 
-# Settings of the plugin `date-picker`, and what is read from them.
+# Settings of the plugin `date-picker` and the expected result of parsing them.
 PICKERS: list[tuple[dict[str, Any], DatePicker]] = [
     ({}, DatePicker()),
     ({"minDate": "today", "maxDate": "tomorrow"}, DatePicker(earliest="today", latest="tomorrow")),

@@ -137,7 +137,7 @@ class RowIndex:
         return self._turns[bisect_left(self._seqs, seq)]
 
     def _add_piece(self, trace: Trace) -> int | None:
-        """Add a piece to its stream; return the seq of the stream's first piece."""
+        """Add a piece to its stream, and return the `seq` of the first piece of that stream."""
         shown = message(trace)
         if not shown or not isinstance(piece := shown.content, Delta):
             return None
