@@ -119,7 +119,7 @@ OPEN = """async ([path, kernelId, cleanUp]) => {
     if (reused) await reused.requestExecute({ code: cleanUp, silent: true }).done;
     const options = reused ? { path, kernel: { id: kernelId } } : { path };
     const widget = await app.commands.execute("docmanager:open", options);
-    if (before && before !== widget) before.dispose();
+    for (const other of [...app.shell.widgets("main")]) if (other !== widget) other.dispose();
     await widget.context.ready;
     await widget.sessionContext.ready;
     const { kernel } = widget.sessionContext.session;
@@ -175,11 +175,15 @@ class Lab:
         if self._kernel and "/lab/" in self._url:
             self._kernel = self.page.evaluate(OPEN, [path, self._kernel, CLEAN_UP])
         else:
-            self.page.goto(f"{self._url}{path}?token={TOKEN}&reset")
-            self.wait_until_ready()
+            self.load(path)
 
-    def wait_until_ready(self) -> None:
-        """Wait until the notebook is open and its kernel is ready, after a page was loaded."""
+    def load(self, path: str) -> None:
+        """Load the page with a notebook, and wait until its kernel is ready.
+
+        `reset` keeps JupyterLab from restoring the notebooks that were open: it may do so long after the page is
+        ready, and would show one of them in front of the notebook that a test opens next.
+        """
+        self.page.goto(f"{self._url}{path}?token={TOKEN}&reset")
         self.page.wait_for_function(
             "window.jupyterapp?.shell.currentWidget?.sessionContext", timeout=READY_TIMEOUT_S * 1000
         )

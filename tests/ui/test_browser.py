@@ -212,8 +212,7 @@ def test_a_second_view_and_a_reloaded_page_show_the_whole_conversation(panel_of:
     second.get_by_text("Saturday, 10 to 14").wait_for()
     assert second.inner_text() == first.inner_text()
     page.save(file, "Saturday, 10 to 14")
-    page.page.reload()
-    page.wait_until_ready()
+    page.load(file.name)
     first.get_by_text("Saturday, 10 to 14").wait_for()
     first.get_by_role("button", name="Track order").click()
     second.get_by_text("What is your order number?").wait_for()
@@ -712,8 +711,7 @@ def test_the_panel_shows_that_the_kernel_has_stopped_and_keeps_the_transcript(pa
     panel.get_by_text("The kernel has stopped").wait_for()
     assert panel.get_by_text("Saturday").is_visible()
     assert panel.locator(".snb-input").is_disabled()
-    page.page.reload()
-    page.wait_until_ready()
+    page.load(file.name)
     page.page.locator(".snb-static", has_text="Saturday, 10 to 14").wait_for()
 
 
