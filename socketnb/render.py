@@ -71,7 +71,7 @@ MAX_TEXT_URL_CHARS = 120
 """The maximum length of a URL in plain text."""
 MAX_TRANSCRIPT_CHARS = 500_000
 """The maximum length of the HTML of a transcript that is saved with a notebook."""
-ICONS = {"error": "⚠", "timeout": "⏱", "cancelled": "⏹", "status": "✋"}
+ICONS = {"error": "⚠", "warning": "⚠", "timeout": "⏱", "cancelled": "⏹", "status": "✋"}
 """The icons of notices, by the kind of the trace."""
 CAROUSEL_STYLE = ' style="display:flex;gap:12px;overflow-x:auto"'
 CAROUSEL_CARD_STYLE = ' style="flex:0 0 200px"'
@@ -328,7 +328,7 @@ def notice(trace: Trace) -> str | None:
             return trace.text
         case "status" if trace.text == "rejected":
             return "The bot rejected this"
-        case "session":
+        case "session" | "warning":
             return trace.text
         case _:
             return None

@@ -76,6 +76,15 @@ class ClientMachine(_Machine):
         """Handle the acknowledgement of an event that was sent with this key as `ack`."""
         return []
 
+    def explain(self, turn: int) -> str | None:
+        """Return why an open turn has not ended, as far as known.
+
+        For a turn that was not sent, it is the reason, such as `not sent: waiting for the end of turn 2`. For a turn
+        that was sent, it is what may have prevented the answer, such as a link that was lost afterwards. The driver
+        calls this when a turn is queued, and before `abandon` when a turn times out.
+        """
+        return None
+
     def http_response(self, response: HttpResponse, now: float) -> Sequence[ClientEffect]:
         """Handle the response to an `HttpRequest`."""
         return []
@@ -178,6 +187,45 @@ class ReadContent(Protocol):
         """Return the content of an event, or None if it has none."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the platform reports in one event about a turn or its conversation. None means that nothing is reported.
+
+    Attributes:
+        intent: The name of the recognised intent.
+        confidence: The confidence of the intent, from 0 to 1.
+        variables: The variables that changed, with their new values.
+        knowledge: The sources of the knowledge base that were used.
+        tokens: The number of tokens that a language model used.
+        path: The nodes that were visited, in order.
+        handler: Who handles the conversation from now on: `bot` or `agent`.
+        agent: The name of the agent.
+        suggested: Whether closing the conversation is suggested.
+        closed_by: Who closed the conversation: `customer`, `agent`, `bot` or `system`.
+        rating: The rating that the user gave.
+    """
+
+    intent: str | None = None
+    confidence: float | None = None
+    variables: Mapping[str, JsonOut] | None = None
+    knowledge: tuple[str, ...] = ()
+    tokens: int | None = None
+    path: tuple[str, ...] = ()
+    handler: str | None = None
+    agent: str | None = None
+    suggested: bool | None = None
+    closed_by: str | None = None
+    rating: float | None = None
+
+
+def _no_facts(_event: str, _payload: Json) -> Facts | None:
+    return None
+
+
+def _no_data(_event: str, _payload: Json) -> Json:
+    return None
+
+
 def _unchanged(settings: Settings) -> Settings:
     return settings
 
@@ -206,6 +254,8 @@ class Dialect:
         client: Creates the client machine of one conversation from its settings.
         server: Creates the server machine of one simulator from its settings, ids and options.
         content: Returns the displayable content of a recorded event.
+        data: Returns the data that a recorded message carries besides its content, or None if it carries none.
+        facts: Returns what a recorded event reports about its turn or conversation, or None.
         simulated: Returns the settings of a simulator, without its URL.
         settle: Checks settings that depend on each other, and returns them in their final form.
         prepare: Returns the action to send for an action of the user, given the buttons that the last turn offered.
@@ -230,6 +280,8 @@ class Dialect:
     server: Callable[[Settings, NewId, Settings], ServerMachine]
     content: ReadContent
     simulated: Callable[[NewId], dict[str, str | Secret]]
+    data: Callable[[str, Json], Json] = _no_data
+    facts: Callable[[str, Json], Facts | None] = _no_facts
     settle: Callable[[Settings], Settings] = _unchanged
     prepare: Callable[[Action, Sequence[Choice], Settings], Action] = _as_given
     sound_encoding: Callable[[Settings], str] = _default_encoding
@@ -247,3 +299,11 @@ class Dialect:
 def misread(event: str, payload: JsonOut, problem: str, turn: int) -> Record:
     """Return the record of a malformed event."""
     return Record(event, "error", payload, turn=turn, error=f"malformed {event}: {problem}")
+
+
+def warn(turn: int, text: str) -> Record:
+    """Return the record of a warning about a turn, or about the session if `turn` is 0.
+
+    The warning is recorded in the turn's traces, also after the turn has ended.
+    """
+    return Record("warning", "warning", None, "local", turn=turn, text=text)

@@ -26,7 +26,7 @@ from socketnb.model.content import (
     Text,
     UserInput,
 )
-from socketnb.model.json import Json
+from socketnb.model.json import Json, as_dict, as_text
 from socketnb.model.secret import clean
 from socketnb.model.trace import CONTENT_KINDS, Trace
 
@@ -80,6 +80,12 @@ class Message:
         return buttons(self.content)
 
     @property
+    def data(self) -> Json:
+        """The data that the message carries besides its content, or None."""
+        data: Json = registry.get(self.trace.platform).data(self.trace.event, parse(self.trace.payload))
+        return data
+
+    @property
     def audio(self) -> bytes | None:
         """The sound of a streamed message as a WAV file, or None."""
         return self.content.data or None if isinstance(self.content, Media) else None
@@ -87,12 +93,20 @@ class Message:
 
 def message(trace: Trace) -> Message | None:
     """Return the message of one trace, or None. It is parsed from the recorded, masked payload."""
+    if trace.kind == "queued":
+        return Message(queued_input(parse(trace.payload)), trace)
     if trace.kind not in CONTENT_KINDS and trace.kind not in ("action", "delta"):
         return None
     content = registry.get(trace.platform).content(trace.event, parse(trace.payload))
     if isinstance(content, UserInput) and content.text and trace.text:
         content = replace(content, text=trace.text)  # the label of a button, because only its payload was sent
     return None if content is None else Message(content, trace)
+
+
+def queued_input(payload: Json) -> UserInput:
+    """Return the action of the user in a trace of kind `queued`, recorded while an action is not sent yet."""
+    fields = as_dict(payload)
+    return UserInput(as_text(fields.get("verb")), as_text(fields.get("text")))
 
 
 def parse(payload: str) -> Json:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
+from socketnb.model.actions import Setting
+
 T = TypeVar("T")
 MAX_QUEUED_TURNS = 1000
 """The maximum number of queued turns."""
 LATE_ANSWER_S = 5.0
 """How long an abandoned turn blocks the next turn, in seconds. Its late answer is not assigned to the next turn."""
+LATE_ANSWER_TIMEOUT = Setting(
+    "seconds that the next turn waits for the late answer of a turn that timed out", type=float, default=LATE_ANSWER_S
+)
+"""The setting `late_answer_timeout` of the platforms where an answer does not name its turn."""
 
 
 class Owed(NamedTuple):
@@ -58,6 +64,7 @@ class TurnQueue(Generic[T]):
         deadlines: The queue sets the deadline `Owed(turn)` here for an abandoned turn. When it expires, call
             `end(turn)`.
         lane: Returns the lane of a turn. By default there is one lane.
+        late_answer_s: How long an abandoned turn blocks its lane, in seconds.
 
     Attributes:
         waiting: The queued turns, in order.
@@ -65,12 +72,18 @@ class TurnQueue(Generic[T]):
         last: The turn that was sent last; 0 before the first one.
     """
 
-    def __init__(self, deadlines: Deadlines, lane: Callable[[T], Hashable] = _one_lane) -> None:
+    def __init__(
+        self,
+        deadlines: Deadlines,
+        lane: Callable[[T], Hashable] = _one_lane,
+        late_answer_s: float = LATE_ANSWER_S,
+    ) -> None:
         self.waiting: dict[int, T] = {}
         self.running: dict[int, T] = {}
         self.last = 0
         self._deadlines = deadlines
         self._lane = lane
+        self._late_answer_s = late_answer_s
         self._abandoned: set[int] = set()
 
     @property
@@ -116,7 +129,7 @@ class TurnQueue(Generic[T]):
         self.waiting.pop(turn, None)
         if turn in self.running:
             self._abandoned.add(turn)
-            self._deadlines.set(Owed(turn), now + LATE_ANSWER_S)
+            self._deadlines.set(Owed(turn), now + self._late_answer_s)
 
     def is_abandoned(self, turn: int) -> bool:
         """Return whether a turn was sent and then abandoned."""

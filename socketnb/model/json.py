@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -28,3 +29,18 @@ def as_list(value: object) -> list[Json]:
 def as_text(value: object) -> str:
     """Return a string, or an empty one if the value is anything else."""
     return value if isinstance(value, str) else ""
+
+
+def from_bytes(value: object) -> JsonOut:
+    """Return an argument of an event as JSON. Bytes become an object with the key `base64`."""
+    match value:
+        case bytes() | bytearray() | memoryview():
+            return {"base64": base64.b64encode(value).decode()}
+        case dict():
+            return {str(key): from_bytes(item) for key, item in value.items()}
+        case list() | tuple():
+            return [from_bytes(item) for item in value]
+        case str() | int() | float() | None:
+            return value
+        case _:
+            return str(value)
