@@ -85,6 +85,8 @@ def main() -> None:
     options = parser.parse_args()
     check(options.version)
     wheel, sdist = build(options.version)
+    if not options.quick:
+        step("Installing what the tests need", sys.executable, ROOT / "tests" / "provide.py")
     with tempfile.TemporaryDirectory(prefix="socketnb-release-") as name:
         folder = Path(name)
         install(folder / "sdist", sdist, options.version)
