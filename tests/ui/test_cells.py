@@ -1,6 +1,7 @@
 """`%%chat` cells in a real IPython shell: what they send, assign, check and reject."""
 
 import json
+import re
 import threading
 from typing import Any
 
