@@ -75,7 +75,7 @@ class Cards:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One piece of a streamed message: of its text, or of its sound.
+    """One piece of a streamed message: of its text, or of its sound, with or without buttons.
 
     Attributes:
         stream: The id of the stream.
@@ -84,7 +84,8 @@ class Delta:
         encoding: The encoding of the sound, if the platform sends it.
         first: Whether the piece begins the stream.
         last: Whether the piece ends the stream.
-        whole: The whole text of the message, used if no piece has text.
+        whole: The text of the piece that ends the stream, if it may repeat the whole text of the message.
+        options: The buttons that came with the piece.
     """
 
     stream: str
@@ -94,6 +95,7 @@ class Delta:
     first: bool = False
     last: bool = False
     whole: str = ""
+    options: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
