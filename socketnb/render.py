@@ -197,8 +197,8 @@ def parts(message: Message, first: int = 1) -> Parts:
     match message.content:
         case Text(text):
             return Parts(_optional_markdown(text), text, data=data)
-        case Delta(_, text, options=options):
-            return Parts(html.escape(cut(text)), _joined(text, options, first), options, data=data)
+        case Delta(_, text):
+            return Parts(html.escape(cut(text)), text, data=data)
         case UserInput(verb, text):
             return Parts(*_action(verb.replace("_", " "), text, marked=verb not in SAYING_VERBS), data=data)
         case Choices(options, text):
@@ -213,10 +213,10 @@ def parts(message: Message, first: int = 1) -> Parts:
             words = _cards_text(text, cards, options, first)
             return Parts(_optional_markdown(text), words, options, cards, layout, data=data)
         case Custom(name, payload, options, text=text):
-            is_data = data is not None and payload == data
-            folded = "" if is_data else _folded(name, payload)
-            words = _joined(" ".join(filter(None, ["" if is_data else f"({name})", text])), options, first)
-            return Parts(_optional_markdown(text) + folded, words, options, data=data)
+            mark = "" if name == "data" and data is not None else f"({name})"
+            words = "  ".join(filter(None, [mark, text, _numbered(options, first)]))
+            shown = _optional_markdown(text) + _folded(name, payload)
+            return Parts(shown, words, options, data=None if data == payload else data)
         case AdaptiveCard(_, options, text) as card:
             return Parts(_optional_markdown(text), _joined(text, options, first), options, form=card, data=data)
         case (DatePicker(text=text) | RatingRequest(text)) as form:

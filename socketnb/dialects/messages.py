@@ -37,7 +37,7 @@ from socketnb.model.trace import CONTENT_KINDS, Trace
 T = TypeVar("T")
 PLAIN_KINDS = frozenset({"text", "speak"})
 """The kinds of traces whose text is exactly what the message says."""
-OFFERS = frozenset({"choices", "card", "carousel", "list", "image", "audio", "video", "adaptive", "custom", "delta"})
+OFFERS = frozenset({"choices", "card", "carousel", "list", "image", "audio", "video", "adaptive", "custom"})
 """The kinds of traces that can have buttons."""
 
 
@@ -48,13 +48,13 @@ def buttons(content: Content | None) -> tuple[Choice, ...]:
 
 def _options(content: Content | None) -> tuple[Choice, ...]:
     match content:
-        case Choices(options) | Card(options=options) | Media(options=options) | Delta(options=options):
+        case Choices(options) | Card(options=options) | Media(options=options):
             return options
         case Custom(options=options) | AdaptiveCard(options=options):
             return options
         case Cards(cards, options=options):
             return (*(option for card in cards for option in card.options), *options)
-        case None | Text() | UserInput() | DatePicker() | RatingRequest():
+        case None | Text() | Delta() | UserInput() | DatePicker() | RatingRequest():
             return ()
         case _:
             assert_never(content)
@@ -205,15 +205,12 @@ def joined(pieces: Sequence[Delta], encoding: str = DEFAULT_ENCODING) -> Content
     """
     text, whole = "".join(piece.text for piece in pieces), pieces[-1].whole
     text = whole if whole.startswith(text) else text + whole
-    options = tuple(option for piece in pieces for option in piece.options)
     if sound := b"".join(piece.sound for piece in pieces):
         encoding = next((piece.encoding for piece in pieces if piece.encoding), encoding)
         if encoding in RATES:
-            return Media("audio", text=text, data=wav(encoding, sound), options=options)
+            return Media("audio", text=text, data=wav(encoding, sound))
         url = f"data:{encoding};base64,{base64.b64encode(sound).decode()}"
-        return Media("audio", url, text, options=options)
-    if options:
-        return Choices(options, text)
+        return Media("audio", url, text)
     return Text(text) if text else None
 
 

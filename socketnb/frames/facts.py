@@ -57,7 +57,7 @@ def turn_facts(rows: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     turns: dict[Hashable, _TurnFacts] = {}
-    for turn, _, facts in _facts_of(rows[(rows["direction"] == "in") & (rows["kind"] != "delta")]):
+    for turn, _, facts in _facts_of(rows[rows["direction"] != "local"]):
         turns.setdefault(turn, _TurnFacts()).add(facts)
     found = [turn.row() for turn in turns.values()]
     return pd.DataFrame(found, index=list(turns), columns=list(TURN_FACTS), dtype=object)
@@ -89,7 +89,7 @@ def conversation_facts(rows: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     conversations: dict[Hashable, _ConversationFacts] = {}
-    for conversation, at, facts in _facts_of(rows[rows["kind"] != "delta"]):
+    for conversation, at, facts in _facts_of(rows[rows["direction"] != "local"]):
         conversations.setdefault(conversation, _ConversationFacts()).add(facts, at)
     found = [conversation.row() for conversation in conversations.values()]
     return pd.DataFrame(found, index=list(conversations), columns=list(CONVERSATION_FACTS), dtype=object)

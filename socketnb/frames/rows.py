@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from socketnb.dialects import registry
 from socketnb.dialects.messages import StreamPieces, joined, merged_data, parse, queued_input, spoken
 from socketnb.frames.table import SESSION_KEYS, TURN_KEYS
-from socketnb.model.content import Choices, Delta, Media, Text
+from socketnb.model.content import Delta, Media, Text
 from socketnb.model.trace import CONTENT_KINDS
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from socketnb.model.content import Content
     from socketnb.model.json import Json
-
-STREAMED_KINDS = {Text: "text", Choices: "choices", Media: "audio"}
-"""The kind of a streamed message, by the type of its content."""
 
 
 def merged(traces: pd.DataFrame, *, data: bool = False) -> pd.DataFrame:
@@ -46,7 +43,7 @@ def merged(traces: pd.DataFrame, *, data: bool = False) -> pd.DataFrame:
     streamed = pieces.loc[list(contents)]
     values = [(content or Text(""), found) for content, found in contents.values()]
     columns = {
-        "kind": [STREAMED_KINDS[type(content)] for content, _ in values],
+        "kind": ["audio" if isinstance(content, Media) else "text" for content, _ in values],
         "text": [spoken(content) for content, _ in values],
         "content": [content for content, _ in values],
         "data": [found for _, found in values],

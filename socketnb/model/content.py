@@ -75,7 +75,7 @@ class Cards:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One piece of a streamed message: of its text, or of its sound, with or without buttons.
+    """One piece of a streamed message: of its text, or of its sound.
 
     Attributes:
         stream: The id of the stream.
@@ -85,7 +85,6 @@ class Delta:
         first: Whether the piece begins the stream.
         last: Whether the piece ends the stream.
         whole: The text of the piece that ends the stream, if it may repeat the whole text of the message.
-        options: The buttons that came with the piece.
     """
 
     stream: str
@@ -95,7 +94,6 @@ class Delta:
     first: bool = False
     last: bool = False
     whole: str = ""
-    options: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,11 +153,13 @@ def test_a_message_is_followed_by_its_data() -> None:
 
 
 @pytest.mark.usefixtures("telling")
-def test_a_message_with_data_only_is_shown_once() -> None:
+def test_data_that_is_the_content_is_shown_once() -> None:
     payload = {"trace": {"type": "order", "payload": {"id": 1}}, "data": {"id": 1}}
     rows = traces({"kind": "custom", "payload": json.dumps(payload)})
-    assert transcript_text(rows) == 'bot:   data: {"id": 1}'
+    assert transcript_text(rows).splitlines() == ["bot:   (order)", '       data: {"id": 1}']
     assert transcript_html(rows).count("<details>") == 1
+    data = {**payload, "trace": {"type": "data", "payload": {"id": 1}}}
+    assert transcript_text(traces({"kind": "custom", "payload": json.dumps(data)})) == 'bot:   data: {"id": 1}'
 
 
 def test_warnings_and_words_that_were_not_sent_are_shown() -> None:

@@ -35,7 +35,7 @@ CONTENTS: list[tuple[Content, tuple[Choice, ...]]] = [
     (Media("image", options=(PAGE, A)), (A,)),
     (Card(options=(A,)), (A,)),
     (Cards((Card(options=(A, PAGE)), Card()), options=(B,)), (A, B)),
-    (Delta("stream", "hi", options=(PAGE, A)), (A,)),
+    (Delta("stream", "hi"), ()),
     (UserInput("text", "hi"), ()),
     (Custom("seats", options=(A, B)), (A, B)),
     (AdaptiveCard({}, (A, PAGE)), (A,)),
@@ -108,16 +108,9 @@ def test_the_text_of_the_last_piece_is_not_lost(last: str, text: str) -> None:
     assert found.text == text
 
 
-def test_the_buttons_of_any_piece_are_buttons_of_the_message() -> None:
-    (found,) = streamed(Delta("s", "Hel", options=(A,)), Delta("s", "lo", options=(PAGE, B), last=True))
-    assert found.content == Choices((A, PAGE, B), "Hello")
-    (only,) = streamed(Delta("s", options=(A,), last=True))
-    assert only.choices == (A,)
-
-
-def test_the_text_and_the_buttons_of_streamed_sound_are_not_lost() -> None:
-    (found,) = streamed(Delta("s", "Hi", b"x"), Delta("s", " you", options=(A,), last=True))
-    assert (found.text, found.choices, bool(found.audio)) == ("Hi you", (A,), True)
+def test_the_text_of_streamed_sound_is_not_lost() -> None:
+    (found,) = streamed(Delta("s", "Hi", b"x"), Delta("s", " you", last=True))
+    assert (found.text, bool(found.audio)) == ("Hi you", True)
 
 
 def test_the_pieces_before_a_stream_begins_again_are_a_message() -> None:
