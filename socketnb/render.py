@@ -75,8 +75,6 @@ MAX_DATA_CHARS = 200
 """The maximum number of characters shown of a message's data in plain text."""
 MAX_TRANSCRIPT_CHARS = 500_000
 """The maximum length of the HTML of a transcript that is saved with a notebook."""
-SAYING_VERBS = frozenset({"text", "press", "data"})
-"""The verbs of actions with which the user says something. In a transcript, other actions are marked with the verb."""
 ICONS = {"error": "⚠", "warning": "⚠", "timeout": "⏱", "cancelled": "⏹", "status": "✋"}
 """The icons of notices, by the kind of the trace."""
 CAROUSEL_STYLE = ' style="display:flex;gap:12px;overflow-x:auto"'
@@ -200,7 +198,10 @@ def parts(message: Message, first: int = 1) -> Parts:
         case Delta(_, text):
             return Parts(html.escape(cut(text)), text, data=data)
         case UserInput(verb, text):
-            return Parts(*_action(verb.replace("_", " "), text, marked=verb not in SAYING_VERBS), data=data)
+            name = verb.replace("_", " ")
+            return Parts(
+                html.escape(cut(text)) if text else f"<em>{html.escape(name)}</em>", text or f"({name})", data=data
+            )
         case Choices(options, text):
             return Parts(_optional_markdown(text), _joined(text, options, first), options, data=data)
         case Media(kind, url, text, options=options) as media:
@@ -330,13 +331,6 @@ def _folded(name: str, value: JsonOut) -> str:
     return f"<details><summary>{html.escape(name)}</summary><pre>{details}</pre></details>"
 
 
-def _action(name: str, text: str, *, marked: bool) -> tuple[str, str]:
-    """Return the HTML and the text of an action of the user. The name of the action is its mark."""
-    if text and not marked:
-        return html.escape(cut(text)), text
-    return " ".join(filter(None, [f"<em>{html.escape(name)}</em>", html.escape(cut(text))])), f"({name}) {text}".strip()
-
-
 def _joined(text: str, options: tuple[Choice, ...], first: int) -> str:
     return "  ".join(filter(None, [text, _numbered(options, first)]))
 
@@ -395,6 +389,7 @@ def _words(entry: Entry) -> list[str]:
     if not entry.message:
         return [entry.notice]
     words, data = message_text(entry.message, entry.first), data_text(entry.message.data)
+    words = f"({entry.mark}) {words}" if entry.mark else words
     return [line for line in (words, data) if line] or [""]
 
 
@@ -432,7 +427,8 @@ def _blocks(traces: Iterable[Trace], encoding: str) -> list[str]:
             colour = "#1f6feb" if entry.trace.sender == "user" else "#8884"
             sender = f'<small style="opacity:.65">{html.escape(entry.sender)}</small>'
             style = f"margin:4px 0;padding:2px 10px;border-left:3px solid {colour}"
-            blocks.append(f'<div style="{style}">{sender} {message_html(entry.message)}</div>')
+            mark = f"<em>{html.escape(entry.mark)}</em> " if entry.mark else ""
+            blocks.append(f'<div style="{style}">{sender} {mark}{message_html(entry.message)}</div>')
         else:
             icon = ICONS.get(entry.trace.kind, "·")
             blocks.append(f'<div style="margin:4px 0;opacity:.65">{icon} {html.escape(cut(entry.notice))}</div>')

@@ -8,7 +8,11 @@ from typing import NamedTuple
 from socketnb.dialects import registry
 from socketnb.dialects.base import DEFAULT_ENCODING
 from socketnb.dialects.messages import Message, is_reply, messages, parse
+from socketnb.model.content import UserInput
 from socketnb.model.trace import Trace
+
+SAYING_VERBS = frozenset({"text", "press", "data"})
+"""The verbs of actions with which the user says the text."""
 
 
 class Entry(NamedTuple):
@@ -19,6 +23,7 @@ class Entry(NamedTuple):
         message: Its message, or None for a notice.
         notice: The text of the notice.
         sender: The sender, with the name of an agent if it is known.
+        mark: The name of an action that does not say its text, such as `event`; otherwise empty.
         first: The number of the message's first button. `press` counts buttons in the same way.
     """
 
@@ -26,6 +31,7 @@ class Entry(NamedTuple):
     message: Message | None
     notice: str
     sender: str
+    mark: str
     first: int
 
 
@@ -50,8 +56,16 @@ def entries(traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING) -> Iterat
             turn, offered = trace.turn, 0
         text = "" if message else notice(trace)
         if message or text:
-            yield Entry(trace, message, text or "", sender, offered + 1)
+            yield Entry(trace, message, text or "", sender, _mark(message), offered + 1)
         offered += len(message.choices) if message else 0
+
+
+def _mark(message: Message | None) -> str:
+    match message and message.content:
+        case UserInput(verb, text) if text and verb not in SAYING_VERBS:
+            return verb.replace("_", " ")
+        case _:
+            return ""
 
 
 def notice(trace: Trace) -> str | None:
