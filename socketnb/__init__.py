@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from socketnb.simulator.server import Simulator
 
     connect = _hub.connect
+    conversations_df = _hub.conversations_df
     messages_df = _hub.messages_df
     panels = _hub.panels
     profiles = _hub.profiles
@@ -92,6 +93,7 @@ __all__ = [
     "Unreachable",
     "card",
     "connect",
+    "conversations_df",
     "from_jsonl",
     "from_voiceflow",
     "messages_df",

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, assert_never
 from urllib.parse import urlsplit
 
 from socketnb.dialects.base import DEFAULT_ENCODING
-from socketnb.dialects.messages import Message, messages
+from socketnb.dialects.entries import Entry, entries
+from socketnb.dialects.messages import Message, buttons, spoken
 from socketnb.model.content import (
     AdaptiveCard,
     Card,
@@ -35,10 +36,11 @@ from socketnb.model.content import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from markdown_it import MarkdownIt
 
+    from socketnb.model.json import Json, JsonOut
     from socketnb.model.trace import Trace
 
 TAGS = frozenset(
@@ -69,6 +71,8 @@ MAX_DATA_URL_CHARS = 8_000_000
 """The maximum length of a data URL in HTML."""
 MAX_TEXT_URL_CHARS = 120
 """The maximum length of a URL in plain text."""
+MAX_DATA_CHARS = 200
+"""The maximum number of characters shown of a message's data in plain text."""
 MAX_TRANSCRIPT_CHARS = 500_000
 """The maximum length of the HTML of a transcript that is saved with a notebook."""
 ICONS = {"error": "⚠", "warning": "⚠", "timeout": "⏱", "cancelled": "⏹", "status": "✋"}
@@ -168,6 +172,7 @@ class Parts(NamedTuple):
         cards: Cards below the HTML.
         layout: The layout of the cards.
         form: The form in the message.
+        data: The data that the message carries besides these parts.
     """
 
     html: str
@@ -176,43 +181,54 @@ class Parts(NamedTuple):
     cards: tuple[Card, ...] = ()
     layout: Layout = "single"
     form: Form | None = None
+    data: Json = None
 
 
-def parts(message: Message) -> Parts:
-    """Return the parts of a message. Only this function handles each type of content."""
+def parts(message: Message, first: int = 1) -> Parts:
+    """Return the parts of a message. Only this function handles each type of content.
+
+    Args:
+        message: The message.
+        first: The number of its first button in plain text.
+    """
+    data = message.data
     match message.content:
         case Text(text):
-            return Parts(markdown(text), text)
+            return Parts(_optional_markdown(text), text, data=data)
         case Delta(_, text):
-            return Parts(html.escape(cut(text)), text)
+            return Parts(html.escape(cut(text)), text, data=data)
         case UserInput(verb, text):
             name = verb.replace("_", " ")
-            return Parts(html.escape(cut(text)) if text else f"<em>{html.escape(name)}</em>", text or f"({name})")
+            return Parts(
+                html.escape(cut(text)) if text else f"<em>{html.escape(name)}</em>", text or f"({name})", data=data
+            )
         case Choices(options, text):
-            return Parts(_optional_markdown(text), _joined(text, options), options)
+            return Parts(_optional_markdown(text), _joined(text, options, first), options, data=data)
         case Media(kind, url, text, options=options) as media:
             address = f" {url}" if url and len(url) < MAX_TEXT_URL_CHARS else ""
             name = f"({kind}{address})" + (f" {text}" if text else "")
-            return Parts(_media(media), _joined(name, options), options)
+            return Parts(_media(media), _joined(name, options, first), options, data=data)
         case Card() as card:
-            return Parts("", message.text, cards=(card,))
+            return Parts("", _cards_text("", (card,), (), first), cards=(card,), data=data)
         case Cards(cards, layout, text, options):
-            return Parts(_optional_markdown(text), message.text, options, cards, layout)
+            words = _cards_text(text, cards, options, first)
+            return Parts(_optional_markdown(text), words, options, cards, layout, data=data)
         case Custom(name, payload, options, text=text):
-            details = html.escape(cut(json.dumps(payload, indent=1, ensure_ascii=False)))
-            folded = f"<details><summary>{html.escape(name)}</summary><pre>{details}</pre></details>"
-            return Parts(_optional_markdown(text) + folded, _joined(f"({name})", options, text), options)
+            mark = "" if name == "data" and data is not None else f"({name})"
+            words = "  ".join(filter(None, [mark, text, _numbered(options, first)]))
+            shown = _optional_markdown(text) + _folded(name, payload)
+            return Parts(shown, words, options, data=None if data == payload else data)
         case AdaptiveCard(_, options, text) as card:
-            return Parts(_optional_markdown(text), _joined(text, options), options, form=card)
+            return Parts(_optional_markdown(text), _joined(text, options, first), options, form=card, data=data)
         case (DatePicker(text=text) | RatingRequest(text)) as form:
-            return Parts(_optional_markdown(text), message.text, form=form)
+            return Parts(_optional_markdown(text), message.text or message.trace.text or "", form=form, data=data)
         case unknown:
             assert_never(unknown)
 
 
 def message_html(message: Message, *, buttons: bool = True) -> str:
     """Return a message as HTML for a page without a style sheet; `buttons` adds the labels of its buttons."""
-    html_, text, options, cards, layout, form = parts(message)
+    html_, text, options, cards, layout, form, data = parts(message)
     if form and not html_:  # the page that shows it as a form has a label of its own
         html_ = f"<p>{html.escape(cut(text))}</p>"
     if cards:
@@ -221,12 +237,27 @@ def message_html(message: Message, *, buttons: bool = True) -> str:
             f'<div class="snb-card"{card_style}>{card_html(card, buttons=buttons)}</div>' for card in cards[:MAX_CARDS]
         )
         html_ += f'<div class="snb-{layout}"{style}>{rendered}</div>'
-    return html_ + links(options) + (_labels(options) if buttons else "")
+    return html_ + links(options) + (_labels(options) if buttons else "") + data_html(data)
 
 
-def message_text(message: Message) -> str:
-    """Return a message as plain text."""
-    return parts(message).text
+def message_text(message: Message, first: int = 1) -> str:
+    """Return a message as plain text, with numbered buttons and without its data.
+
+    Args:
+        message: The message.
+        first: The number of its first button.
+    """
+    return parts(message, first).text
+
+
+def data_html(data: Json) -> str:
+    """Return the data of a message as folded HTML; empty if there is none."""
+    return "" if data is None else _folded("data", data)
+
+
+def data_text(data: Json) -> str:
+    """Return the data of a message as one short line; empty if there is none."""
+    return "" if data is None else f"data: {cut(json.dumps(data, ensure_ascii=False), MAX_DATA_CHARS)}"
 
 
 def card_html(card: Card, *, buttons: bool = False) -> str:
@@ -295,65 +326,48 @@ def _link(url: str, label: str) -> str:
     return f'<a href="{address}" target="_blank" rel="noopener noreferrer">{html.escape(cut(label))}</a>'
 
 
-def _joined(text: str, options: tuple[Choice, ...], more: str = "") -> str:
-    return "  ".join(filter(None, [text, more, _numbered(options)]))
+def _folded(name: str, value: JsonOut) -> str:
+    details = html.escape(cut(json.dumps(value, indent=1, ensure_ascii=False)))
+    return f"<details><summary>{html.escape(name)}</summary><pre>{details}</pre></details>"
 
 
-def _numbered(options: tuple[Choice, ...]) -> str:
+def _joined(text: str, options: tuple[Choice, ...], first: int) -> str:
+    return "  ".join(filter(None, [text, _numbered(options, first)]))
+
+
+def _cards_text(text: str, cards: tuple[Card, ...], options: tuple[Choice, ...], first: int) -> str:
+    """Return cards as text, one paragraph per card, with numbered buttons."""
+    lines = [text]
+    for card in cards:
+        lines.append(_joined(spoken(card), card.options, first))
+        first += len(buttons(card))
+    return "\n".join(filter(None, [*lines, _numbered(options, first)]))
+
+
+def _numbered(options: tuple[Choice, ...], first: int) -> str:
     """Return the labels of buttons. Buttons that can be pressed are numbered as for `press`."""
-    pressable = [option for option in options if option.request is not None]
-    others = [option for option in options if option.request is None]
+    pressable = [option for option in options if option.request]
+    others = [option for option in options if not option.request]
     urls = (
         f"{option.label} ({option.url})"
         if safe_url(option.url) and len(str(option.url)) < MAX_TEXT_URL_CHARS
         else option.label
         for option in others
     )
-    return "  ".join([*(f"[{n}] {option.label}" for n, option in enumerate(pressable, 1)), *urls])
-
-
-# Notices
-
-
-def notice(trace: Trace) -> str | None:
-    """Return the text of a notice, which is displayed for a trace that is not a message; None if there is none."""
-    match trace.kind:
-        case "error":
-            return trace.error
-        case "ended":
-            return f"The conversation ended ({trace.text})"
-        case "gap":
-            return f"The connection was lost and restored: {trace.text}"
-        case "timeout" | "cancelled" | "queue" | "handler" | "call" if trace.direction != "out":
-            return trace.text
-        case "status" if trace.text == "rejected":
-            return "The bot rejected this"
-        case "session" | "warning":
-            return trace.text
-        case _:
-            return None
+    return "  ".join([*(f"[{n}] {option.label}" for n, option in enumerate(pressable, first)), *urls])
 
 
 # Transcripts
 
 
-def _entries(traces: Iterable[Trace], encoding: str) -> Iterator[tuple[Trace, Message | None, str]]:
-    """Yield the traces that are displayed, in order, each with its message or with the text of its notice."""
-    traces = list(traces)
-    by_seq = {message.trace.seq: message for message in messages(traces, encoding)}
-    for trace in traces:
-        if message := by_seq.get(trace.seq):
-            yield trace, message, ""
-        elif text := notice(trace):
-            yield trace, None, text
-
-
 def transcript_text(traces: Iterable[Trace]) -> str:
-    """Return a conversation as plain text, one line per message."""
-    lines = (
-        f"{trace.sender + ':':<6} {message_text(message)}" if message else f"{'--':<6} {text}"
-        for trace, message, text in _entries(traces, DEFAULT_ENCODING)
-    )
+    """Return a conversation as plain text: one line per message, and one for its data if it has any."""
+    lines = []
+    for entry in entries(traces):
+        head = f"{entry.sender}:" if entry.message else "--"
+        for line in _words(entry):
+            lines.append(f"{head:<6} {line}")
+            head = ""
     return printable("\n".join(lines))
 
 
@@ -363,10 +377,20 @@ def transcript_markdown(traces: Iterable[Trace]) -> str:
     It contains no HTML, and links only to web, mail and telephone addresses, because some viewers do not sanitise
     Markdown.
     """
-    return "\n\n".join(
-        f"**{trace.sender}:** {harmless(message_text(message))}" if message else f"*{harmless(text)}*"
-        for trace, message, text in _entries(traces, DEFAULT_ENCODING)
-    )
+    paragraphs = []
+    for entry in entries(traces):
+        words = "\n\n".join(map(harmless, _words(entry)))
+        paragraphs.append(f"**{harmless(entry.sender)}:** {words}" if entry.message else f"*{words}*")
+    return "\n\n".join(paragraphs)
+
+
+def _words(entry: Entry) -> list[str]:
+    """Return the lines of an entry: the message and its data, or its notice."""
+    if not entry.message:
+        return [entry.notice]
+    words, data = message_text(entry.message, entry.first), data_text(entry.message.data)
+    words = f"({entry.mark}) {words}" if entry.mark else words
+    return [line for line in (words, data) if line] or [""]
 
 
 def harmless(text: str) -> str:
@@ -398,13 +422,14 @@ def transcript_tail(
 def _blocks(traces: Iterable[Trace], encoding: str) -> list[str]:
     """Return each message or notice as one block of HTML."""
     blocks = []
-    for trace, message, text in _entries(traces, encoding):
-        if message:
-            colour = "#1f6feb" if trace.sender == "user" else "#8884"
-            sender = f'<small style="opacity:.65">{html.escape(trace.sender)}</small>'
+    for entry in entries(traces, encoding):
+        if entry.message:
+            colour = "#1f6feb" if entry.trace.sender == "user" else "#8884"
+            sender = f'<small style="opacity:.65">{html.escape(entry.sender)}</small>'
             style = f"margin:4px 0;padding:2px 10px;border-left:3px solid {colour}"
-            blocks.append(f'<div style="{style}">{sender} {message_html(message)}</div>')
+            mark = f"<em>{html.escape(entry.mark)}</em> " if entry.mark else ""
+            blocks.append(f'<div style="{style}">{sender} {mark}{message_html(entry.message)}</div>')
         else:
-            icon = ICONS.get(trace.kind, "·")
-            blocks.append(f'<div style="margin:4px 0;opacity:.65">{icon} {html.escape(cut(text))}</div>')
+            icon = ICONS.get(entry.trace.kind, "·")
+            blocks.append(f'<div style="margin:4px 0;opacity:.65">{icon} {html.escape(cut(entry.notice))}</div>')
     return blocks

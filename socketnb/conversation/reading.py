@@ -8,8 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from socketnb import render
+from socketnb.dialects.entries import in_conversation
+from socketnb.errors import SettingsError, unknown
 from socketnb.frames import query
-from socketnb.frames.columns import MESSAGE_COLUMNS, TRACE_COLUMNS, TURN_COLUMNS, document_columns
+from socketnb.frames.columns import (
+    CONVERSATION_COLUMNS,
+    MESSAGE_COLUMNS,
+    TRACE_COLUMNS,
+    TURN_COLUMNS,
+    document_columns,
+)
 from socketnb.model.content import Choice
 from socketnb.model.trace import Trace
 
@@ -102,8 +110,14 @@ class SessionReader:
         """
         return list(self._events.conversations.current)
 
-    def transcript(self) -> str:
+    def transcript(self, conversation: str | None = None) -> str:
         """Return the conversation as plain text.
+
+        Args:
+            conversation: The id of a conversation, on platforms with several per session (default: all of them).
+
+        Raises:
+            SettingsError: There is no such conversation.
 
         Example:
             >>> with snb.connect("voiceflow", simulate=True) as bot:
@@ -112,7 +126,13 @@ class SessionReader:
             user:  track
             bot:   Gladly. What is your order number? (Try `4567`.)
         """
-        return render.transcript_text(self.traces())
+        traces = self.traces()
+        if conversation is None:
+            return render.transcript_text(traces)
+        known = dict.fromkeys(trace.conversation for trace in traces if trace.conversation)
+        if conversation not in known:
+            raise SettingsError(unknown("conversation", conversation, known))
+        return render.transcript_text(in_conversation(traces, conversation))
 
     @document_columns(TRACE_COLUMNS)
     def traces_df(
@@ -190,6 +210,31 @@ class SessionReader:
             [['user', 'track'], ['bot', 'Gladly. What is your order number? (Try `4567`.)']]
         """
         return query.messages_df([self._store], session=self.name, since=since, columns=columns)
+
+    @document_columns(CONVERSATION_COLUMNS)
+    def conversations_df(
+        self, *, since: Mapping[str, int] | pd.DataFrame | None = None, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Return the conversations of this session, with their handlers and first replies.
+
+        Args:
+            since: As in `traces_df`.
+            columns: As in `traces_df`.
+
+        Returns:
+            A frame with one row per conversation and the columns listed below. `df.attrs["cursor"]` is the next cursor.
+
+        Raises:
+            SettingsError: A column is unknown, or `since` is not a cursor.
+            RecordingError: Older traces cannot be read from disk.
+
+        Example:
+            >>> with snb.connect("eusate", simulate=True) as bot:
+            ...     turn = bot.say("track")
+            ...     bot.conversations_df(columns=["handler", "turns"]).values.tolist()
+            [['bot', 1]]
+        """
+        return query.conversations_df([self._store], session=self.name, since=since, columns=columns)
 
     @property
     def ids(self) -> dict[str, str]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from socketnb import render
 from socketnb.conversation.verbs import check_timeout, choices_of
-from socketnb.dialects.messages import Message, message, messages
+from socketnb.dialects.messages import Message, is_reply, message, messages
 from socketnb.engine.loop import WAIT_SLICE_S, wait
 from socketnb.errors import SessionError, TurnFailed, TurnTimeout
 from socketnb.model.actions import Action
-from socketnb.model.content import Choice, Choices, Delta
+from socketnb.model.content import Choice, Delta
 from socketnb.model.trace import NO_TIME, Status, Trace
 
 if TYPE_CHECKING:
@@ -67,13 +67,12 @@ class Turn:
     @property
     def messages(self) -> list[Message]:
         """The messages of the bot or of an agent. The pieces of a streamed message are joined."""
-        return messages([trace for trace in self.traces if trace.sender != "user"], self._encoding)
+        return messages(filter(is_reply, self.traces), self._encoding)
 
     @property
     def text(self) -> str:
-        """The text of the messages, one message per line."""
-        words = (m.content.text if isinstance(m.content, Choices) else m.text for m in self.messages)
-        return "\n".join(filter(None, words))
+        """What the messages say, one message per line, without labels of buttons."""
+        return "\n".join(filter(None, (m.text for m in self.messages)))
 
     @property
     def choices(self) -> list[Choice]:

@@ -218,11 +218,13 @@ class Facts:
     rating: float | None = None
 
 
-def _no_facts(_event: str, _payload: Json) -> Facts | None:
+def no_facts(_event: str, _payload: Json) -> Facts | None:
+    """Return None. A dialect with this function reports no facts."""
     return None
 
 
-def _no_data(_event: str, _payload: Json) -> Json:
+def no_data(_event: str, _payload: Json) -> Json:
+    """Return None. The messages of a dialect with this function carry no data."""
     return None
 
 
@@ -280,8 +282,8 @@ class Dialect:
     server: Callable[[Settings, NewId, Settings], ServerMachine]
     content: ReadContent
     simulated: Callable[[NewId], dict[str, str | Secret]]
-    data: Callable[[str, Json], Json] = _no_data
-    facts: Callable[[str, Json], Facts | None] = _no_facts
+    data: Callable[[str, Json], Json] = no_data
+    facts: Callable[[str, Json], Facts | None] = no_facts
     settle: Callable[[Settings], Settings] = _unchanged
     prepare: Callable[[Action, Sequence[Choice], Settings], Action] = _as_given
     sound_encoding: Callable[[Settings], str] = _default_encoding

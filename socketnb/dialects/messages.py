@@ -1,15 +1,19 @@
-"""Messages: the displayable content of recorded traces, with the pieces of streams joined."""
+"""Messages: the displayable content of recorded traces, with the pieces of streams joined.
+
+`spoken` defines what a message says. It is the text of a message, of a turn and of the column `reply_text`.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Generic, TypeVar, assert_never
 
 from socketnb.dialects import registry
-from socketnb.dialects.base import DEFAULT_ENCODING
+from socketnb.dialects.base import DEFAULT_ENCODING, no_data
 from socketnb.dialects.sound import RATES, wav
 from socketnb.model.content import (
     AdaptiveCard,
@@ -30,6 +34,9 @@ from socketnb.model.json import Json, as_dict, as_text
 from socketnb.model.secret import clean
 from socketnb.model.trace import CONTENT_KINDS, Trace
 
+T = TypeVar("T")
+PLAIN_KINDS = frozenset({"text", "speak"})
+"""The kinds of traces whose text is exactly what the message says."""
 OFFERS = frozenset({"choices", "card", "carousel", "list", "image", "audio", "video", "adaptive", "custom"})
 """The kinds of traces that can have buttons."""
 
@@ -53,6 +60,33 @@ def _options(content: Content | None) -> tuple[Choice, ...]:
             assert_never(content)
 
 
+def spoken(content: Content | None) -> str:
+    """Return what a content says, one part per line.
+
+    These are its texts, captions, questions, and the titles and texts of its cards. The labels of buttons and the names
+    of types are not said.
+    """
+    match content:
+        case Card(title, text):
+            return _lines(title, text)
+        case Cards(cards, text=text):
+            return _lines(text, *map(spoken, cards))
+        case DatePicker(label, text=text):
+            return text or label
+        case Text(text) | Choices(text=text) | Media(text=text) | Delta(text=text) | UserInput(text=text):
+            return text
+        case Custom(text=text) | AdaptiveCard(text=text) | RatingRequest(text):
+            return text
+        case None:
+            return ""
+        case _:
+            assert_never(content)
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(filter(None, parts))
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message in a conversation: the displayable content of a trace, or of the joined pieces of a stream.
@@ -60,19 +94,17 @@ class Message:
     Attributes:
         content: The text, buttons, cards or media.
         trace: The trace of the message. For a streamed message, the trace of its first piece.
+        pieces: The traces of all pieces of a streamed message.
     """
 
     content: Content
     trace: Trace
+    pieces: tuple[Trace, ...] = ()
 
     @property
     def text(self) -> str:
-        """The text of the message."""
-        match self.content:
-            case Text(text) | Delta(_, text) | UserInput(_, text):
-                return text
-            case _:
-                return self.trace.text or ""
+        """What the message says: texts, captions, and the titles and texts of cards, without labels of buttons."""
+        return spoken(self.content)
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -81,14 +113,25 @@ class Message:
 
     @property
     def data(self) -> Json:
-        """The data that the message carries besides its content, or None."""
-        data: Json = registry.get(self.trace.platform).data(self.trace.event, parse(self.trace.payload))
-        return data
+        """The data that the message carries besides its content, or None. The data of streamed pieces is merged."""
+        read = registry.get(self.trace.platform).data
+        if read is no_data:
+            return None
+        return merged_data(read(trace.event, parse(trace.payload)) for trace in self.pieces or (self.trace,))
 
     @property
     def audio(self) -> bytes | None:
         """The sound of a streamed message as a WAV file, or None."""
         return self.content.data or None if isinstance(self.content, Media) else None
+
+
+def merged_data(found: Iterable[Json]) -> Json:
+    """Return the data of several pieces: one object with all fields, or the last value if one is not an object."""
+    values = [value for value in found if value is not None]
+    objects = [value for value in values if isinstance(value, dict)]
+    if len(objects) < len(values):
+        return values[-1]
+    return {name: value for fields in objects for name, value in fields.items()} or None
 
 
 def message(trace: Trace) -> Message | None:
@@ -109,6 +152,11 @@ def queued_input(payload: Json) -> UserInput:
     return UserInput(as_text(fields.get("verb")), as_text(fields.get("text")))
 
 
+def is_reply(trace: Trace) -> bool:
+    """Return whether a trace may be part of the reply to its turn. Traces that arrived after its end are not."""
+    return trace.direction == "in" and trace.sender != "user" and not math.isnan(trace.elapsed_ms)
+
+
 def parse(payload: str) -> Json:
     """Parse a recorded payload. Lone surrogates, which cannot be displayed, become question marks."""
     return _clean(json.loads(payload)) if "\\ud" in payload.casefold() else json.loads(payload)
@@ -126,8 +174,48 @@ def _clean(value: Json) -> Json:
             return value
 
 
+class StreamPieces(Generic[T]):
+    """Groups the pieces of streams. Each group is one message.
+
+    A stream that begins again before its last piece has arrived begins a new group.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[Hashable, list[T]] = {}
+        self._cut: list[list[T]] = []  # groups whose stream has begun again
+
+    def add(self, stream: Hashable, delta: Delta, piece: T) -> list[T] | None:
+        """Add a piece of a stream. Return the group if the piece is its last one."""
+        if delta.first and stream in self._open:
+            self._cut.append(self._open.pop(stream))
+        self._open.setdefault(stream, []).append(piece)
+        return self._open.pop(stream) if delta.last else None
+
+    def rest(self) -> list[list[T]]:
+        """Return the groups whose last piece has not arrived."""
+        return [*self._cut, *self._open.values()]
+
+
+def joined(pieces: Sequence[Delta], encoding: str = DEFAULT_ENCODING) -> Content | None:
+    """Return the content of a streamed message, or None if its pieces have none.
+
+    Args:
+        pieces: The pieces, in order.
+        encoding: The encoding of streamed sound if the pieces do not contain it.
+    """
+    text, whole = "".join(piece.text for piece in pieces), pieces[-1].whole
+    text = whole if whole.startswith(text) else text + whole
+    if sound := b"".join(piece.sound for piece in pieces):
+        encoding = next((piece.encoding for piece in pieces if piece.encoding), encoding)
+        if encoding in RATES:
+            return Media("audio", text=text, data=wav(encoding, sound))
+        url = f"data:{encoding};base64,{base64.b64encode(sound).decode()}"
+        return Media("audio", url, text)
+    return Text(text) if text else None
+
+
 class Streams:
-    """Joins the pieces of streamed messages.
+    """Joins the pieces of streamed messages. A piece that arrives after the end of its turn begins another message.
 
     Args:
         encoding: The encoding of streamed sound if the pieces do not contain it.
@@ -135,36 +223,40 @@ class Streams:
 
     def __init__(self, encoding: str = DEFAULT_ENCODING) -> None:
         self._encoding = encoding
-        self._open: dict[str, list[Message]] = {}
+        self._pieces: StreamPieces[Message] = StreamPieces()
 
     def add(self, piece: Message) -> Message | None:
         """Add a message or piece. Return a complete message, or None for a piece that is not the last of its stream."""
         if not isinstance(delta := piece.content, Delta):
             return piece
-        if delta.first or delta.stream not in self._open:
-            self._open[delta.stream] = []
-        self._open[delta.stream].append(piece)
-        return self._joined(self._open.pop(delta.stream)) if delta.last else None
+        trace = piece.trace
+        pieces = self._pieces.add((delta.stream, trace.turn, math.isnan(trace.elapsed_ms)), delta, piece)
+        return self._joined(pieces) if pieces else None
 
     def rest(self) -> list[Message]:
         """Return the streamed messages whose last piece has not arrived, with the pieces received so far."""
-        return [joined for pieces in self._open.values() if (joined := self._joined(pieces))]
+        return [message for pieces in self._pieces.rest() if (message := self._joined(pieces))]
 
     def _joined(self, pieces: list[Message]) -> Message | None:
-        deltas = [piece.content for piece in pieces if isinstance(piece.content, Delta)]
-        sound = b"".join(delta.sound for delta in deltas)
-        if sound:
-            encoding = next((delta.encoding for delta in deltas if delta.encoding), self._encoding)
-            if encoding in RATES:
-                return Message(Media("audio", data=wav(encoding, sound)), pieces[0].trace)
-            url = f"data:{encoding};base64,{base64.b64encode(sound).decode()}"
-            return Message(Media("audio", url), pieces[0].trace)
-        text = "".join(delta.text for delta in deltas) or deltas[-1].whole
-        return Message(Text(text), pieces[0].trace) if text else None
+        content = joined([piece.content for piece in pieces if isinstance(piece.content, Delta)], self._encoding)
+        streamed = Message(content or Text(""), pieces[0].trace, tuple(piece.trace for piece in pieces))
+        return streamed if content or streamed.data is not None else None
 
 
 def messages(traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING) -> list[Message]:
-    """Return the messages of traces, in the order in which they began."""
+    """Return the messages of traces of one session, in the order in which they began.
+
+    An action of the user that was queued and then sent is one message.
+    """
+    traces = list(traces)
+    shown = {trace.turn for trace in traces if trace.kind == "action"}
     streams = Streams(encoding)
-    complete = [joined for piece in map(message, traces) if piece and (joined := streams.add(piece))]
-    return sorted(complete + streams.rest(), key=lambda joined: joined.trace.seq)
+    complete: list[Message] = []
+    for trace in traces:
+        if trace.kind == "queued":
+            if trace.turn in shown:
+                continue
+            shown.add(trace.turn)
+        if (piece := message(trace)) and (whole := streams.add(piece)):
+            complete.append(whole)
+    return sorted(complete + streams.rest(), key=lambda found: found.trace.seq)

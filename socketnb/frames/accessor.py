@@ -10,8 +10,10 @@ import pandas as pd
 
 from socketnb.errors import SettingsError
 from socketnb.frames import exports
-from socketnb.frames.columns import TURN_COLUMNS, document_columns
+from socketnb.frames.columns import CONVERSATION_COLUMNS, TURN_COLUMNS, document_columns
+from socketnb.frames.conversations import conversations
 from socketnb.frames.derived import turns
+from socketnb.frames.rows import with_conversations
 from socketnb.frames.table import SESSION_KEYS, TURN_KEYS, require
 from socketnb.settings import to_path
 
@@ -60,11 +62,12 @@ class Chat:
         values = {text: _value_at(text, steps) for text in texts.dropna().unique()}
         return pd.Series([values.get(text, pd.NA) for text in texts], index=texts.index, dtype=object, name=path)
 
-    def transcript(self, format: str = "text") -> str:  # noqa: A002 (as in pandas)
+    def transcript(self, format: str = "text", conversation: str | None = None) -> str:  # noqa: A002 (as in pandas)
         """Return the conversations as text, one session after another.
 
         Args:
             format: The text format: `text`, `markdown`, `html`, `jsonl` or `csv`.
+            conversation: The id of a conversation, on platforms with several per session (default: all of them).
 
         Raises:
             SettingsError: A column is missing, or the format is unknown.
@@ -77,7 +80,11 @@ class Chat:
             >>> "user:  hello" in transcript
             True
         """
-        return exports.text(self._frame, format)
+        if conversation is None:
+            return exports.text(self._frame, format)
+        require(self._frame, *SESSION_KEYS, "conversation", "turn", "seq")
+        rows = with_conversations(self._frame.reset_index(drop=True))
+        return exports.text(self._frame[rows["conversation"].eq(conversation).to_numpy()], format)
 
     @document_columns(TURN_COLUMNS)
     def turns(self) -> pd.DataFrame:
@@ -89,6 +96,17 @@ class Chat:
         require(self._frame, *SESSION_KEYS, "conversation", "turn", "seq", "observed_at", "elapsed_ms", "direction")
         require(self._frame, "event", "kind", "sender", "text", "final", "error", "payload")
         return turns(self._frame)
+
+    @document_columns(CONVERSATION_COLUMNS)
+    def conversations(self) -> pd.DataFrame:
+        """Return the conversations of the traces.
+
+        Raises:
+            SettingsError: A column is missing.
+        """
+        require(self._frame, *SESSION_KEYS, "conversation", "turn", "seq", "observed_at", "elapsed_ms", "direction")
+        require(self._frame, "event", "kind", "sender", "payload")
+        return conversations(self._frame)
 
     def latency(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
         """Return quantiles of the latencies of turns.

@@ -21,10 +21,16 @@ def _of_traces(names: Iterable[str]) -> dict[str, Column]:
 TIME: Final = SCHEMA["observed_at"].dtype
 TRACE_COLUMNS: Final[dict[str, Column]] = SCHEMA
 """The columns of `traces_df`."""
-MESSAGE_COLUMNS: Final[dict[str, Column]] = _of_traces(
-    "recording platform session conversation seq turn observed_at server_at elapsed_ms "
-    "sender kind text node intent".split()
-)
+MESSAGE_COLUMNS: Final[dict[str, Column]] = {
+    **_of_traces(
+        "recording platform session conversation seq turn observed_at server_at elapsed_ms "
+        "sender kind text node intent".split()
+    ),
+    "data": Column("string", "The data that the message carries besides its content, as JSON.", nullable=True),
+    "unsolicited": Column(
+        "bool", "Whether the message arrived while its turn was not running: in no turn, or after the end of its turn."
+    ),
+}
 """The columns of `messages_df`."""
 TURN_COLUMNS: Final[dict[str, Column]] = {
     **_of_traces("recording platform session conversation turn observed_at".split()),
@@ -36,10 +42,37 @@ TURN_COLUMNS: Final[dict[str, Column]] = {
     "last_ms": Column("float64", "Milliseconds from sending the action to the last message.", nullable=True),
     "done_ms": Column("float64", "Milliseconds from sending the action to the end of the turn.", nullable=True),
     "messages": Column("int32", "The number of messages received."),
-    "choices": Column("string", "The labels of the last buttons offered, separated by ' | '.", nullable=True),
+    "choices": Column("string", "The labels of the buttons offered, separated by ' | '.", nullable=True),
     "error": Column("string", "The first error of the turn.", nullable=True),
+    "sender": Column("category", "Who answered: bot, or agent if an agent sent the last message.", nullable=True),
+    "late_messages": Column("int32", "The number of messages received after the end of the turn."),
+    "warnings": Column("string", "The warnings about the turn, separated by ' | '.", nullable=True),
+    "intent": Column("string", "The last intent that the platform reported.", nullable=True),
+    "confidence": Column("float64", "The confidence of this intent, from 0 to 1.", nullable=True),
+    "variables": Column("string", "The variables that changed, with their new values, as JSON.", nullable=True),
+    "knowledge": Column("string", "The sources of knowledge that were used, separated by ' | '.", nullable=True),
+    "tokens": Column("float64", "The number of tokens that language models used.", nullable=True),
+    "path": Column("string", "The nodes of the flow in the order visited, separated by ' > '.", nullable=True),
 }
 """The columns of `turns_df`."""
+CONVERSATION_COLUMNS: Final[dict[str, Column]] = {
+    **_of_traces("recording platform session".split()),
+    "conversation": Column("category", "The platform's id of the conversation."),
+    "opened": Column(TIME, "When the first event was observed."),
+    "handler": Column("category", "Who handles the conversation: bot or agent."),
+    "agent": Column("string", "The name of the last agent.", nullable=True),
+    "first_bot_ms": Column("float64", "Milliseconds from the user's first action to the bot's reply.", nullable=True),
+    "first_human_ms": Column(
+        "float64", "Milliseconds from the user's first action to the first message of an agent.", nullable=True
+    ),
+    "suggested": Column("bool", "Whether closing the conversation is suggested."),
+    "closed_at": Column(TIME, "When the conversation was closed. Missing if it is open.", nullable=True),
+    "closed_by": Column("category", "Who closed it: customer, agent, bot or system.", nullable=True),
+    "rating": Column("float64", "The rating that the user gave.", nullable=True),
+    "turns": Column("int32", "The number of turns."),
+    "messages": Column("int32", "The number of messages received."),
+}
+"""The columns of `conversations_df`."""
 SESSION_COLUMNS: Final[dict[str, Column]] = {
     **_of_traces("recording platform session".split()),
     "conversation": Column("category", "The platform's id of the last conversation.", nullable=True),

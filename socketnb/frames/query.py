@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from socketnb.errors import SettingsError, unknown
 from socketnb.frames.columns import (
+    CONVERSATION_COLUMNS,
     MESSAGE_COLUMNS,
     SESSION_COLUMNS,
     TRACE_COLUMNS,
     TURN_COLUMNS,
     document_columns,
 )
+from socketnb.frames.conversations import conversations
 from socketnb.frames.derived import messages, sessions, turns
 from socketnb.frames.table import frame_of
 from socketnb.recording.schema import TRACES
@@ -176,6 +178,42 @@ def turns_df(
     return _selected(turns, traces, names)
 
 
+@document_columns(CONVERSATION_COLUMNS)
+def conversations_df(
+    stores: Sequence[Store],
+    *,
+    session: str | None = None,
+    platform: str | None = None,
+    recording: str | None = None,
+    since: Mapping[str, int] | pd.DataFrame | None = None,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Return one row per conversation of a session.
+
+    Args:
+        stores: The traces.
+        session: The name of a session (default: all sessions).
+        platform: The name of a platform (default: all platforms).
+        recording: The id of a recording (default: all recordings).
+        since: A cursor, which is an earlier frame or its `df.attrs["cursor"]`. Only newer traces are considered.
+        columns: The names of the columns to return, in order (default: all columns).
+
+    Returns:
+        A frame with one row per conversation and the columns listed below. `df.attrs["cursor"]` is the next cursor.
+
+    Raises:
+        SettingsError: A column is unknown, or an argument has the wrong type.
+        RecordingError: Traces that are no longer in memory cannot be read.
+
+    Example:
+        >>> conversations_df([], columns=["conversation", "opened"]).columns.tolist()
+        ['conversation', 'opened']
+    """
+    names = list(CONVERSATION_COLUMNS) if columns is None else _known(columns, CONVERSATION_COLUMNS)
+    traces = traces_df(stores, session=session, platform=platform, recording=recording, since=since)
+    return _selected(conversations, traces, names)
+
+
 @document_columns(SESSION_COLUMNS)
 def sessions_df(
     stores: Sequence[Store],
@@ -222,8 +260,10 @@ def _known(names: Sequence[str], columns: Mapping[str, Column]) -> list[str]:
     return list(names)
 
 
-def _selected(compute: Callable[[pd.DataFrame], pd.DataFrame], traces: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+def _selected(
+    compute: Callable[[pd.DataFrame, Sequence[str]], pd.DataFrame], traces: pd.DataFrame, names: list[str]
+) -> pd.DataFrame:
     """Return the selected columns of a computed frame, with the cursor of its traces."""
-    frame = compute(traces)[names]
+    frame = compute(traces, names)
     frame.attrs["cursor"] = traces.attrs["cursor"]
     return frame

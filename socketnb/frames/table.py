@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from socketnb.errors import SettingsError
@@ -9,11 +10,12 @@ from socketnb.model.trace import SCHEMA, Trace
 from socketnb.recording.schema import TIME_DTYPE, TRACES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import pandas as pd
     import pyarrow as pa
 
+    from socketnb.model.json import JsonOut
     from socketnb.model.trace import Column
 
 SESSION_KEYS = ["recording", "platform", "session"]
@@ -32,6 +34,11 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
+def json_text(value: JsonOut) -> str:
+    """Return a value as JSON text."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def typed(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
     """Return these columns of a frame in their dtypes, with a new index. An empty frame has them as well."""
     import pandas as pd
@@ -42,6 +49,11 @@ def typed(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
         for name, column in columns.items()
     }
     return pd.DataFrame(values).reset_index(drop=True)
+
+
+def selected(frame: pd.DataFrame, columns: Mapping[str, Column], names: Collection[str]) -> pd.DataFrame:
+    """Return the columns with these names in their dtypes, with a new index."""
+    return typed(frame, {name: columns[name] for name in names})
 
 
 def table_from(frame: pd.DataFrame) -> pa.Table:

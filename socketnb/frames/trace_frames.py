@@ -6,7 +6,14 @@ import abc
 from typing import TYPE_CHECKING
 
 from socketnb.frames import query
-from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TRACE_COLUMNS, TURN_COLUMNS, document_columns
+from socketnb.frames.columns import (
+    CONVERSATION_COLUMNS,
+    MESSAGE_COLUMNS,
+    SESSION_COLUMNS,
+    TRACE_COLUMNS,
+    TURN_COLUMNS,
+    document_columns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class TraceFrames(abc.ABC):
-    """The methods `traces_df`, `messages_df`, `turns_df` and `sessions_df` of the hub."""
+    """The methods `traces_df`, `messages_df`, `turns_df`, `conversations_df` and `sessions_df` of the hub."""
 
     @abc.abstractmethod
     def _stores(self) -> Sequence[Store]:
@@ -137,6 +144,42 @@ class TraceFrames(abc.ABC):
             self._stores(), session=session, platform=platform, recording=recording, since=since, columns=columns
         )
 
+    def conversations_df(
+        self,
+        *,
+        session: str | None = None,
+        platform: str | None = None,
+        recording: str | None = None,
+        since: Mapping[str, int] | pd.DataFrame | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return the conversations of all sessions in this kernel, with their handlers and first replies.
+
+        Args:
+            session: The name of a session (default: all sessions).
+            platform: The name of a platform (default: all platforms).
+            recording: The id of a recording (default: all recordings of this kernel).
+            since: A cursor, which is an earlier frame or its `df.attrs["cursor"]`. Only newer rows are returned.
+            columns: The names of the columns to return, in order (default: all columns).
+
+        Returns:
+            A frame with one row per conversation and the columns listed below. `df.attrs["cursor"]` is the next cursor.
+
+        Raises:
+            SettingsError: An argument is malformed, or a column is unknown.
+            RecordingError: Traces on disk cannot be read: a file is missing, damaged or of a newer version.
+
+        Example:
+            >>> import socketnb as snb
+            >>> with snb.connect("eusate", name="help", simulate=True) as bot:
+            ...     turn = bot.say("hours")
+            >>> snb.conversations_df(session="help", columns=["handler", "turns"]).values.tolist()
+            [['bot', 1]]
+        """
+        return query.conversations_df(
+            self._stores(), session=session, platform=platform, recording=recording, since=since, columns=columns
+        )
+
     def sessions_df(
         self,
         *,
@@ -178,6 +221,7 @@ for _method, _columns in (
     (TraceFrames.traces_df, TRACE_COLUMNS),
     (TraceFrames.messages_df, MESSAGE_COLUMNS),
     (TraceFrames.turns_df, TURN_COLUMNS),
+    (TraceFrames.conversations_df, CONVERSATION_COLUMNS),
     (TraceFrames.sessions_df, SESSION_COLUMNS),
 ):
     document_columns(_columns)(_method)  # not used as decorators, because mypy would lose the types of the package root

@@ -84,7 +84,7 @@ class Delta:
         encoding: The encoding of the sound, if the platform sends it.
         first: Whether the piece begins the stream.
         last: Whether the piece ends the stream.
-        whole: The whole text of the message, used if no piece has text.
+        whole: The text of the piece that ends the stream, if it may repeat the whole text of the message.
     """
 
     stream: str

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text as Line
 
 from socketnb import render
+from socketnb.dialects.entries import notice
 from socketnb.dialects.messages import message
 from socketnb.errors import ExpectationFailed, SocketnbError
 from socketnb.model.content import Delta
@@ -77,8 +78,8 @@ class TerminalView:
                 self._in_stream = True
         elif received:
             self._print_message(received)
-        elif notice := render.notice(trace):
-            self._print_line(notice, "yellow")
+        elif text := notice(trace):
+            self._print_line(text, "yellow")
 
     def _print_message(self, received: Message) -> None:
         self._end_stream()

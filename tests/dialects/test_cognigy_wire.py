@@ -194,7 +194,7 @@ def test_an_uploaded_file_reaches_the_flow_and_the_transcript(hub: Hub, flow: Fl
     path.write_text("north")
     turn = bot.act("upload", file=path, text="look")
     assert turn.text == "upload text/plain north attachment"
-    assert "user:  look (map é.txt)" in bot.transcript()
+    assert "user:  (upload) look (map é.txt)" in bot.transcript()
     with pytest.raises(ActionError, match="nothing was sent"):
         bot.act("upload", file=tmp_path / "none")
     (tmp_path / "large").write_bytes(bytes(17 * 2**20))

@@ -1,12 +1,15 @@
-"""Messages: the buttons of every type of content."""
+"""Messages: what every type of content says and its buttons, and the pieces of streams."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
 
-from socketnb.dialects.messages import Message, Streams, buttons
+from socketnb.dialects import registry
+from socketnb.dialects.messages import Message, Streams, buttons, is_reply, messages, spoken
 from socketnb.model.content import (
     AdaptiveCard,
     Card,
@@ -22,7 +25,8 @@ from socketnb.model.content import (
     Text,
     UserInput,
 )
-from socketnb.model.trace import SCHEMA, Trace
+from socketnb.model.json import as_dict
+from socketnb.model.trace import NO_TIME, SCHEMA, Trace
 
 A, B, PAGE = Choice("A", {"text": "a"}), Choice("B", {"text": "b"}), Choice("Page", url="https://example.org")
 CONTENTS: list[tuple[Content, tuple[Choice, ...]]] = [
@@ -50,9 +54,127 @@ def test_every_type_of_content_is_tested_and_no_content_has_no_buttons() -> None
     assert buttons(None) == ()
 
 
-def test_a_streamed_message_without_pieces_of_text_has_the_whole_text_of_its_last_piece() -> None:
+SAID: list[tuple[Content, str]] = [
+    (Text("hi"), "hi"),
+    (Choices((A, B), "Well?"), "Well?"),
+    (Choices((A,)), ""),
+    (Media("image", "https://x", "a dog", options=(A,)), "a dog"),
+    (Card("Shoes", "blue", options=(A,)), "Shoes\nblue"),
+    (Cards((Card("Shoes", options=(A,)), Card(text="blue")), "list", "Look:", (B,)), "Look:\nShoes\nblue"),
+    (Delta("stream", "hi"), "hi"),
+    (UserInput("text", "hi"), "hi"),
+    (Custom("seats", {"rows": 3}, (A,)), ""),
+    (Custom("seats", text="Where?"), "Where?"),
+    (AdaptiveCard({}, (A,), "Stay in touch"), "Stay in touch"),
+    (DatePicker("Visit"), "Visit"),
+    (DatePicker("Visit", text="When?"), "When?"),
+    (RatingRequest("How was it?"), "How was it?"),
+]
+
+
+@pytest.mark.parametrize(("content", "words"), SAID)
+def test_a_message_says_its_texts_without_labels_and_names_of_types(content: Content, words: str) -> None:
+    assert spoken(content) == words
+    assert Message(content, trace(text="[A] [B]")).text == words
+
+
+def test_every_type_of_content_says_something_and_no_content_says_nothing() -> None:
+    assert {type(content) for content, _ in SAID} == set(get_args(Content))
+    assert spoken(None) == ""
+
+
+def trace(**fields: Any) -> Trace:
     row: dict[str, Any] = {name: column.blank for name, column in SCHEMA.items()}
-    streams, last = Streams(), Delta("s", last=True, whole="Hello")
-    pieces = [streams.add(Message(delta, Trace(**row))) for delta in (Delta("s"), Delta("s"), last)]
-    assert pieces[-1]
-    assert pieces[-1].content == Text("Hello")
+    return Trace(**{**row, "platform": "cognigy", "payload": "{}", **fields})
+
+
+# Streams
+
+
+def streamed(*pieces: Delta, **fields: Any) -> list[Message]:
+    streams = Streams()
+    found = [streams.add(Message(piece, trace(seq=n, kind="delta", **fields))) for n, piece in enumerate(pieces)]
+    return [message for message in found if message] + streams.rest()
+
+
+def test_a_streamed_message_without_pieces_of_text_has_the_whole_text_of_its_last_piece() -> None:
+    (found,) = streamed(Delta("s"), Delta("s"), Delta("s", last=True, whole="Hello"))
+    assert found.content == Text("Hello")
+
+
+@pytest.mark.parametrize(("last", "text"), [("lo", "Hello"), ("Hello", "Hello"), ("", "Hel")])
+def test_the_text_of_the_last_piece_is_not_lost(last: str, text: str) -> None:
+    (found,) = streamed(Delta("s", "Hel"), Delta("s", last=True, whole=last))
+    assert found.text == text
+
+
+def test_the_text_of_streamed_sound_is_not_lost() -> None:
+    (found,) = streamed(Delta("s", "Hi", b"x"), Delta("s", " you", last=True))
+    assert (found.text, bool(found.audio)) == ("Hi you", True)
+
+
+def test_the_pieces_before_a_stream_begins_again_are_a_message() -> None:
+    again = streamed(Delta("s", "one", first=True), Delta("s", "two", first=True), Delta("s", "!", last=True))
+    assert [message.text for message in again] == ["two!", "one"]
+    assert [[piece.seq for piece in message.pieces] for message in again] == [[1, 2], [0]]
+
+
+def test_a_piece_after_the_end_of_its_turn_is_another_message() -> None:
+    streams = Streams()
+    streams.add(Message(Delta("s", "Hel"), trace(turn=1, elapsed_ms=5.0)))
+    late = streams.add(Message(Delta("s", "lo", last=True), trace(turn=1)))
+    assert late
+    assert late.text == "lo"
+    assert [message.text for message in streams.rest()] == ["Hel"]
+
+
+# Data
+
+
+@pytest.fixture
+def carrying(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the field `data` of a payload be the data of a message."""
+    dialect = replace(registry.get("cognigy"), data=lambda _, payload: as_dict(payload).get("data"))
+    monkeypatch.setattr("socketnb.dialects.registry.get", lambda _name: dialect)
+
+
+@pytest.mark.usefixtures("carrying")
+@pytest.mark.parametrize("data", [None, {"id": 1}, [1], 0, "x"])
+def test_a_message_has_the_data_of_its_payload(data: Any) -> None:
+    assert Message(Text("hi"), trace(payload=json.dumps({"data": data}))).data == data
+
+
+@pytest.mark.usefixtures("carrying")
+@pytest.mark.parametrize(
+    ("pieces", "data"), [([{"a": 1}, None, {"a": 2, "b": 3}], {"a": 2, "b": 3}), ([{"a": 1}, "x"], "x"), ([None], None)]
+)
+def test_the_data_of_any_piece_is_data_of_the_message(pieces: list[Any], data: Any) -> None:
+    streams = Streams()
+    for piece in pieces:
+        streams.add(Message(Delta("s"), trace(payload=json.dumps({"data": piece}))))
+    found = streams.rest()
+    assert [message.data for message in found] == ([] if data is None else [data])
+    assert all(message.text == "" for message in found)
+
+
+# Actions that were not sent at once
+
+
+def queued(turn: int, text: str) -> Trace:
+    payload = json.dumps({"verb": "text", "text": text, "reason": "not sent: the link is down"})
+    return trace(kind="queued", event="queued", sender="user", turn=turn, text=text, payload=payload, seq=turn)
+
+
+def test_an_action_that_was_queued_and_then_sent_is_one_message() -> None:
+    sent = json.dumps({"resetFlow": False, "text": "hi"})
+    action = trace(kind="action", event="processInput", sender="user", turn=1, text="hi", payload=sent, seq=9)
+    found = messages([queued(1, "hi"), queued(2, "other"), action])
+    assert [(message.text, message.trace.kind) for message in found] == [("other", "queued"), ("hi", "action")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reply"),
+    [({}, True), ({"elapsed_ms": NO_TIME}, False), ({"sender": "user"}, False), ({"direction": "out"}, False)],
+)
+def test_only_what_arrives_during_its_turn_is_a_reply(fields: dict[str, Any], reply: object) -> None:
+    assert is_reply(trace(**{"direction": "in", "sender": "bot", "elapsed_ms": 0.0, **fields})) == reply

@@ -15,6 +15,7 @@ FRAMES = [
     (query.traces_df, columns.TRACE_COLUMNS),
     (query.messages_df, columns.MESSAGE_COLUMNS),
     (query.turns_df, columns.TURN_COLUMNS),
+    (query.conversations_df, columns.CONVERSATION_COLUMNS),
     (query.sessions_df, columns.SESSION_COLUMNS),
     (accessor.Chat.turns, columns.TURN_COLUMNS),
 ]
@@ -35,7 +36,7 @@ def test_help_shows_every_column_with_its_dtype_and_description(
 
 
 def test_frame_functions_have_named_parameters() -> None:
-    for function in (query.traces_df, query.messages_df, query.turns_df, query.sessions_df):
+    for function in (query.traces_df, query.messages_df, query.turns_df, query.conversations_df, query.sessions_df):
         names = list(inspect.signature(function).parameters)
         assert names == ["stores", "session", "platform", "recording", "since", "columns"]
 

@@ -1,16 +1,21 @@
 """Turns, messages and sessions of hand-written traces, so that every rule is checked exactly."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from socketnb.dialects import registry
+from socketnb.dialects.base import Facts, no_facts
 from socketnb.frames import derived
-from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS
+from socketnb.frames.columns import CONVERSATION_COLUMNS, MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS
+from socketnb.frames.conversations import conversations
 from socketnb.frames.imports import from_voiceflow
 from socketnb.frames.table import frame_of
 from socketnb.model.content import Delta
+from socketnb.model.json import as_dict
 from socketnb.model.trace import SCHEMA
 from socketnb.recording.schema import TRACES
 
@@ -97,6 +102,188 @@ def test_an_unsolicited_message_has_no_latency_and_is_not_counted() -> None:
     assert (found["messages"], found["reply_text"], found["last_ms"]) == (1, "a", 30.0)
 
 
+def test_late_messages_are_counted_apart() -> None:
+    late = {"text": "by the way", "elapsed_ms": None}
+    found = turn(action(), {"text": "a"}, end(), late, late | {"sender": "agent"}, late | {"kind": "block"})
+    assert (found["messages"], found["late_messages"], found["sender"]) == (1, 2, "bot")
+
+
+def test_the_sender_of_a_turn_is_who_answered_last() -> None:
+    assert turn(action(), {"text": "a"}, {"text": "b", "sender": "agent"}, end())["sender"] == "agent"
+    assert pd.isna(turn(action(), {"text": "a", "sender": "system"}, end())["sender"])
+
+
+def test_the_warnings_of_a_turn_include_those_after_its_end() -> None:
+    warning = {"event": "warning", "kind": "warning", "direction": "local", "sender": "system", "payload": "null"}
+    found = turn(action(), warning | {"text": "one"}, end(), warning | {"text": "two", "elapsed_ms": None})
+    assert (found["warnings"], found["messages"], found["late_messages"]) == ("one | two", 0, 0)
+
+
+def queued(text: str = "hi", **differences: Any) -> dict[str, Any]:
+    payload = json.dumps({"verb": "text", "text": text, "reason": "not sent: waiting for the end of turn 2"})
+    queued = {"event": "queued", "kind": "queued", "direction": "local", "sender": "user", "text": text}
+    return queued | {"payload": payload, "elapsed_ms": None} | differences
+
+
+def test_a_turn_that_was_never_sent_has_its_words() -> None:
+    assert (turn(queued())["action"], turn(queued())["user_text"], turn(queued())["status"]) == (
+        "text",
+        "hi",
+        "running",
+    )
+    refused = turn(queued(), end("failed", kind="error", error="not sent"))
+    assert (refused["user_text"], refused["status"], refused["error"]) == ("hi", "failed", "not sent")
+    assert derived.messages(frame(queued()))[["sender", "kind", "text"]].to_numpy().tolist() == [
+        ["user", "queued", "hi"]
+    ]
+
+
+def test_an_action_that_was_queued_and_then_sent_is_one_message() -> None:
+    traces = frame(queued("hi"), queued("other", turn=2), action("hi"), {"text": "a"}, end())
+    assert derived.messages(traces)["text"].tolist() == ["other", "hi", "a"]
+    assert derived.turns(traces)["user_text"].tolist() == ["hi", "other"]
+    assert derived.turns(traces)["turn"].tolist() == [1, 2]
+
+
+def test_messages_say_whether_they_were_unsolicited() -> None:
+    late = {"text": "late", "elapsed_ms": None}
+    traces = frame(queued(), action(), {"text": "a"}, end(), late, late | {"turn": 0, "sender": "agent"})
+    assert derived.messages(traces)["unsolicited"].tolist() == [False, False, True, True]
+
+
+def test_an_event_that_has_no_content_is_no_message() -> None:
+    unknown = {"kind": "custom", "event": "weather.report", "text": "weather.report", "payload": '{"sun": true}'}
+    assert derived.messages(frame(action(), unknown))["kind"].tolist() == ["action"]
+    found = turn(action(), unknown, {"text": "a"}, end())
+    assert (found["reply_text"], found["messages"]) == ("a", 1)
+
+
+def shown(kind: str, name: str, **payload: Any) -> dict[str, Any]:
+    return {"kind": kind, "text": "[labels]", "payload": json.dumps({"trace": {"type": name, "payload": payload}})}
+
+
+def test_the_reply_has_the_words_of_cards_but_no_labels_and_no_names_of_types() -> None:
+    buttons = [{"name": "Buy", "request": {"type": "path-1"}}]
+    card = {"title": "Shoes", "description": {"text": "blue"}, "buttons": buttons}
+    rows = [shown("card", "cardV2", **card), shown("carousel", "carousel", cards=[card, {"title": "Hat"}])]
+    found = turn(action(), *rows, shown("custom", "fireworks", colour="red"), end())
+    assert (found["reply_text"], found["choices"], found["messages"]) == (
+        "Shoes\nblue\nShoes\nblue\nHat",
+        "Buy | Buy",
+        3,
+    )
+
+
+# Facts, data and conversations
+
+
+@pytest.fixture
+def telling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the field `facts` of a payload give facts, and the field `data` the data of a message."""
+
+    def facts(_event: str, payload: Any) -> Facts | None:
+        fields = as_dict(as_dict(payload).get("facts"))
+        return Facts(**fields) if fields else None
+
+    dialect = replace(registry.get("voiceflow"), facts=facts, data=lambda _, payload: as_dict(payload).get("data"))
+    monkeypatch.setattr("socketnb.dialects.registry.get", lambda _name: dialect)
+
+
+def telling_row(**facts: Any) -> dict[str, Any]:
+    return {"kind": "debug", "text": None, "payload": json.dumps({"facts": facts})}
+
+
+@pytest.mark.usefixtures("telling")
+def test_a_turn_has_the_facts_that_its_traces_report() -> None:
+    found = turn(
+        action(),
+        telling_row(intent="greet", confidence=0.5, path=["start", "menu"], tokens=10, variables={"a": 1}),
+        telling_row(intent="track", knowledge=["a.pdf", "b.pdf"], path=["menu", "track"], tokens=5),
+        telling_row(confidence=0.9, knowledge=["a.pdf"], variables={"a": 2, "b": "ö"}),
+        end(),
+    )
+    assert (found["intent"], found["confidence"], found["tokens"]) == ("track", 0.9, 15)
+    assert (found["knowledge"], found["path"]) == ("a.pdf | b.pdf", "start > menu > track")
+    assert json.loads(found["variables"]) == {"a": 2, "b": "ö"}
+
+
+@pytest.mark.usefixtures("telling")
+def test_facts_are_read_only_for_their_columns() -> None:
+    traces = frame(action(), telling_row(unknown="this raises an error"), end())
+    assert derived.turns(traces, ["turn", "status"]).to_numpy().tolist() == [[1, "completed"]]
+    with pytest.raises(TypeError):
+        derived.turns(traces, ["turn", "intent"])
+
+
+@pytest.mark.usefixtures("telling")
+def test_messages_have_their_data_as_json() -> None:
+    rows = [{"payload": json.dumps({"data": data})} for data in ({"id": 4567}, None, "ö", 0)]
+    found = derived.messages(frame(*rows))["data"]
+    assert found.fillna("").tolist() == ['{"id": 4567}', "", '"ö"', "0"]
+
+
+def test_a_conversation_begins_with_the_action_that_starts_it() -> None:
+    traces = frame(
+        action(conversation=None),
+        {"text": "a", "conversation": "c1"},
+        end(conversation=None),
+        action(turn=2, conversation=None),
+        end(turn=2, conversation=None),
+        {"turn": 0, "conversation": None},
+    )
+    assert derived.turns(traces)["conversation"].astype(object).fillna("").tolist() == ["c1", ""]
+    assert derived.messages(traces)["conversation"].astype(object).fillna("").tolist() == ["c1", "c1", "", ""]
+    assert traces["conversation"].isna().sum() == 5, "the traces stay as recorded"
+    reversed_rows = derived.turns(traces.iloc[::-1])
+    assert reversed_rows["conversation"].astype(object).fillna("").tolist() == ["c1", ""]
+
+
+@pytest.mark.usefixtures("telling")
+def test_a_conversation_is_summed_up() -> None:
+    c1, c2 = {"conversation": "c1"}, {"conversation": "c2"}
+    traces = frame(
+        action(conversation=None),
+        {"text": "a"} | c1,
+        end() | c1,
+        telling_row(handler="agent", agent="Ada", suggested=True) | c1,
+        {"text": "b", "sender": "agent", "turn": 1, "elapsed_ms": None} | c1,
+        action(turn=2) | c2,
+        {"text": "c", "sender": "agent", "turn": 2} | c2,
+        telling_row(closed_by="agent", suggested=False) | c1,
+        telling_row(closed_by="system", handler="bot") | c1,
+        telling_row(rating=4) | c1 | {"direction": "out", "turn": 3},
+        {"kind": "connected", "turn": 0, "conversation": None},
+    )
+    first, second = conversations(traces).to_dict("records")
+    assert (first["conversation"], first["opened"]) == ("c1", pd.Timestamp(0, tz="UTC"))
+    assert (first["handler"], first["agent"], first["suggested"], first["rating"]) == ("bot", "Ada", False, 4)
+    assert (first["first_bot_ms"], first["first_human_ms"]) == (1000, 4000)
+    assert (first["closed_at"], first["closed_by"]) == (pd.Timestamp(7, unit="s", tz="UTC"), "agent")
+    assert (first["turns"], first["messages"]) == (2, 2)
+    assert (second["conversation"], second["handler"], second["first_human_ms"]) == ("c2", "bot", 1000)
+    assert pd.isna(second["closed_at"])
+    assert pd.isna(second["first_bot_ms"])
+
+
+def test_a_conversation_that_ended_is_closed() -> None:
+    ended = {"kind": "flow_ended", "conversation": "c", "text": "the bot ended the conversation"}
+    (found,) = conversations(frame(action(conversation="c"), ended)).to_dict("records")
+    assert found["closed_at"] == pd.Timestamp(1, unit="s", tz="UTC")
+    assert pd.isna(found["closed_by"])
+
+
+def test_messages_of_a_saved_transcript_are_not_unsolicited() -> None:
+    logs = [
+        {"type": "action", "data": {"type": "launch"}},
+        {"type": "trace", "data": {"type": "text", "payload": {"message": "Hello!"}}},
+        {"type": "action", "data": {"type": "text", "payload": "hi"}},
+        {"type": "trace", "data": {"type": "text", "payload": {"message": "Bye!"}}},
+    ]
+    traces = from_voiceflow({"id": "t1", "logs": logs})
+    assert not derived.messages(traces)["unsolicited"].any()
+    assert derived.turns(traces)["late_messages"].tolist() == [0, 0]
+
+
 def test_traces_outside_any_turn_are_not_turns() -> None:
     assert derived.turns(frame({"turn": 0, "text": "Welcome!"})).empty
     assert derived.turns(frame({"turn": 0}, action(turn=1), action(turn=2)))["turn"].tolist() == [1, 2]
@@ -112,11 +299,11 @@ def choice(*names: str) -> dict[str, Any]:
     return {"kind": "choices", "payload": f'{{"trace": {{"type": "choice", "payload": {{"buttons": [{buttons}]}}}}}}'}
 
 
-def test_the_choices_of_a_turn_are_the_last_that_were_offered() -> None:
+def test_the_choices_of_a_turn_are_all_that_were_offered_in_order() -> None:
     found = turn(
         action(), choice("a", "b") | {"text": "[a] [b]"}, {"text": "then"}, choice("c") | {"text": "[c]"}, end()
     )
-    assert found["choices"] == "c"
+    assert found["choices"] == "a | b | c"
     assert found["reply_text"] == "then", "the labels of buttons are not text of the bot"
     assert found["messages"] == 3
 
@@ -161,6 +348,7 @@ def test_empty_frames_have_all_columns() -> None:
     for compute, columns in (
         (derived.messages, MESSAGE_COLUMNS),
         (derived.turns, TURN_COLUMNS),
+        (conversations, CONVERSATION_COLUMNS),
         (derived.sessions, SESSION_COLUMNS),
     ):
         dtypes = {name: column.dtype for name, column in columns.items()}
@@ -175,13 +363,19 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a payload give the fields of a Delta, so that every combination can be written."""
 
     class Pieces:
+        facts = staticmethod(no_facts)
+
         @staticmethod
         def content(_event: str, payload: dict[str, Any]) -> Delta | None:
             fields = dict(payload)
             sound = fields.pop("sound", "").encode()
             return Delta("stream", **fields, sound=sound) if fields or sound else None
 
-    monkeypatch.setattr(derived.registry, "get", lambda _name: Pieces)
+        @staticmethod
+        def data(_event: str, payload: dict[str, Any]) -> Any:
+            return payload.get("whole") and {"whole": payload["whole"]}
+
+    monkeypatch.setattr("socketnb.dialects.registry.get", lambda _name: Pieces)
 
 
 def piece(text: str = "", **fields: Any) -> dict[str, Any]:
@@ -212,8 +406,10 @@ def test_a_piece_after_the_last_begins_a_new_message() -> None:
 
 
 @pytest.mark.usefixtures("pieces")
-def test_the_whole_text_is_used_only_if_no_piece_has_text() -> None:
-    assert streamed(piece("Hello", first=True), piece(whole="Hello again", last=True)) == [("text", "Hello")]
+def test_the_text_of_the_last_piece_is_added_unless_it_repeats_the_whole_text() -> None:
+    assert streamed(piece("Hel", first=True), piece(whole="lo", last=True)) == [("text", "Hello")]
+    assert streamed(piece("Hello", first=True), piece(whole="Hello", last=True)) == [("text", "Hello")]
+    assert streamed(piece("Hello", first=True), piece(whole="Hello again", last=True)) == [("text", "Hello again")]
     assert streamed(piece(first=True), piece(whole="Hello again", last=True)) == [("text", "Hello again")]
 
 
@@ -227,6 +423,21 @@ def test_a_stream_with_sound_is_audio_and_an_empty_one_is_no_message() -> None:
 def test_streams_of_different_sessions_are_not_mixed() -> None:
     rows = [piece("a", first=True), piece("b", first=True) | {"session": "other"}, piece("c", last=True)]
     assert streamed(*rows) == [("text", "ac"), ("text", "b")]
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_piece_after_the_end_of_its_turn_is_a_late_message() -> None:
+    rows = [piece("Hel", first=True), end("too late", kind="timeout"), piece("lo", last=True) | {"elapsed_ms": None}]
+    assert streamed(*rows) == [("text", "Hel"), ("text", "lo")]
+    assert derived.messages(frame(*rows))["unsolicited"].tolist() == [False, True]
+    found = turn(*rows)
+    assert (found["reply_text"], found["messages"], found["late_messages"]) == ("Hel", 1, 1)
+
+
+@pytest.mark.usefixtures("pieces")
+def test_the_data_of_all_pieces_is_the_data_of_the_message() -> None:
+    rows = [piece("Hel", first=True), piece(whole="Hello", last=True)]
+    assert derived.messages(frame(*rows))["data"].tolist() == ['{"whole": "Hello"}']
 
 
 @pytest.mark.usefixtures("pieces")

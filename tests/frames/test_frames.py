@@ -10,7 +10,7 @@ from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SettingsError
 from socketnb.flows.flow import Flow
 from socketnb.frames import derived, query
-from socketnb.frames.columns import MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS
+from socketnb.frames.columns import CONVERSATION_COLUMNS, MESSAGE_COLUMNS, SESSION_COLUMNS, TURN_COLUMNS
 from socketnb.hub import Hub
 from socketnb.model.effects import Record
 from socketnb.model.trace import NO_TIME, SCHEMA, Column
@@ -51,6 +51,7 @@ def test_the_columns_and_dtypes_are_the_same_on_every_platform(platform: str, hu
     assert dtypes(bot.traces_df()) == dtypes_of(SCHEMA)
     assert dtypes(bot.turns_df()) == dtypes_of(TURN_COLUMNS)
     assert dtypes(bot.messages_df()) == dtypes_of(MESSAGE_COLUMNS)
+    assert dtypes(hub.conversations_df()) == dtypes_of(CONVERSATION_COLUMNS)
     assert dtypes(hub.sessions_df()) == dtypes_of(SESSION_COLUMNS)
     turns = bot.turns_df()
     assert turns["user_text"].tolist() == ["Track order", "4567"]
@@ -59,7 +60,7 @@ def test_the_columns_and_dtypes_are_the_same_on_every_platform(platform: str, hu
 
 
 def test_a_frame_without_rows_has_the_same_columns_and_dtypes(used: Hub) -> None:
-    for make in (query.traces_df, query.messages_df, query.turns_df, query.sessions_df):
+    for make in (query.traces_df, query.messages_df, query.turns_df, query.conversations_df, query.sessions_df):
         assert dtypes(make([])) == dtypes(make(used._stores()))
         assert make([]).empty
 
@@ -150,6 +151,28 @@ def test_messages_are_those_that_a_person_sees(used: Hub) -> None:
     messages = used.messages_df(session="bot")
     assert messages["text"].tolist()[-3:] == ["[S] [L]", "L", "One L pizza."]
     assert messages["sender"].tolist()[-2:] == ["user", "bot"]
+
+
+def test_the_conversations_of_a_session_are_apart(hub: Hub, flow: Flow) -> None:
+    bot = hub.connect("eusate", name="help", simulate=True, flow=flow)
+    bot.say("hi")
+    bot.new_conversation()
+    bot.say("other")
+    first, second = bot.conversations_df().to_dict("records")
+    assert (first["session"], first["handler"], first["turns"], first["messages"]) == ("help", "bot", 1, 1)
+    assert first["opened"] < second["opened"]
+    assert first["first_bot_ms"] > 0
+    assert pd.isna(first["first_human_ms"])
+    assert bot.turns_df()["conversation"].tolist() == [first["conversation"], second["conversation"]]
+    assert bot.messages_df(columns=["conversation"])["conversation"].notna().all()
+    assert bot.transcript(first["conversation"]).splitlines()[:2] == ["user:  hi", "bot:   You said hi"]
+    assert "other" not in bot.transcript(conversation=first["conversation"])
+    traces = hub.traces_df()
+    assert "user:  other" in traces.chat.transcript(conversation=second["conversation"])
+    assert "user:  hi" not in traces.chat.transcript(conversation=second["conversation"])
+    pd.testing.assert_frame_equal(traces.chat.conversations(), hub.conversations_df())
+    with pytest.raises(SettingsError, match="unknown conversation 'nosuch'"):
+        bot.transcript("nosuch")
 
 
 def test_sessions_are_summarized(used: Hub) -> None:

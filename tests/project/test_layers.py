@@ -23,8 +23,8 @@ HEAVY = "{'pandas', 'pyarrow', 'socketio', 'engineio', 'aiohttp', 'anywidget', '
 PUBLIC = """
     ActionError Call Choice ConnectError ConnectTimeout Conversation ExpectationFailed Flow FlowError Message
     Recording RecordingError Refused Secret Session SessionError SettingsError Simulator SocketnbError Turn
-    TurnError TurnFailed TurnTimeout Unreachable card connect from_jsonl from_voiceflow messages_df
-    open_recording panels profiles prune recordings run session sessions sessions_df simulate traces_df
+    TurnError TurnFailed TurnTimeout Unreachable card connect conversations_df from_jsonl from_voiceflow
+    messages_df open_recording panels profiles prune recordings run session sessions sessions_df simulate traces_df
     turns_df
 """.split()
 

@@ -665,10 +665,10 @@ def test_too_many_traces_at_once_are_left_to_be_fetched(
 def test_a_row_that_cannot_be_made_becomes_a_notice(bot: Session, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     working = render.parts
 
-    def fail_for_bots(message: Any) -> Any:
+    def fail_for_bots(message: Any, *more: Any) -> Any:
         if message.trace.sender == "bot":
             raise RuntimeError("does not work")
-        return working(message)
+        return working(message, *more)
 
     monkeypatch.setattr(render, "parts", fail_for_bots)
     bot.say("hi")

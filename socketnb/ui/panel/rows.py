@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, assert_never
 
 from socketnb import render
+from socketnb.dialects.entries import notice
 from socketnb.dialects.messages import buttons, message
 from socketnb.model.content import AdaptiveCard, Card, DatePicker, RatingRequest, UserInput
 from socketnb.model.trace import CONTENT_KINDS
@@ -30,7 +31,7 @@ MAX_BUTTONS = 100
 
 def is_visible(trace: Trace) -> bool:
     """Return whether a page shows a trace that is not a piece of a stream. The payload is not parsed."""
-    return trace.kind in CONTENT_KINDS or trace.kind == "action" or trace.final or bool(render.notice(trace))
+    return trace.kind in CONTENT_KINDS or trace.kind == "action" or trace.final or bool(notice(trace))
 
 
 def empty_row(trace: Trace) -> PanelRow:
@@ -62,7 +63,7 @@ def make_row(trace: Trace, first_ms: float, verbs: Container[str]) -> PanelRow:
 def _content_row(trace: Trace, verbs: Container[str]) -> PanelRow:
     shown = message(trace)
     if not shown:
-        text = render.notice(trace)
+        text = notice(trace)
         return {"notice": render.cut(text), "kind": trace.kind} if text else {}
     if isinstance(shown.content, UserInput):
         return {"text": render.cut(render.message_text(shown)), "verb": shown.content.verb}
@@ -72,7 +73,7 @@ def _content_row(trace: Trace, verbs: Container[str]) -> PanelRow:
 def _message_row(shown: Message, verbs: Container[str]) -> PanelRow:
     """Return a message as a row: cards and forms part by part, everything else as HTML."""
     row: PanelRow = {}
-    html, _, options, cards, layout, form = render.parts(shown)
+    html, _, options, cards, layout, form, data = render.parts(shown)
     if form and form.verb in verbs:
         row["form"] = _form(form)
         if isinstance(form, AdaptiveCard) or (isinstance(form, DatePicker) and form.text == form.label):
@@ -81,7 +82,7 @@ def _message_row(shown: Message, verbs: Container[str]) -> PanelRow:
         row["choices"] = [render.cut(option.label, render.MAX_LABEL_CHARS) for option in shown.choices[:MAX_BUTTONS]]
     if cards:
         row["cards"], row["layout"] = _cards(cards), layout if len(cards) > 1 else "single"
-    html += render.links(options)
+    html += render.links(options) + render.data_html(data)
     if (more := len(shown.choices) - MAX_BUTTONS) > 0:
         html += f"<p><em>… and {more:,} more buttons</em></p>"
     if html:
