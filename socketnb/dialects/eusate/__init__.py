@@ -15,6 +15,7 @@ from socketnb.dialects.eusate.client import TRANSPORTS, Client
 from socketnb.dialects.eusate.messages import read_message
 from socketnb.dialects.eusate.requests import MAX_OPEN_CONVERSATIONS
 from socketnb.dialects.eusate.server import FAULTS, OPTIONS, Server
+from socketnb.dialects.turns import LATE_ANSWER_TIMEOUT
 from socketnb.model.actions import Setting
 from socketnb.model.content import Content
 from socketnb.model.json import JsonOut, as_dict
@@ -31,6 +32,7 @@ SETTINGS: dict[str, Setting] = {
     "conversation_id": Setting("the id of a conversation to continue"),
     "token_source": Setting("the type of the API key", default="api", among=("api", "inapp")),
     "mark_read": Setting("mark messages as read when they arrive", type=bool, default=True),
+    "late_answer_timeout": LATE_ANSWER_TIMEOUT,
     "transport": Setting("the transport; auto tries websocket, then polling", default="auto", among=tuple(TRANSPORTS)),
     "timeout": Setting("seconds until a connection attempt times out", type=float, default=10.0),
     "reconnection": Setting("reconnect after a lost link", type=bool, default=True),

@@ -5,19 +5,26 @@ An event does not contain the turn that it answers. Therefore only one turn per 
 
 - An acknowledgement has the key of its turn.
 - An event with a known conversation belongs to the oldest turn in that conversation.
-- An event with an unknown conversation belongs to the turn that starts one.
+- An event with an unknown conversation belongs to the turn that starts one, if the helpdesk has received it.
 - An event without a conversation belongs to the oldest turn that it can answer.
+
+`accounts.py` decides what a message belongs to that answers no running turn.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Container, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
+from socketnb.dialects.eusate.accounts import Account, Confirmation, Confirmations
 from socketnb.dialects.eusate.actions import EVENTS
 from socketnb.dialects.turns import Deadlines, TurnQueue
 from socketnb.model.actions import Action
+
+MAX_RECENT_TURNS = 8
+"""The number of messages, ended ones included, for which a confirmation is awaited."""
 
 
 class NewConversation(NamedTuple):
@@ -40,8 +47,12 @@ class Turn:
         conversation: The conversation of the turn.
         previous: The conversation that was current before this turn.
         link: The number of the link that the turn was sent over; 0 while it is queued.
-        acked: Whether the helpdesk has acknowledged the turn.
-        echoed: Whether the `support_echo` of the turn has arrived.
+        confirmed: How the helpdesk has confirmed the turn so far.
+        replied: Whether the bot has answered the turn.
+        certain: Whether a message after the confirmation can only be the reply to this turn.
+        owed: The turn before it whose answer may still come, or 0.
+        early: The conversation of a message that came before the confirmation, or None if there is no such message.
+        sent_after: The time of the latest message of the conversation when the turn was sent, as the helpdesk reports.
     """
 
     number: int
@@ -49,13 +60,22 @@ class Turn:
     conversation: ConversationRef
     previous: ConversationRef
     link: int = 0
-    acked: bool = False
-    echoed: bool = False
+    confirmed: set[Confirmation] = field(default_factory=set)
+    replied: bool = False
+    certain: bool = False
+    owed: int = 0
+    early: str | None = None
+    sent_after: int = 0
 
     @property
     def event(self) -> str:
         """The name of the event that sends the turn."""
         return EVENTS[self.action.verb]
+
+    @property
+    def text(self) -> str:
+        """The text of a message."""
+        return self.action.text("text")
 
 
 def _lane(turn: Turn) -> Hashable:
@@ -69,12 +89,22 @@ class Turns(TurnQueue[Turn]):
     Args:
         deadlines: The deadlines of the machine.
         known: The ids of the known conversations.
+        late_answer_s: How long an abandoned turn blocks the next turn of its conversation, in seconds.
+
+    Attributes:
+        accounts: The accounts of the conversations.
+        confirmations: The confirmations that come before a reply.
+        recent: The last messages that were sent over the current link, oldest first.
+        late_answer_s: The argument of this name.
     """
 
-    def __init__(self, deadlines: Deadlines, known: Container[str]) -> None:
-        super().__init__(deadlines, _lane)
+    def __init__(self, deadlines: Deadlines, known: Container[str], late_answer_s: float) -> None:
+        super().__init__(deadlines, _lane, late_answer_s)
+        self.accounts: dict[ConversationRef, Account] = {}
+        self.confirmations = Confirmations()
+        self.recent: deque[Turn] = deque(maxlen=MAX_RECENT_TURNS)
+        self.late_answer_s = late_answer_s
         self._known = known
-        self._last_of: dict[ConversationRef, int] = {}  # the last sent turn of each conversation
 
     @property
     def sent(self) -> list[Turn]:
@@ -82,15 +112,39 @@ class Turns(TurnQueue[Turn]):
         return [self.running[number] for number in sorted(self.running)]
 
     @property
-    def starting(self) -> NewConversation | None:
-        """The new conversation whose first turn was sent, until its id is known."""
-        return next((turn.conversation for turn in self.sent if isinstance(turn.conversation, NewConversation)), None)
+    def starter(self) -> Turn | None:
+        """The turn that starts a conversation whose id is not known yet, or None."""
+        return next((turn for turn in self.sent if isinstance(turn.conversation, NewConversation)), None)
 
-    def begin(self, turn: Turn, link: int) -> None:
-        """Mark a turn as sent over a link. Events without a turn belong to it until the next turn is sent."""
+    @property
+    def starting(self) -> NewConversation | None:
+        """The new conversation whose first turn the helpdesk may have received, until its id is known."""
+        turn = self.starter
+        if turn is None or not isinstance(turn.conversation, NewConversation) or self.is_unreceived(turn):
+            return None
+        return turn.conversation
+
+    def is_unreceived(self, turn: Turn) -> bool:
+        """Return whether the helpdesk has not received a message over the current link yet."""
+        return turn in self.recent and turn.event == "support" and self.confirmations.missing(turn)
+
+    def account(self, conversation: ConversationRef) -> Account:
+        """Return the account of a conversation. Create it if there is none."""
+        return self.accounts.setdefault(conversation, Account())
+
+    def begin(self, turn: Turn, link: int, now: float) -> None:
+        """Mark a turn as sent over a link."""
         turn.link = link
         self.start(turn.number, turn)
-        self._last_of[turn.conversation] = turn.number
+        account = self.account(turn.conversation)
+        account.sent = turn.number
+        if turn.event != "support":
+            return
+        self.recent.append(turn)
+        account.begin(turn, now, self.late_answer_s)
+        unstarted = self._unstarted() if isinstance(turn.conversation, NewConversation) else None
+        if unstarted:
+            turn.owed, turn.certain = self.accounts[unstarted].asked, False
 
     def waiting_for(self, event: str, conversation: str, number: int = 0) -> Turn | None:
         """Return the turn that an answer belongs to.
@@ -105,25 +159,48 @@ class Turns(TurnQueue[Turn]):
             return next((turn for turn in candidates if turn.number == number), None)
         if conversation:
             return next((turn for turn in candidates if turn.conversation in self._names_of(conversation)), None)
-        return next((turn for turn in candidates if not turn.echoed), next(iter(candidates), None))
+        return next((turn for turn in candidates if not turn.confirmed), next(iter(candidates), None))
+
+    def rejected_by(self, conversation: str) -> Turn | None:
+        """Return the turn that an error under an event of another name answers, or None."""
+        names = self._names_of(conversation) if conversation else None
+        pending = [turn for turn in self.sent if names is None or turn.conversation in names]
+        return next((turn for turn in pending if not turn.confirmed), next(iter(pending), None))
 
     def number_in(self, conversation: str) -> int:
         """Return the turn of an event that is not an answer: the oldest turn in its conversation, or the last one."""
         numbers = (turn.number for turn in self.sent if turn.conversation in self._names_of(conversation))
-        return next(numbers, self._last_of.get(conversation or None, self.last))
+        last = self.accounts[conversation].sent if conversation in self.accounts else 0
+        return next(numbers, last if conversation else self.last)
+
+    def blocker(self, turn: Turn) -> Turn | None:
+        """Return the sent turn that a queued turn waits for, or None."""
+        return next((other for other in self.sent if _lane(other) == _lane(turn)), None)
 
     def _names_of(self, conversation: str) -> tuple[ConversationRef, ...]:
         """Return the references to a conversation: its id, and the conversation being started if the id is unknown."""
         starting = None if conversation in self._known else self.starting
         return (conversation, starting) if starting else (conversation,)
 
-    def assign_id(self, conversation: str) -> NewConversation | None:
-        """Assign the id of the conversation being started. Return the conversation, or None if there is none."""
-        starting = self.starting
+    def _unstarted(self) -> NewConversation | None:
+        """Return a conversation whose first turn was given up before its id was known, or None."""
+        numbers = {turn.conversation for turn in self.running.values()}
+        unknown = (ref for ref, account in self.accounts.items() if account.owed and ref not in numbers)
+        return next((ref for ref in unknown if isinstance(ref, NewConversation)), None)
+
+    def assign_id(self, conversation: str, starting: NewConversation | None) -> NewConversation | None:
+        """Assign the id of a conversation that was started. Return the conversation, or None if there is none.
+
+        Args:
+            conversation: The id.
+            starting: The conversation being started. If it is None, the id is that of a conversation whose first turn
+                was given up.
+        """
+        starting = starting or self._unstarted()
         if starting:
             for turn in (*self.running.values(), *self.waiting.values()):
                 turn.conversation = conversation if turn.conversation == starting else turn.conversation
-        self._last_of[conversation] = self._last_of.pop(starting, self.last) if starting else self.last
+            self.accounts[conversation] = self.accounts.pop(starting, Account())
         return starting
 
     def others_for(self, turn: Turn) -> bool:
