@@ -18,11 +18,16 @@ Confirmation: TypeAlias = Literal["echo", "ack"]
 
 
 class Confirmations:
-    """Which confirmations come before the reply to a message. The vendor's page does not define the order."""
+    """Which confirmations come before the reply to a message. The vendor's page does not define the order.
+
+    Attributes:
+        has_echoes: Whether the helpdesk has sent a `support_echo` at least once.
+    """
 
     def __init__(self) -> None:
         self._first: set[Confirmation] = set()  # came before a reply
         self._mixed: set[Confirmation] = set()  # came after a reply, at least once
+        self.has_echoes = False
 
     def learn(self, turn: Turn) -> None:
         """Learn from a turn that the bot has answered now."""
@@ -53,6 +58,7 @@ class Account:
         answered: Whether the bot has answered `asked`.
         owed: Whether nobody waits for the answer to `asked` any more, although it may still come.
         heard_at: When the bot has written last, in seconds.
+        settled: Whether no reply since then may have been that answer.
         doubtful: The answered turns whose reply may be a further message to an earlier turn.
     """
 
@@ -61,6 +67,7 @@ class Account:
     asked: int = 0
     answered: bool = True
     owed: bool = False
+    settled: bool = True
     heard_at: float = float("-inf")
     doubtful: list[int] = field(default_factory=list)
 
@@ -72,10 +79,10 @@ class Account:
     def begin(self, turn: Turn, now: float, late_answer_s: float) -> None:
         """Note the sending of a message. After a quiet time, earlier replies are no longer in doubt."""
         is_quiet = now - self.heard_at >= late_answer_s
-        if is_quiet:
+        if is_quiet and self.settled:
             self.doubtful.clear()
         turn.owed = self.asked if self.owed else 0
-        turn.certain = not self.last or (is_quiet and self.answered)
+        turn.certain = not self.last
 
     def end(self, turn: int, *, answered: bool, owed: bool = False) -> None:
         """Note the end of a message that the bot was to answer."""
@@ -86,6 +93,7 @@ class Account:
         """Note a message that ends a turn. Return the turns that are in doubt now."""
         if not turn.certain and turn.number not in self.doubtful:
             self.doubtful.append(turn.number)
+        self.settled = self.settled and not turn.owed
         return [turn.number] if turn.owed else []
 
     def late(self, *, from_bot: bool) -> tuple[int, list[int]]:
@@ -95,6 +103,7 @@ class Account:
         if not self.answered:
             self.answered, self.owed = True, False
             return self.asked, [self.asked] if self.asked in self.doubtful else []
+        self.settled = True
         doubtful = [*self.doubtful, *([self.last] if self.is_unasked else [])]
         self.doubtful.clear()
         return self.last, doubtful

@@ -23,7 +23,6 @@ from socketnb.dialects.eusate.inbox import Inbox
 from socketnb.dialects.eusate.requests import (
     FIRST_SERVER_ERROR,
     NAMESPACE,
-    REQUESTS,
     STARTING_EVENTS,
     Answer,
     RequestId,
@@ -149,9 +148,9 @@ class Client(ClientMachine):
         turns.abandon(turn, now)
         effects: list[ClientEffect] = []
         sent = turns.running.get(turn)
-        if sent and sent.early and sent.confirmed:  # the message that came early may have been the reply
+        if sent and sent.early:  # the message that came early may have been the reply
             turns.confirmations.came_late(*sent.confirmed)
-            effects = [warn(turn, "a message that came before the confirmation may be the answer to this turn")]
+            effects = self._state.warn_of_early(sent)
         return effects + self._sender.send_next(now)
 
     def explain(self, turn: int) -> str | None:
@@ -200,9 +199,9 @@ class Client(ClientMachine):
             case "support_handler_changed":
                 return self._inbox.handler_changed(answer)
             case "customer_support_closed":
-                return self._inbox.closed_by_helpdesk(answer)
+                return self._inbox.closed_by_helpdesk(answer, now)
             case "close_support":
-                return self._inbox.closed_by_customer(answer)
+                return self._inbox.closed_by_customer(answer, now)
             case "call_support":
                 return self._calls.started(answer)
             case "close_call_support" | "sate_left_call":
@@ -222,10 +221,13 @@ class Client(ClientMachine):
         """Handle an error code: end the turn of the request, or the oldest turn if no request has the event's name."""
         state, event, payload = self._state, answer.event, answer.payload
         reason = answer.message or str(answer.code)
-        if event in REQUESTS or answer.turn:
-            turn = state.turns.waiting_for(event, answer.conversation, answer.turn)
-        else:
-            turn = state.turns.rejected_by(answer.conversation)
+        late = next((turn for turn in state.turns.recent if turn.unresolved), None)
+        if late and event == "support" and answer.turn in (0, late.number):
+            late.unresolved = False
+            record = Record(event, "error", payload, turn=late.number, text="rejected", error=reason)
+            return [record, warn(late.number, f"Eusate rejected this message ({reason})")]
+        closed = {conversation.id for conversation in state.conversations.values() if conversation.closed}
+        turn = state.turns.rejected_by(answer, closed)
         if not turn:  # the acknowledgement repeats the event
             kind, error = ("status", None) if answer.turn else ("error", reason)
             return [Record(event, kind, payload, turn=answer.turn, error=error)]

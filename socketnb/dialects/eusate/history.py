@@ -144,7 +144,7 @@ class History:
             closed: JsonObject = {"ticket_chat_id": conversation, "closed": True}
             record = Record("messages", "ended", closed, "local", turn=number, text=CLOSED_BY_HELPDESK)
             effects.append(record._replace(conversation=conversation))
-            effects += self._inbox.close(conversation, "closed meanwhile")
+            effects += self._inbox.close(conversation, "closed meanwhile", now)
         return effects
 
     def _add_missed(self, conversation: str, message: JsonObject, asked: Turn | None, now: float) -> list[ClientEffect]:

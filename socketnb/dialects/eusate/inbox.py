@@ -19,7 +19,7 @@ from socketnb.dialects.eusate.messages import SENDERS, created_at, read_files, r
 from socketnb.dialects.eusate.requests import Answer, mark_read
 from socketnb.dialects.eusate.seen import SeenMessages
 from socketnb.dialects.eusate.state import CustomerState, Unconfirmed
-from socketnb.dialects.eusate.turns import Turn
+from socketnb.dialects.eusate.turns import EarlyMessage, Turn
 from socketnb.model.effects import ClientEffect, Persist, Record
 from socketnb.model.json import JsonObject, as_dict, as_text
 from socketnb.model.trace import Sender
@@ -28,8 +28,6 @@ NS_PER_SECOND = 10**9
 """Nanoseconds per second."""
 CLOSED_BY_HELPDESK = "the helpdesk has closed the conversation"
 """The text of the trace when the helpdesk closed a conversation."""
-CONFIRMATION_S = 5.0
-"""How long the `support_echo` of a turn is awaited after an event that may be its answer, in seconds."""
 SURPLUS = "a further message of the bot came later, so the messages of this turn may belong to an earlier one"
 """The warning about a turn whose reply may be a further message to an earlier turn."""
 
@@ -76,12 +74,14 @@ class Inbox:
             return [self._repeated(answer, conversation)]
         if sender == "user":
             return self._from_customer(answer, conversation)
-        if not turn and not missed:
-            self._note_early(conversation, now)
+        early_for = None if turn or missed else self._early_for(conversation)
         added = state.add(conversation)
         handler = state.get(conversation).handler
         changed = None if missed else self._handler_told_by(conversation, sender)
         number, warnings = self._place(turn, conversation, sender, is_twin=not is_new, missed=missed)
+        if early_for:
+            early_for.early = EarlyMessage(conversation, number)
+            state.await_echo(early_for, now)
         if sender == "bot":
             state.turns.account(conversation).heard_at = now
         message = read_message(data)
@@ -95,8 +95,8 @@ class Inbox:
             server_at=created_at(data),
             conversation=conversation,
         )
-        effects = [record, *added, *(state.update(conversation, handler=changed) if changed else [])]
-        effects += [*self._apply(conversation, data), *warnings]
+        effects = [record, *added, *(state.update(conversation, handler=changed, agent="") if changed else [])]
+        effects += [*self._apply(conversation, data, now), *warnings]
         if not turn or turn.number not in state.turns.running:
             return effects
         if sender == "bot":
@@ -114,17 +114,12 @@ class Inbox:
         turn = turns.waiting_for("support", conversation, answer.turn)
         return None if turn and not answer.turn and turns.is_unreceived(turn) else turn
 
-    def _note_early(self, conversation: str, now: float) -> None:
-        """Note that a message came before the confirmation of the turn that it would answer."""
+    def _early_for(self, conversation: str) -> Turn | None:
+        """Return the running turn that a message would answer if the helpdesk had received it, or None."""
         turns = self._state.turns
         turn = turns.waiting_for("support", conversation)
         turn = turn or (None if self._state.known(conversation) else turns.starter)
-        if turn and turns.is_unreceived(turn):
-            turn.early = conversation
-            self._await_echo(turn, now)
-
-    def _await_echo(self, turn: Turn, now: float) -> None:
-        self._state.deadlines.set(Unconfirmed(turn.number), now + CONFIRMATION_S)
+        return turn if turn and turns.is_unreceived(turn) else None
 
     def _place(
         self, turn: Turn | None, conversation: str, sender: Sender, *, is_twin: bool, missed: bool
@@ -140,6 +135,8 @@ class Inbox:
             turn.replied = True
             turns.confirmations.learn(turn)
         doubts = [f"the reply may be the late answer to turn {turn.owed}"] if account.reply(turn) else []
+        if from_bot and not (turn.certain or turn.confirmed or turns.confirmations.has_echoes or missed):
+            doubts.append("Eusate confirms no messages, so the reply may belong to an earlier turn")
         if is_twin:
             doubts.append("the reply equals the one before it, so it may be a repetition")
         if not from_bot:
@@ -180,14 +177,14 @@ class Inbox:
             return None if conversation in self._announced else "agent"
         return "bot" if self._state.turns.account(conversation).is_unasked else None
 
-    def _apply(self, conversation: str, data: JsonObject) -> list[ClientEffect]:
+    def _apply(self, conversation: str, data: JsonObject, now: float) -> list[ClientEffect]:
         """Apply the changes in a message: the read mark, and the suggestion to close the conversation."""
         state = self._state
         effects = state.update(conversation, unread=0 if self._mark_read else state.get(conversation).unread + 1)
         if "close_support" in data:
             closed = data.get("closed_support") is True
             effects += state.update(conversation, suggested=data["close_support"] is True and not closed)
-            effects += self.close(conversation, "closed_support") if closed else []
+            effects += self.close(conversation, "closed_support", now) if closed else []
         return [*effects, *mark_read(conversation)] if self._mark_read and state.is_open else effects
 
     # Confirmations and handlers
@@ -195,6 +192,7 @@ class Inbox:
     def echo(self, answer: Answer, now: float) -> list[ClientEffect]:
         """Handle `support_echo`, which confirms a message and, while an agent is the handler, completes its turn."""
         state, turns = self._state, self._state.turns
+        turns.confirmations.has_echoes = True
         turn = self._echoed_turn(answer.conversation)
         number = turn.number if turn else turns.number_in(answer.conversation)
         conversation = state.known(turn.conversation) if turn else answer.conversation or None
@@ -208,7 +206,7 @@ class Inbox:
         turns.confirmations.came_late("echo")
         for other in turns.sent:  # the echo may also be that of another turn, if one was not sent
             if self._is_for_agent(other) and "echo" not in other.confirmed:
-                self._await_echo(other, now)
+                self._state.await_echo(other, now)
         return [record]
 
     def _echoed_turn(self, conversation: str) -> Turn | None:
@@ -232,7 +230,7 @@ class Inbox:
             if turn.replied:
                 turns.confirmations.came_late("ack")
         elif "echo" not in turn.confirmed and self._is_for_agent(turn):
-            self._await_echo(turn, now)
+            self._state.await_echo(turn, now)
         else:
             self._state.deadlines.clear(Unconfirmed(number))
 
@@ -263,7 +261,7 @@ class Inbox:
 
     # The end of a conversation
 
-    def closed_by_helpdesk(self, answer: Answer) -> list[ClientEffect]:
+    def closed_by_helpdesk(self, answer: Answer, now: float) -> list[ClientEffect]:
         """Handle `customer_support_closed`."""
         conversation, turns = answer.conversation, self._state.turns
         if not conversation:
@@ -272,9 +270,9 @@ class Inbox:
         record = Record(
             answer.event, "ended", answer.payload, turn=number, text=CLOSED_BY_HELPDESK, conversation=conversation
         )
-        return [record, *self._state.add(conversation), *self.close(conversation, answer.event)]
+        return [record, *self._state.add(conversation), *self.close(conversation, answer.event, now)]
 
-    def closed_by_customer(self, answer: Answer) -> list[ClientEffect]:
+    def closed_by_customer(self, answer: Answer, now: float) -> list[ClientEffect]:
         """Handle `close_support`, the answer to the customer's request to close the conversation."""
         state, event = self._state, "close_support"
         turn = state.turns.waiting_for(event, answer.conversation, answer.turn)
@@ -288,15 +286,23 @@ class Inbox:
             record = record._replace(conversation=conversation)
         else:
             record = self._repeated(answer, conversation)
-        effects = [record, *state.add(conversation), *self.close(conversation, event)]
+        effects = [record, *state.add(conversation), *self.close(conversation, event, now)]
         return effects + (state.finish(turn, "completed", event) if turn else [])
 
-    def close(self, conversation: str, reason: str) -> list[ClientEffect]:
-        """Mark a conversation as closed, end its call, and complete its turns that wait for a reply."""
+    def close(self, conversation: str, reason: str, now: float) -> list[ClientEffect]:
+        """Mark a conversation as closed, end its call, and complete its turns that wait for a reply.
+
+        A turn that the helpdesk has not received yet will be rejected.
+        """
         state = self._state
         effects = state.update(conversation, closed=True, suggested=False, unread=0)
         effects += self._calls.end(conversation, "the conversation was closed")
         for turn in state.turns.sent:
-            if turn.conversation == conversation and turn.event == "support":
+            if turn.conversation != conversation or turn.event != "support":
+                continue
+            if state.turns.is_unreceived(turn):
+                state.await_echo(turn, now)
+            else:
+                turn.unresolved = not turn.confirmed
                 effects += state.finish(turn, "completed", reason)
         return effects + ([Persist("conversation_id", "")] if state.current == conversation else [])

@@ -90,6 +90,9 @@ class Sender:
             return state.end(turn.number, "failed", f"{problem} (nothing was sent)", turn.conversation)
         state.turns.begin(turn, state.link, now)
         conversation = turn.conversation if isinstance(turn.conversation, str) else None
+        handled_by_agent = turn.event == "support" and state.get(conversation).handler == "agent"
+        if handled_by_agent and not state.turns.confirmations.has_echoes:
+            state.await_echo(turn, now)
         turn.sent_after = self._seen.latest(conversation or "")
         effects: list[ClientEffect] = []
         if conversation in state.left_rooms and turn.event in STARTING_EVENTS:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import replace
-from typing import Literal, NamedTuple, TypedDict, Unpack
+from dataclasses import dataclass, replace
+from typing import Literal, TypedDict, Unpack
 
 from socketnb.dialects.base import warn
 from socketnb.dialects.eusate.requests import enter_room
@@ -35,7 +35,12 @@ class Due(enum.Enum):
     LISTING = enum.auto()
 
 
-class Unconfirmed(NamedTuple):
+CONFIRMATION_S = 2.0
+"""How long the confirmation of a turn is awaited after an event that may be its answer, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
     """The deadline for the confirmation of a turn that may have been answered without one."""
 
     turn: int
@@ -195,12 +200,27 @@ class CustomerState:
         """Complete a turn that the helpdesk has not confirmed, although something that may be its answer has come."""
         effects: list[ClientEffect] = []
         if turn.early and isinstance(turn.conversation, NewConversation):
-            effects = self._assign_known(turn.early, turn.conversation)
+            effects = self._assign_known(turn.early.conversation, turn.conversation)
         turn.confirmed.add("echo")  # its echo is no longer expected
-        if not self.turns.is_abandoned(turn.number):
-            came = "; a message that came before may be the answer" if turn.early is not None else ""
-            effects.append(warn(turn.number, f"Eusate has not confirmed this message with support_echo{came}"))
-        return [*effects, *self.finish(turn, "completed", "no support_echo")]
+        effects.append(warn(turn.number, "Eusate has not confirmed this message with support_echo"))
+        return [*effects, *self.warn_of_early(turn), *self.finish(turn, "completed", "no support_echo")]
+
+    @staticmethod
+    def warn_of_early(turn: Turn) -> list[ClientEffect]:
+        """Return warnings if a message that came before the confirmation of a turn may be its reply."""
+        if not turn.early:
+            return []
+        text = f"a message of turn {turn.early.turn}" if turn.early.turn else "a message outside of any turn"
+        warnings: list[ClientEffect] = [warn(turn.number, f"{text} may be the reply to this one")]
+        if turn.early.turn:
+            warnings.append(
+                warn(turn.early.turn, f"a late message of this turn may be the reply to turn {turn.number}")
+            )
+        return warnings
+
+    def await_echo(self, turn: Turn, now: float) -> None:
+        """Wait a few seconds for the confirmation of a turn. If it does not come, the turn ends with a warning."""
+        self.deadlines.set(Unconfirmed(turn.number), now + CONFIRMATION_S)
 
     def forget(self, turn: Turn) -> None:
         """Remove a turn. If its new conversation was never started, the previous conversation becomes current again."""

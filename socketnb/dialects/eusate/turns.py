@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeAlias
 
 from socketnb.dialects.eusate.accounts import Account, Confirmation, Confirmations
 from socketnb.dialects.eusate.actions import EVENTS
+from socketnb.dialects.eusate.requests import REQUESTS, Answer
 from socketnb.dialects.turns import Deadlines, TurnQueue
 from socketnb.model.actions import Action
 
@@ -30,6 +31,13 @@ MAX_RECENT_TURNS = 8
 class NewConversation(NamedTuple):
     """A conversation that does not have an id yet. `turn` is the turn that starts it."""
 
+    turn: int
+
+
+class EarlyMessage(NamedTuple):
+    """A message that came before the confirmation of a turn: its conversation, and the turn it was assigned to."""
+
+    conversation: str
     turn: int
 
 
@@ -51,7 +59,8 @@ class Turn:
         replied: Whether the bot has answered the turn.
         certain: Whether a message after the confirmation can only be the reply to this turn.
         owed: The turn before it whose answer may still come, or 0.
-        early: The conversation of a message that came before the confirmation, or None if there is no such message.
+        early: A message that came before the confirmation, so that it was not taken for the reply, or None.
+        unresolved: Whether the turn has ended with its conversation, before the helpdesk has confirmed or rejected it.
         sent_after: The time of the latest message of the conversation when the turn was sent, as the helpdesk reports.
     """
 
@@ -64,7 +73,8 @@ class Turn:
     replied: bool = False
     certain: bool = False
     owed: int = 0
-    early: str | None = None
+    early: EarlyMessage | None = None
+    unresolved: bool = False
     sent_after: int = 0
 
     @property
@@ -144,28 +154,37 @@ class Turns(TurnQueue[Turn]):
         account.begin(turn, now, self.late_answer_s)
         unstarted = self._unstarted() if isinstance(turn.conversation, NewConversation) else None
         if unstarted:
-            turn.owed, turn.certain = self.accounts[unstarted].asked, False
+            other = self.accounts[unstarted]
+            turn.owed, turn.certain = other.asked, False
+            other.doubtful.append(other.asked)
 
     def waiting_for(self, event: str, conversation: str, number: int = 0) -> Turn | None:
         """Return the turn that an answer belongs to.
 
         Args:
-            event: The event of the request.
+            event: The event of the request; "" for any event.
             conversation: The conversation in the answer, or "".
             number: The number of the turn in the answer, or 0.
         """
-        candidates = [turn for turn in self.sent if turn.event == event]
+        candidates = [turn for turn in self.sent if event in ("", turn.event)]
         if number:
             return next((turn for turn in candidates if turn.number == number), None)
         if conversation:
             return next((turn for turn in candidates if turn.conversation in self._names_of(conversation)), None)
-        return next((turn for turn in candidates if not turn.confirmed), next(iter(candidates), None))
+        return next((turn for turn in candidates if "echo" not in turn.confirmed), next(iter(candidates), None))
 
-    def rejected_by(self, conversation: str) -> Turn | None:
-        """Return the turn that an error under an event of another name answers, or None."""
-        names = self._names_of(conversation) if conversation else None
-        pending = [turn for turn in self.sent if names is None or turn.conversation in names]
-        return next((turn for turn in pending if not turn.confirmed), next(iter(pending), None))
+    def rejected_by(self, answer: Answer, closed: Container[str]) -> Turn | None:
+        """Return the turn that an error rejects, or None. An event of another name rejects the oldest turn.
+
+        Args:
+            answer: The error.
+            closed: The ids of closed conversations. Messages to them are rejected.
+        """
+        event, conversation = answer.event, answer.conversation
+        if conversation or answer.turn or event not in REQUESTS:
+            return self.waiting_for(event if event in REQUESTS else "", conversation, answer.turn)
+        to_closed = (turn for turn in self.sent if turn.event == event and turn.conversation in closed)
+        return next(to_closed, self.waiting_for(event, ""))
 
     def number_in(self, conversation: str) -> int:
         """Return the turn of an event that is not an answer: the oldest turn in its conversation, or the last one."""
