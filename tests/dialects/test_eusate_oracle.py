@@ -53,7 +53,9 @@ class World:
         self.up = False
         self.conversations: dict[str, Conversation] = {}
         self.owner: dict[str, int] = {}  # text of a message → its turn, or 0 if nobody asked for it
+        self.answered: dict[int, float] = {}
         self.rejected: set[int] = set()
+        self.done_twice: set[int] = set()  # both sides may have closed a conversation at once
         self.sent: dict[int, float] = {}
         self.done: dict[int, str] = {}
         self.records: list[Record] = []
@@ -168,6 +170,7 @@ class World:
             return
         conversation.pending.remove(turn)
         self.message(conversation, "support", "sate", turn)
+        self.answered[turn] = self.now
         if self.echo == "after":
             self.send_echo()
         if self.happens("second", 0.15):
@@ -208,6 +211,7 @@ class World:
     def close(self, id_: str, *, by_customer: bool) -> None:
         conversation = self.conversations[id_]
         if conversation.closed:
+            self.done_twice |= {turn for turn in self.sent if turn not in self.done}
             self.emit("close_support", {"status_code": 400, "message": "closed", "data": {}})
             return
         self.drop(conversation)
@@ -258,9 +262,9 @@ def play(seed: int, disturbances: Sequence[str]) -> World:
         if conversation is None or (choice < 0.1 and len(names) < 3):
             turn = next(turns)
             world.act(turn, say(f"message {turn}", ""))
-        elif choice < 0.16:
+        elif choice < 0.18:
             world.hand_over(conversation)
-        elif choice < 0.2:
+        elif choice < 0.23:
             by_customer = random.random() < 0.5
             if by_customer:
                 world.act(next(turns), act("close", conversation.id))
@@ -268,12 +272,13 @@ def play(seed: int, disturbances: Sequence[str]) -> World:
                 world.close(conversation.id, by_customer=False)
         elif world.happens("unasked", 0.1):
             world.message(conversation, "support", "sate", 0)
-        elif world.happens("cut", 0.1):
-            world.cut()
+        elif world.happens("cut", 0.3):
+            world.at(random.choice([0.0, 0.07, 0.3, 1.0]), world.cut)
+            continue
         else:
             turn = next(turns)
             world.act(turn, say(random.choice([f"message {turn}", "again"]), conversation.id))
-            if random.random() < 0.9:  # wait for the end of the turn before anything else happens
+            if random.random() < 0.8:  # wait for the end of the turn before anything else happens
                 while turn not in world.done and world.now < 500:
                     world.run(world.now + 0.05)
         world.run(world.now + random.choice([0.0, 0.05, 0.2, 1.0, 6.0]))
@@ -302,9 +307,12 @@ def problems(world: World) -> list[str]:
             names[record.turn].add(record.conversation)
     found += [f"turn {turn} names the conversations {each}" for turn, each in names.items() if len(each) > 1]
     found += [f"turn {turn} has not ended" for turn in world.sent if turn not in world.done]
+    if "cut" not in world.disturbances:
+        prompt = {turn for turn, time in world.answered.items() if time - world.sent[turn] < TIMEOUT_S - 3}
+        found += [f"turn {turn} has timed out" for turn in prompt if world.done[turn] == "timeout"]
     if not world.disturbances:
         expected = {turn: "rejected" if turn in world.rejected else "completed" for turn in world.sent}
-        wrong = {turn for turn, status in expected.items() if world.done[turn] != status} - warned
+        wrong = {turn for turn, status in expected.items() if world.done[turn] != status} - warned - world.done_twice
         found += [f"turn {turn} has the status {world.done[turn]}" for turn in wrong]
     return found
 

@@ -103,7 +103,7 @@ class Account:
         if not self.answered:
             self.answered, self.owed = True, False
             return self.asked, [self.asked] if self.asked in self.doubtful else []
-        self.settled = True
+        self.settled, self.owed = True, False
         doubtful = [*self.doubtful, *([self.last] if self.is_unasked else [])]
         self.doubtful.clear()
         return self.last, doubtful

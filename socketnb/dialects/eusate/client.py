@@ -129,7 +129,7 @@ class Client(ClientMachine):
             effects += state.mark_ready("the helpdesk has not listed its conversations yet; continuing without them")
         for turn in state.turns.sent:
             if Owed(turn.number) in expired:
-                state.give_up(turn)
+                effects += state.give_up(turn)
             elif Unconfirmed(turn.number) in expired:
                 effects += state.not_confirmed(turn)
         return effects + self._sender.send_next(now)
@@ -197,7 +197,7 @@ class Client(ClientMachine):
             case "support_echo":
                 return self._inbox.echo(answer, now)
             case "support_handler_changed":
-                return self._inbox.handler_changed(answer)
+                return self._inbox.handler_changed(answer, now)
             case "customer_support_closed":
                 return self._inbox.closed_by_helpdesk(answer, now)
             case "close_support":

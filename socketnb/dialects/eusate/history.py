@@ -117,7 +117,7 @@ class History:
         effects += state.update(
             conversation, suggested=item.get("close_support") is True, closed=item.get("closed") is True
         )
-        effects += self._inbox.taken_over(conversation) if is_agent else []
+        effects += self._inbox.taken_over(conversation, now) if is_agent else []
         latest = as_dict(item.get("latest_message"))
         if not self._listed and not state.turns.starting:  # a message from before this session is not a missed one
             self._seen.add(conversation, latest)

@@ -100,7 +100,9 @@ class Inbox:
         if not turn or turn.number not in state.turns.running:
             return effects
         if sender == "bot":
-            return effects + state.finish(turn, "completed", "support")
+            effects += state.finish(turn, "completed", "support")
+            state.turns.account(conversation).owed = not is_new
+            return effects
         return effects + state.finish_by_agent(turn, "customer_support", asked_bot=handler == "bot")
 
     def _conversation_of(self, number: int) -> str:
@@ -112,7 +114,12 @@ class Inbox:
         """Return the turn that a message answers, or None if the helpdesk has not received the running turn yet."""
         turns = self._state.turns
         turn = turns.waiting_for("support", conversation, answer.turn)
-        return None if turn and not answer.turn and turns.is_unreceived(turn) else turn
+        if turn is None or answer.turn:
+            return turn
+        is_late_answer = answer.data.get("sender") != "agent" and self._is_for_agent(turn)
+        if is_late_answer and not turns.account(conversation).answered:
+            return None
+        return None if turns.is_unreceived(turn) else turn
 
     def _early_for(self, conversation: str) -> Turn | None:
         """Return the running turn that a message would answer if the helpdesk had received it, or None."""
@@ -201,7 +208,8 @@ class Inbox:
             return [record]
         turn.confirmed.add("echo")
         if number in turns.running:
-            state.deadlines.clear(Unconfirmed(number))
+            if not (turn.early and any("echo" not in other.confirmed for other in turns.sent)):
+                state.deadlines.clear(Unconfirmed(number))
             return [record, *(state.finish_by_agent(turn, "support_echo") if self._is_for_agent(turn) else [])]
         turns.confirmations.came_late("echo")
         for other in turns.sent:  # the echo may also be that of another turn, if one was not sent
@@ -237,7 +245,7 @@ class Inbox:
     def _is_for_agent(self, turn: Turn) -> bool:
         return turn.event == "support" and self._state.get(turn.conversation).handler == "agent"
 
-    def handler_changed(self, answer: Answer) -> list[ClientEffect]:
+    def handler_changed(self, answer: Answer, now: float) -> list[ClientEffect]:
         """Handle `support_handler_changed`: an agent has taken over, or the bot has resumed."""
         state, conversation, handler = self._state, answer.conversation, as_text(answer.data.get("handler"))
         if not conversation or not handler:
@@ -250,13 +258,15 @@ class Inbox:
         record = Record(answer.event, "handler", answer.payload, turn=number, text=text, conversation=conversation)
         effects = [record, *state.add(conversation)]
         effects += state.update(conversation, handler="agent" if is_agent else "bot", agent=agent if is_agent else "")
-        return effects + (self.taken_over(conversation) if is_agent else [])
+        return effects + (self.taken_over(conversation, now) if is_agent else [])
 
-    def taken_over(self, conversation: str) -> list[ClientEffect]:
+    def taken_over(self, conversation: str, now: float) -> list[ClientEffect]:
         """Complete the turn that the bot has received: an agent has taken over, so the bot does not answer it."""
         turn = self._state.turns.waiting_for("support", conversation)
         if turn and turn.confirmed:
             return self._state.finish(turn, "completed", "support_handler_changed", answered=False)
+        if turn:
+            self._state.await_echo(turn, now)
         return []
 
     # The end of a conversation

@@ -190,11 +190,12 @@ class CustomerState:
             account.asked, account.answered, account.owed = before
         return effects
 
-    def give_up(self, turn: Turn) -> None:
+    def give_up(self, turn: Turn) -> list[ClientEffect]:
         """Remove a turn whose late answer has not come. It may still come."""
         if turn.event == "support":
             self.turns.account(turn.conversation).end(turn.number, answered=False, owed=True)
         self.forget(turn)
+        return self.warn_of_early(turn)
 
     def not_confirmed(self, turn: Turn) -> list[ClientEffect]:
         """Complete a turn that the helpdesk has not confirmed, although something that may be its answer has come."""
@@ -216,6 +217,7 @@ class CustomerState:
             warnings.append(
                 warn(turn.early.turn, f"a late message of this turn may be the reply to turn {turn.number}")
             )
+        turn.early = None
         return warnings
 
     def await_echo(self, turn: Turn, now: float) -> None:
