@@ -120,7 +120,9 @@ class Sender:
             case "attach" if not is_agent:
                 return "files can be sent only while an agent answers"
             case "attach" if not all(_is_file(file) for file in as_list(action.json("files")) or [None]):
-                return "each file must be a URL or a description with a url: upload a local file elsewhere, and send its URL"
+                return (
+                    "each file must be a URL or a description with a url; a local file must first be stored elsewhere"
+                )
             case "review" if action.json("rating") not in range(MIN_RATING, MAX_RATING + 1):
                 return f"rating must be a whole number from 1 to 5, got {action.json('rating')}"
             case "call" if is_agent:

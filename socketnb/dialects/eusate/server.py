@@ -1,6 +1,6 @@
 """The server machine: an Eusate helpdesk for customers and agents, with its HTTP interface.
 
-The vendor's page does not define everything. The options in `server_options.py` select the name of the connection event,
+The options in `server_options.py` select what the vendor's page does not define: the name of the connection event,
 how requests are answered, whether the echo is sent before the reply, and more. A rejected request is answered with an
 event of the same name. The bot ("SATE") answers a turn with one message, so all steps of a turn are joined into one
 text, unless the option `replies` is `each`. If the flow raises an exception, the answer is a `support` event with
