@@ -8,13 +8,8 @@ the `support_echo` and the acknowledgement of the turn, if the helpdesk has sent
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from socketnb.dialects.eusate.turns import Turn
-
-Confirmation: TypeAlias = Literal["echo", "ack"]
-"""How the helpdesk confirms that it has received a message: with `support_echo`, or with an acknowledgement."""
+from socketnb.dialects.eusate.turn import Confirmation, Turn
 
 
 class Confirmations:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from socketnb.dialects.base import misread
 from socketnb.dialects.eusate.requests import Answer
 from socketnb.dialects.eusate.state import CustomerState
-from socketnb.dialects.eusate.turns import ConversationRef
+from socketnb.dialects.eusate.turn import ConversationRef
 from socketnb.model.effects import CallEnded, CallStarted, ClientEffect, Credential, Record
 from socketnb.model.json import as_text
 from socketnb.model.secret import Secret

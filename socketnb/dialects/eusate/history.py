@@ -16,7 +16,7 @@ from socketnb.dialects.eusate.messages import created_at
 from socketnb.dialects.eusate.requests import Answer
 from socketnb.dialects.eusate.seen import SeenMessages
 from socketnb.dialects.eusate.state import CustomerState
-from socketnb.dialects.eusate.turns import Turn
+from socketnb.dialects.eusate.turn import Turn
 from socketnb.model.effects import ClientEffect, HttpRequest, HttpResponse, Record
 from socketnb.model.json import Json, JsonObject, as_dict, as_list, as_text
 

@@ -19,7 +19,7 @@ from socketnb.dialects.eusate.messages import SENDERS, created_at, read_files, r
 from socketnb.dialects.eusate.requests import Answer, mark_read
 from socketnb.dialects.eusate.seen import SeenMessages
 from socketnb.dialects.eusate.state import CustomerState, Unconfirmed
-from socketnb.dialects.eusate.turns import EarlyMessage, Turn
+from socketnb.dialects.eusate.turn import EarlyMessage, Turn
 from socketnb.model.effects import ClientEffect, Persist, Record
 from socketnb.model.json import JsonObject, as_dict, as_text
 from socketnb.model.trace import Sender

@@ -12,7 +12,7 @@ from socketnb.dialects.eusate.calls import Calls
 from socketnb.dialects.eusate.requests import MAX_OPEN_CONVERSATIONS, STARTING_EVENTS, enter_room, request
 from socketnb.dialects.eusate.seen import SeenMessages
 from socketnb.dialects.eusate.state import CustomerState, Phase
-from socketnb.dialects.eusate.turns import ConversationRef, NewConversation, Turn
+from socketnb.dialects.eusate.turn import ConversationRef, NewConversation, Turn
 from socketnb.dialects.turns import MAX_QUEUED_TURNS
 from socketnb.model.actions import Action
 from socketnb.model.effects import ClientEffect

@@ -8,7 +8,8 @@ from typing import Literal, TypedDict, Unpack
 
 from socketnb.dialects.base import warn
 from socketnb.dialects.eusate.requests import enter_room
-from socketnb.dialects.eusate.turns import ConversationRef, NewConversation, Turn, Turns
+from socketnb.dialects.eusate.turn import ConversationRef, NewConversation, Turn
+from socketnb.dialects.eusate.turns import Turns
 from socketnb.dialects.turns import Deadlines
 from socketnb.model.actions import Conversation
 from socketnb.model.effects import ClientEffect, Conversations, Persist, Ready, Record, TurnDone
