@@ -7,7 +7,9 @@ import pytest
 from test_eusate import (
     Pair,
     act,
+    client_settings,
     ended_turns,
+    ids,
     list_conversations,
     list_messages,
     open_client,
@@ -322,6 +324,14 @@ def test_all_messages_of_a_conversation_that_began_while_the_link_was_lost_are_r
     assert "messages" in [effect.purpose.subject for effect in effects if hasattr(effect, "purpose")]
 
 
+def test_a_turn_for_an_agent_that_was_acknowledged_ends_with_its_link() -> None:
+    client = agent_client()
+    client.act(2, say("hello", "a"), 0.0)
+    client.acked(RequestId("support", 2), [], 0.0)
+    effects = client.closed(0.1)
+    assert (ended_turns(effects), warned_turns(effects)) == ([(2, "completed")], [2])
+
+
 # Errors
 
 
@@ -382,8 +392,6 @@ def test_an_open_turn_explains_what_it_waits_for() -> None:
 
 
 def eusate_client(**changed: Any) -> Any:
-    from test_eusate import client_settings, ids
-
     return eusate.DIALECT.client(client_settings(**changed), ids())
 
 

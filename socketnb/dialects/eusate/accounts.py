@@ -53,7 +53,7 @@ class Account:
         answered: Whether the bot has answered `asked`.
         owed: Whether nobody waits for the answer to `asked` any more, although it may still come.
         heard_at: When the bot has written last, in seconds.
-        settled: Whether no reply since then may have been that answer.
+        settled: Whether that answer cannot have been taken for the reply to a later turn.
         doubtful: The answered turns whose reply may be a further message to an earlier turn.
     """
 

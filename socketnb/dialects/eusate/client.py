@@ -115,6 +115,8 @@ class Client(ClientMachine):
             elif not turn.confirmed:
                 effects += state.end(turn.number, "failed", LINK_LOST, turn.conversation)
                 state.turns.abandon(turn.number, now)
+            elif state.get(turn.conversation).handler == "agent":
+                effects += state.not_confirmed(turn)
         return effects
 
     def timer(self, now: float) -> list[ClientEffect]:
