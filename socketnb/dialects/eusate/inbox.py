@@ -144,6 +144,8 @@ class Inbox:
         doubts = [f"the reply may be the late answer to turn {turn.owed}"] if account.reply(turn) else []
         if from_bot and not (turn.certain or turn.confirmed or turns.confirmations.has_echoes or missed):
             doubts.append("Eusate confirms no messages, so the reply may belong to an earlier turn")
+        if from_bot and self._is_for_agent(turn):
+            doubts.append("the bot has written while an agent answers, so this may not be the reply")
         if is_twin:
             doubts.append("the reply equals the one before it, so it may be a repetition")
         if not from_bot:
@@ -208,9 +210,12 @@ class Inbox:
             return [record]
         turn.confirmed.add("echo")
         if number in turns.running:
-            if not (turn.early and any("echo" not in other.confirmed for other in turns.sent)):
+            effects: list[ClientEffect] = [record]
+            if turn.early and any("echo" not in other.confirmed for other in turns.sent):
+                effects += state.warn_of_early(turn)  # the echo may be that of another turn
+            else:
                 state.deadlines.clear(Unconfirmed(number))
-            return [record, *(state.finish_by_agent(turn, "support_echo") if self._is_for_agent(turn) else [])]
+            return effects + (state.finish_by_agent(turn, "support_echo") if self._is_for_agent(turn) else [])
         turns.confirmations.came_late("echo")
         for other in turns.sent:  # the echo may also be that of another turn, if one was not sent
             if self._is_for_agent(other) and "echo" not in other.confirmed:
