@@ -39,7 +39,8 @@ def check_fields(dialect: Dialect, verb: str, fields: Mapping[str, FieldValue]) 
     """Check the fields of an action.
 
     Returns:
-        The fields to send. File paths are absolute.
+        The fields to send. File paths are absolute. A single text or object is accepted for a list, and digits for a
+        whole number.
 
     Raises:
         ActionError: The platform has no such verb, a field is unknown, missing or of the wrong type, or JSON cannot
@@ -49,10 +50,11 @@ def check_fields(dialect: Dialect, verb: str, fields: Mapping[str, FieldValue]) 
         raise ActionError(unknown(f"{dialect.name} verb", verb, dialect.verbs))
     known = {field.name: field for field in dialect.verbs[verb].fields}
     checked: dict[str, FieldValue] = {}
-    for name, value in fields.items():
+    for name, given in fields.items():
         if name not in known:
             raise ActionError(unknown(f"{verb} field", name, known))
         wanted = known[name].type
+        value = _converted(given, wanted)
         if wanted is Path:
             checked[name] = _existing_file(verb, value)
         elif not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
@@ -68,6 +70,13 @@ def check_fields(dialect: Dialect, verb: str, fields: Mapping[str, FieldValue]) 
     if missing := [name for name, field in known.items() if field.required and name not in checked]:
         raise ActionError(f"{verb} needs {' and '.join(missing)} (nothing was sent)")
     return checked
+
+
+def _converted(value: FieldValue, wanted: type) -> FieldValue:
+    """Return a single text or object as a list, and digits as a whole number, if a field has that type."""
+    if wanted is list and isinstance(value, str | dict):
+        return [value]
+    return int(value) if wanted is int and isinstance(value, str) and value.isdecimal() else value
 
 
 def _existing_file(verb: str, value: object) -> str:

@@ -124,6 +124,10 @@ def test_a_hundred_thousand_malformed_events_leave_the_session_usable(events: li
         client.abandon(turn, 0.0)
     client.timer(100.0)
     (conversation, *_) = [*client._state.open_conversations, ""]
-    client.act(1000, say("hi", conversation), 0.0)
-    effects = client.received("support", reply(conversation or "new", "usable"), 0.0)
-    assert ended_turns(effects) == [(1000, "completed")]
+    client.act(1000, say("hi", conversation), 100.0)
+    effects = [
+        *client.acked(RequestId("support", 1000), [], 100.0),
+        *client.received("support_echo", {"data": {}}, 100.0),
+    ]
+    effects += client.received("support", reply(conversation or "new", "usable"), 100.0)
+    assert (1000, "completed") in ended_turns([*effects, *client.timer(110.0)])

@@ -271,9 +271,11 @@ def test_an_agent_can_connect_with_any_socket_io_client(hub: Hub, flow: Flow, ev
     assert bot.act("attach", files=[{"url": "https://x.org/a.pdf", "name": "a.pdf"}]).reason == "support_echo"
 
 
-def test_an_error_in_the_flow_rejects_the_turn(bot: Session) -> None:
-    turn = bot.say("break")
-    assert (turn.status, "ZeroDivisionError" in str(turn.reason)) == ("rejected", True)
+def test_an_error_in_the_flow_fails_the_turn(bot: Session) -> None:
+    turn = bot.send("break")
+    with pytest.raises(TurnFailed, match="ZeroDivisionError"):
+        turn.wait()
+    assert (turn.status, "ZeroDivisionError" in str(turn.reason)) == ("failed", True)
     assert bot.say("hi").text == "You said hi"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from socketnb.dialects.base import misread
 from socketnb.dialects.eusate.requests import Answer
 from socketnb.dialects.eusate.state import CustomerState
-from socketnb.dialects.eusate.turns import ConversationRef
+from socketnb.dialects.eusate.turn import ConversationRef
 from socketnb.model.effects import CallEnded, CallStarted, ClientEffect, Credential, Record
 from socketnb.model.json import as_text
 from socketnb.model.secret import Secret
@@ -35,7 +35,7 @@ class Calls:
             number = state.turns.number_in(conversation)
             return [misread("call_support", answer.payload, "token or an id is missing", number)]
         if self._running.get(conversation) == call:
-            number = state.turns.last
+            number = state.turns.number_in(conversation)
             return [
                 Record(
                     "call_support", "status", answer.payload, turn=number, text="repeated", conversation=conversation
@@ -43,7 +43,7 @@ class Calls:
             ]
         turn = state.turns.waiting_for("call_support", conversation)
         added = state.add(conversation)
-        number = turn.number if turn else state.turns.last
+        number = turn.number if turn else state.turns.number_in(conversation)
         self._running[conversation] = call
         text = "the call has started"
         record = Record("call_support", "call", answer.payload, turn=number, text=text, conversation=conversation)

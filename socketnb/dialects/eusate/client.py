@@ -16,17 +16,26 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from socketnb.dialects.base import ClientMachine
+from socketnb.dialects.base import ClientMachine, warn
 from socketnb.dialects.eusate.calls import Calls
 from socketnb.dialects.eusate.history import History
 from socketnb.dialects.eusate.inbox import Inbox
-from socketnb.dialects.eusate.requests import NAMESPACE, STARTING_EVENTS, Answer, RequestId, enter_room, request
+from socketnb.dialects.eusate.requests import (
+    FIRST_SERVER_ERROR,
+    NAMESPACE,
+    STARTING_EVENTS,
+    Answer,
+    RequestId,
+    enter_room,
+    request,
+)
 from socketnb.dialects.eusate.seen import SeenMessages
 from socketnb.dialects.eusate.sending import Sender
-from socketnb.dialects.eusate.state import CustomerState, Due
+from socketnb.dialects.eusate.state import CustomerState, Due, Unconfirmed
 from socketnb.dialects.turns import Owed
 from socketnb.model.effects import Address, ClientEffect, Failed, HttpResponse, Record
 from socketnb.model.json import Json, as_dict, as_text
+from socketnb.model.trace import Status
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -51,12 +60,12 @@ class Client(ClientMachine):
 
     def __init__(self, settings: Settings, ids: NewId) -> None:
         self._settings = settings
-        self._state = CustomerState(settings["conversation_id"] or None)
+        self._state = CustomerState(settings["conversation_id"] or None, settings["late_answer_timeout"])
         self._calls = Calls(self._state)
         seen = SeenMessages()
         self._inbox = Inbox(self._state, self._calls, seen, mark_read=settings["mark_read"])
         self._history = History(self._state, self._inbox, seen, settings)
-        self._sender = Sender(self._state, self._calls, settings["session_id"])
+        self._sender = Sender(self._state, self._calls, seen, settings["session_id"])
 
     @property
     def deadline(self) -> float | None:
@@ -96,7 +105,6 @@ class Client(ClientMachine):
         state = self._state
         if state.is_open:
             self._history.link_lost()
-        self._inbox.link_lost()
         state.link_closed()
         effects: list[ClientEffect] = []
         for turn in state.turns.sent:
@@ -104,9 +112,11 @@ class Client(ClientMachine):
                 continue
             if turn.event != "support":
                 effects += state.finish(turn, "failed", LINK_LOST)
-            elif not (turn.acked or turn.echoed):
+            elif not turn.confirmed:
                 effects += state.end(turn.number, "failed", LINK_LOST, turn.conversation)
                 state.turns.abandon(turn.number, now)
+            elif state.get(turn.conversation).handler == "agent":
+                effects += state.not_confirmed(turn)
         return effects
 
     def timer(self, now: float) -> list[ClientEffect]:
@@ -121,14 +131,16 @@ class Client(ClientMachine):
             effects += state.mark_ready("the helpdesk has not listed its conversations yet; continuing without them")
         for turn in state.turns.sent:
             if Owed(turn.number) in expired:
-                state.forget(turn)
-        return effects + self._sender.send_next()
+                effects += state.give_up(turn)
+            elif Unconfirmed(turn.number) in expired:
+                effects += state.not_confirmed(turn)
+        return effects + self._sender.send_next(now)
 
     # Turns
 
     def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
         """Handle an action of the customer. It is queued if its conversation is busy."""
-        return self._sender.act(turn, action)
+        return self._sender.act(turn, action, now)
 
     def abandon(self, turn: int, now: float) -> list[ClientEffect]:
         """Stop waiting for a turn. If the turn was sent, it briefly blocks the next turn of its conversation."""
@@ -136,7 +148,24 @@ class Client(ClientMachine):
         if turn in turns.waiting:
             self._state.forget(turns.waiting[turn])
         turns.abandon(turn, now)
-        return self._sender.send_next()
+        effects: list[ClientEffect] = []
+        sent = turns.running.get(turn)
+        if sent and sent.early:  # the message that came early may have been the reply
+            turns.confirmations.came_late(*sent.confirmed)
+            effects = self._state.warn_of_early(sent)
+        return effects + self._sender.send_next(now)
+
+    def explain(self, turn: int) -> str | None:
+        """Return why an open turn has not ended, as far as known."""
+        state = self._state
+        if queued := state.turns.waiting.get(turn):
+            return f"not sent: {self._sender.obstacle(queued)}"
+        sent = state.turns.running.get(turn)
+        if sent and (sent.link < state.link or not state.is_open):
+            return "the link was lost after this was sent"
+        if sent and not sent.confirmed:
+            return "Eusate has not confirmed that it received this"
+        return None
 
     # Events
 
@@ -144,38 +173,37 @@ class Client(ClientMachine):
         """Handle the acknowledgement of a request. An acknowledgement with content is the answer."""
         if not isinstance(key, RequestId):
             return []
-        if turn := self._state.turns.running.get(key.turn):
-            turn.acked = True
+        self._inbox.acked(key.turn, now)
         answer = Answer.read(key.event, args[0] if args else None, key.turn)
         is_receipt = not answer.data and not answer.rejected and key.event in EMPTY_ACK_EVENTS
         if not as_dict(answer.payload) or is_receipt:
             return []
-        return [*self._dispatch(answer), *self._sender.send_next()]
+        return [*self._dispatch(answer, now), *self._sender.send_next(now)]
 
     def received(self, event: str, payload: Json, now: float) -> list[ClientEffect]:
         """Handle an event."""
-        return [*self._dispatch(Answer.read(event, payload)), *self._sender.send_next()]
+        return [*self._dispatch(Answer.read(event, payload), now), *self._sender.send_next(now)]
 
     def http_response(self, response: HttpResponse, now: float) -> list[ClientEffect]:
         """Handle a response of the HTTP interface."""
-        return [*self._history.read(response), *self._sender.send_next()]
+        return [*self._history.read(response, now), *self._sender.send_next(now)]
 
-    def _dispatch(self, answer: Answer) -> list[ClientEffect]:
+    def _dispatch(self, answer: Answer, now: float) -> list[ClientEffect]:
         """Pass an answer to its handler. Unknown events are recorded."""
         if answer.rejected:
             return self._rejected(answer)
         event, payload, last = answer.event, answer.payload, self._state.turns.last
         match event:
             case "support" | "customer_support":
-                return self._inbox.message(answer)
+                return self._inbox.message(answer, now)
             case "support_echo":
-                return self._inbox.echo(answer)
+                return self._inbox.echo(answer, now)
             case "support_handler_changed":
-                return self._inbox.handler_changed(answer)
+                return self._inbox.handler_changed(answer, now)
             case "customer_support_closed":
-                return self._inbox.closed_by_helpdesk(answer)
+                return self._inbox.closed_by_helpdesk(answer, now)
             case "close_support":
-                return self._inbox.closed_by_customer(answer)
+                return self._inbox.closed_by_customer(answer, now)
             case "call_support":
                 return self._calls.started(answer)
             case "close_call_support" | "sate_left_call":
@@ -192,17 +220,24 @@ class Client(ClientMachine):
                 return [Record(event, "custom", payload, turn=last, text=event)]
 
     def _rejected(self, answer: Answer) -> list[ClientEffect]:
-        """Handle an error code: reject the turn of the request."""
+        """Handle an error code: end the turn of the request, or the oldest turn if no request has the event's name."""
         state, event, payload = self._state, answer.event, answer.payload
         reason = answer.message or str(answer.code)
-        turn = state.turns.waiting_for(event, answer.conversation, answer.turn)
+        late = next((turn for turn in state.turns.recent if turn.unresolved), None)
+        if late and event == "support" and answer.turn in (0, late.number):
+            late.unresolved = False
+            record = Record(event, "error", payload, turn=late.number, text="rejected", error=reason)
+            return [record, warn(late.number, f"Eusate rejected this message ({reason})")]
+        closed = {conversation.id for conversation in state.conversations.values() if conversation.closed}
+        turn = state.turns.rejected_by(answer, closed)
         if not turn:  # the acknowledgement repeats the event
             kind, error = ("status", None) if answer.turn else ("error", reason)
-            return [Record(event, kind, payload, turn=state.turns.last, error=error)]
+            return [Record(event, kind, payload, turn=answer.turn, error=error)]
         known = state.known(turn.conversation)
-        record = Record(event, "error", payload, turn=turn.number, text="rejected", error=reason, conversation=known)
+        status: Status = "failed" if answer.code >= FIRST_SERVER_ERROR else "rejected"
+        record = Record(event, "error", payload, turn=turn.number, text=status, error=reason, conversation=known)
         ended = self._calls.end(turn.conversation, reason) if event == "close_call_support" else []
-        return [record, *ended, *state.finish(turn, "rejected", reason)]
+        return [record, *ended, *state.finish(turn, status, reason)]
 
     def _confirmed(self, answer: Answer) -> list[ClientEffect]:
         """Handle the answer to a request that has no further content, and complete its turn."""

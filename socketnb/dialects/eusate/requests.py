@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Self
 
-from socketnb.dialects.eusate.actions import payload_of
+from socketnb.dialects.eusate.actions import EVENTS, payload_of
 from socketnb.model.actions import Action
 from socketnb.model.effects import ClientEffect, Emit, Record
 from socketnb.model.json import Json, JsonObject, JsonObjectOut, as_dict, as_text
@@ -21,6 +21,10 @@ STARTING_EVENTS = ("support", "call_support")
 """Events that can start a conversation."""
 FIRST_ERROR_CODE = 400
 """The smallest `status_code` of an error, as in HTTP."""
+FIRST_SERVER_ERROR = 500
+"""The smallest `status_code` of an error of the helpdesk itself, as in HTTP. It fails the turn."""
+REQUESTS = frozenset({*EVENTS.values(), "enter_customer_support", "enter_support"})
+"""The events of all requests."""
 
 
 class RequestId(NamedTuple):

@@ -53,6 +53,10 @@ class SeenMessages:
         self._latest[conversation] = max(key.created_at, self._latest.get(conversation, 0))
         return True
 
+    def latest(self, conversation: str) -> int:
+        """Return the time of the latest message in a conversation, in nanoseconds since 1970; 0 if there is none."""
+        return self._latest.get(conversation, 0)
+
     def link_lost(self, unanswered: Container[str]) -> None:
         """Remember the time from which messages may be missed.
 

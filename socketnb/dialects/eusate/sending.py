@@ -10,8 +10,9 @@ from dataclasses import replace
 from socketnb.dialects.eusate.actions import EVENTS, MAX_RATING, MIN_RATING, payload_of, user_input
 from socketnb.dialects.eusate.calls import Calls
 from socketnb.dialects.eusate.requests import MAX_OPEN_CONVERSATIONS, STARTING_EVENTS, enter_room, request
+from socketnb.dialects.eusate.seen import SeenMessages
 from socketnb.dialects.eusate.state import CustomerState, Phase
-from socketnb.dialects.eusate.turns import ConversationRef, NewConversation, Turn
+from socketnb.dialects.eusate.turn import ConversationRef, NewConversation, Turn
 from socketnb.dialects.turns import MAX_QUEUED_TURNS
 from socketnb.model.actions import Action
 from socketnb.model.effects import ClientEffect
@@ -24,15 +25,17 @@ class Sender:
     Args:
         state: The link, the conversations and the turns.
         calls: The calls that are running.
+        seen: The messages that were received.
         session_id: The id of the customer.
     """
 
-    def __init__(self, state: CustomerState, calls: Calls, session_id: str) -> None:
+    def __init__(self, state: CustomerState, calls: Calls, seen: SeenMessages, session_id: str) -> None:
         self._state = state
         self._calls = calls
+        self._seen = seen
         self._session_id = session_id
 
-    def act(self, turn: int, action: Action) -> list[ClientEffect]:
+    def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
         """Send an action, or queue it behind the turns of its conversation."""
         state = self._state
         if action.verb == "press":
@@ -47,7 +50,7 @@ class Sender:
         if EVENTS[action.verb] in STARTING_EVENTS:
             state.current = conversation
         state.turns.add(turn, Turn(turn, action, conversation, previous))
-        return self.send_next()
+        return self.send_next(now)
 
     def _conversation_for(self, turn: int, action: Action) -> ConversationRef:
         """Return the conversation of an action: a new one if the action starts one, or None if there is none."""
@@ -61,22 +64,36 @@ class Sender:
             return NewConversation(turn)
         return state.current
 
-    def send_next(self) -> list[ClientEffect]:
+    def obstacle(self, turn: Turn) -> str:
+        """Return why a queued turn has not been sent."""
+        state, turns = self._state, self._state.turns
+        if state.phase is not Phase.READY:
+            return "waiting for the list of conversations" if state.is_open else "the link is down"
+        blocker = turns.blocker(turn)
+        number = blocker.number if blocker else turns.last
+        if turns.is_abandoned(number):
+            return f"waiting up to {turns.late_answer_s:g} s for the late answer of turn {number}"
+        return f"waiting for the end of turn {number}"
+
+    def send_next(self, now: float) -> list[ClientEffect]:
         """Send the queued turns whose conversation has no running turn."""
         effects: list[ClientEffect] = []
         turns = self._state.turns
         while self._state.phase is Phase.READY and (number := turns.next()) is not None:
-            effects += self._send(turns.waiting[number])
+            effects += self._send(turns.waiting[number], now)
         return effects
 
-    def _send(self, turn: Turn) -> list[ClientEffect]:
+    def _send(self, turn: Turn, now: float) -> list[ClientEffect]:
         state = self._state
-        problem = self._problem(turn)
-        state.turns.begin(turn, state.link)
-        if problem:
+        if problem := self._problem(turn):
             state.forget(turn)
             return state.end(turn.number, "failed", f"{problem} (nothing was sent)", turn.conversation)
+        state.turns.begin(turn, state.link, now)
         conversation = turn.conversation if isinstance(turn.conversation, str) else None
+        handled_by_agent = turn.event == "support" and state.get(conversation).handler == "agent"
+        if handled_by_agent and not state.turns.confirmations.has_echoes:
+            state.await_echo(turn, now)
+        turn.sent_after = self._seen.latest(conversation or "")
         effects: list[ClientEffect] = []
         if conversation in state.left_rooms and turn.event in STARTING_EVENTS:
             state.left_rooms.discard(conversation)
@@ -103,7 +120,9 @@ class Sender:
             case "attach" if not is_agent:
                 return "files can be sent only while an agent answers"
             case "attach" if not all(_is_file(file) for file in as_list(action.json("files")) or [None]):
-                return "each file must be a URL or a description with a url, such as {'url': …, 'name': …}"
+                return (
+                    "each file must be a URL or a description with a url; a local file must first be stored elsewhere"
+                )
             case "review" if action.json("rating") not in range(MIN_RATING, MAX_RATING + 1):
                 return f"rating must be a whole number from 1 to 5, got {action.json('rating')}"
             case "call" if is_agent:

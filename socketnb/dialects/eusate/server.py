@@ -1,9 +1,10 @@
 """The server machine: an Eusate helpdesk for customers and agents, with its HTTP interface.
 
-The vendor's page does not define everything. `OPTIONS` selects the name of the connection event, how requests are
-answered, whether the echo is sent before the reply, and whether agents' messages are kept for a disconnected customer.
-A rejected request is answered with an event of the same name. The bot ("SATE") answers a turn with one message, so all
-steps of a turn are joined into one text.
+The options in `server_options.py` select what the vendor's page does not define: the name of the connection event,
+how requests are answered, whether the echo is sent before the reply, and more. A rejected request is answered with an
+event of the same name. The bot ("SATE") answers a turn with one message, so all steps of a turn are joined into one
+text, unless the option `replies` is `each`. If the flow raises an exception, the answer is a `support` event with
+`status_code` 500.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from socketnb.dialects.eusate.server_rooms import Rooms, envelope
 from socketnb.dialects.eusate.server_text import text_of
 from socketnb.dialects.tokens import jwt
 from socketnb.errors import SettingsError
-from socketnb.model.actions import Setting
 from socketnb.model.content import (
     AgentSays,
     Card,
@@ -52,20 +52,6 @@ if TYPE_CHECKING:
 
     from socketnb.dialects.base import NewId, Settings
 
-OPTIONS: dict[str, Setting] = {
-    "envelope": Setting("the name of the event sent after connecting; empty for none", default="connect_response"),
-    "answers": Setting("how requests are answered", default="event", among=("event", "ack", "both")),
-    "echo": Setting(
-        "whether support_echo is sent before or after the reply", default="before", among=("before", "after")
-    ),
-    "keep_missed": Setting("keep agents' messages for a disconnected customer", type=bool, default=True),
-}
-FAULTS = {
-    "silent": "the next message is echoed but not answered",
-    "mute": "requests are not answered from now on",
-    "duplicate": "every broadcast is sent twice",
-    "refuse": "every message is rejected",
-}
 CALL_TOKEN_HOURS = 6
 """The validity of the token of a voice call, in hours."""
 RATINGS = tuple(map(str, range(MIN_RATING, MAX_RATING + 1)))
@@ -84,7 +70,7 @@ class Server(ServerMachine):
         self._options = options
         self._signing_key = ids().encode()
         self._faults: set[str] = set()
-        self._conversations = ConversationStore(ids)
+        self._conversations = ConversationStore(ids, options)
         self._rooms = Rooms(options, self._faults)
         self._http = HttpInterface(
             self._api_key, self._conversations.by_id, lambda conversation: self._set_agent(conversation, "an agent")
@@ -111,6 +97,9 @@ class Server(ServerMachine):
             conversation.room.discard(link)
         return []
 
+    def _time(self, now: float) -> str:
+        return iso_time(int(now) if self._options["whole_seconds"] else now)
+
     # Requests
 
     def received(self, link: str, event: str, payload: Json, now: float) -> list[ServerEffect]:
@@ -122,7 +111,7 @@ class Server(ServerMachine):
             case "enter_customer_support":
                 return self._enter(link, body)
             case "support":
-                return self._support(link, body, iso_time(now))
+                return self._support(link, body, now)
             case "call_support":
                 return self._start_call(link, body, now)
             case (
@@ -137,7 +126,7 @@ class Server(ServerMachine):
                 conversation = self._conversations.by_id.get(as_text(body.get("ticket_chat_id")))
                 if conversation is None:
                     return self._rooms.reject(link, event, Problem("unknown ticket_chat_id", 404))
-                return self._request(link, event, conversation, body, iso_time(now))
+                return self._request(link, event, conversation, body, self._time(now))
             case _:
                 return []
 
@@ -176,22 +165,30 @@ class Server(ServerMachine):
         missed = self._rooms.enter(link, session)
         return [*self._rooms.answer(link, event, "Joined customer support room"), *missed]
 
-    def _support(self, link: str, body: JsonObject, time: str) -> list[ServerEffect]:
+    def _support(self, link: str, body: JsonObject, now: float) -> list[ServerEffect]:
         """Handle a message from a customer."""
+        time = self._time(now)
         if "refuse" in self._faults:
             return self._rooms.reject(link, "support", Problem("refused on request"))
         conversation = self._conversations.find_or_start("support", body, time)
         if isinstance(conversation, Problem):
             return self._rooms.reject(link, "support", conversation)
         self._conversations.use(conversation)
-        self._rooms.add_customer(link, conversation.session)
+        self._postpone_closing(conversation, now)
+        if not self._options["strict"]:
+            self._rooms.add_customer(link, conversation.session)
         attachment = body.get("attachment_metadata")
         data = conversation.add_message(self._ids(), body.get("message"), "customer", time, attachment)
         conversation.asking_link = link
         echo: list[ServerEffect] = [Emit("support_echo", (envelope(link, "support_echo"),), link)]
+        if self._options["echo"] == "never" or "lose_echo" in self._faults:
+            self._faults.discard("lose_echo")
+            echo.clear()
         if conversation.agent:  # agents receive the customer's messages as events of the same name
             agents = conversation.room & self._rooms.agents
-            return [*echo, *self._rooms.broadcast(agents, "support", "Message received", data)]
+            answer: str = self._options["agent_reply"]
+            reply = self._agent_message(conversation, answer, None, time) if answer else []
+            return [*echo, *self._rooms.broadcast(agents, "support", "Message received", data), *reply]
         if "silent" in self._faults:
             self._faults.discard("silent")
             conversation.silent = True
@@ -205,6 +202,7 @@ class Server(ServerMachine):
         if conversation.closed:
             return self._rooms.reject(link, event, Problem("the conversation is closed"))
         conversation.closed = conversation.suggests_closing = True
+        self._set_deadline()
         text = "Thank you for writing to us. Your conversation is closed."
         data = conversation.add_message(self._ids(), text, "sate", time)
         message = "Support conversation closed"
@@ -224,7 +222,7 @@ class Server(ServerMachine):
     # Calls
 
     def _start_call(self, link: str, body: JsonObject, now: float) -> list[ServerEffect]:
-        event, time = "call_support", iso_time(now)
+        event, time = "call_support", self._time(now)
         conversation = self._conversations.find_or_start(event, body, time)
         if isinstance(conversation, Problem):
             return self._rooms.reject(link, event, conversation)
@@ -291,6 +289,7 @@ class Server(ServerMachine):
         """Close a conversation for the customer."""
         current = self._conversations.by_id[conversation]
         current.closed = True
+        self._set_deadline()
         data = {"ticket_id": current.ticket, "ticket_chat_id": current.id, "status": "resolved_and_closed"}
         effects = self._rooms.to_customer(current, "customer_support_closed", "Conversation closed", data)
         return [*effects, EndFlow(current.id)]
@@ -300,6 +299,7 @@ class Server(ServerMachine):
     def put(self, conversation: str, step: Step, now: float) -> list[ServerEffect]:
         """Send a step of an agent, or add a step of the flow to the reply."""
         current = self._conversations.by_id[conversation]
+        self._postpone_closing(current, now)
         match step:
             case Raw(event, payload):
                 return [Emit(event, (payload,), link) for link in sorted(current.room | {current.asking_link})]
@@ -308,14 +308,16 @@ class Server(ServerMachine):
             case Handover(agent):
                 return [*self._flush(current, now), *self._set_agent(current, agent)]
             case AgentSays(text, attachment):
-                return [*self._flush(current, now), *self._agent_message(current, text, attachment, iso_time(now))]
+                return [*self._flush(current, now), *self._agent_message(current, text, attachment, self._time(now))]
             case Delta(first=first, text=text):
                 if first or not current.parts:
                     current.parts.append("")
                 current.parts[-1] += text
             case Text() | Choices() | Card() | Cards() | Media() | Custom() | Queue():
-                if text := text_of(step):
-                    current.parts.append(text)
+                text = text_of(step)
+                effects = self._flush(current, now) if text and self._options["replies"] == "each" else []
+                current.parts += [text] if text else []
+                return effects
             case Node() | Typing():
                 pass  # the helpdesk has no event for these steps
             case _:
@@ -344,12 +346,15 @@ class Server(ServerMachine):
         if not conversation.parts and not always:
             return []
         text = "\n\n".join(filter(None, conversation.parts))
-        data = conversation.add_message(self._ids(), text, "sate", iso_time(now))
+        data = conversation.add_message(self._ids(), text, "sate", self._time(now))
         conversation.parts.clear()
         conversation.suggests_closing = False
         event, message = "support", "Message sent successfully"
         links = conversation.room | ({conversation.asking_link} & self._rooms.links_of(conversation.session))
-        if links:
+        if self._options["strict"]:  # only the first reply reaches a link that has not entered the room
+            is_first = [each["sender"] for each in conversation.messages].count("sate") == 1
+            links = conversation.room | ({conversation.asking_link} if is_first else set())
+        if links or self._options["strict"]:
             return self._rooms.broadcast(links, event, message, data)
         return self._rooms.to_customer(conversation, event, message, data)
 
@@ -359,8 +364,22 @@ class Server(ServerMachine):
         return []
 
     def timer(self, now: float) -> list[ServerEffect]:
-        """Do nothing: this machine has no deadlines."""
-        return []
+        """Close the conversations that have been idle for the time of the option `auto_close`."""
+        idle = [each for each in self._conversations.by_id.values() if not each.closed and self._closes_at(each) <= now]
+        return [effect for conversation in idle for effect in self.close(conversation.id, now)]
+
+    def _closes_at(self, conversation: HelpdeskConversation) -> float:
+        after: float = self._options["auto_close"]
+        return conversation.active_at + after if after else float("inf")
+
+    def _postpone_closing(self, conversation: HelpdeskConversation, now: float) -> None:
+        conversation.active_at = now
+        self._set_deadline()
+
+    def _set_deadline(self) -> None:
+        open_ = (conversation for conversation in self._conversations.by_id.values() if not conversation.closed)
+        due = min(map(self._closes_at, open_), default=float("inf"))
+        self.deadline = due if due < float("inf") else None
 
     def request(self, request: HttpCall, now: float) -> list[ServerEffect]:
         """Handle a call to the HTTP interface."""

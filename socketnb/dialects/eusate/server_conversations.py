@@ -7,11 +7,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from socketnb.dialects.base import NewId
+from socketnb.dialects.base import NewId, Settings
 from socketnb.dialects.eusate.requests import MAX_OPEN_CONVERSATIONS
 from socketnb.errors import SettingsError
 from socketnb.model.content import UserInput
-from socketnb.model.json import JsonObject, JsonObjectOut, JsonOut, as_text
+from socketnb.model.json import Json, JsonObject, JsonObjectOut, JsonOut, as_dict, as_list, as_text
 
 NO_FILES = "attachments can be sent to agents only"
 
@@ -40,6 +40,7 @@ class HelpdeskConversation:
         agent: The name of the agent who has taken over, or "".
         suggests_closing: Whether the bot suggests to close the conversation.
         closed: Whether the conversation is closed.
+        active_at: When the last message was sent, in seconds since 1970.
         silent: Whether the current reply is withheld.
         call: The running voice call of the conversation.
         read: Who has read the last message.
@@ -57,6 +58,7 @@ class HelpdeskConversation:
     agent: str = ""
     suggests_closing: bool = False
     closed: bool = False
+    active_at: float = 0.0
     silent: bool = False
     call: RunningCall | None = None
     read: dict[str, bool] = field(default_factory=lambda: {"customer": True, "agent": True})
@@ -92,14 +94,19 @@ class Problem(NamedTuple):
 
 
 class ConversationStore:
-    """All conversations of the helpdesk. `ids` returns a new unique string at each call.
+    """All conversations of the helpdesk.
+
+    Args:
+        ids: Returns a new unique string at each call.
+        options: The options of the simulator.
 
     Attributes:
         by_id: The conversations by id, ordered by last use.
     """
 
-    def __init__(self, ids: NewId) -> None:
+    def __init__(self, ids: NewId, options: Settings) -> None:
         self.by_id: dict[str, HelpdeskConversation] = {}
+        self._options = options
         self._ids = ids
 
     def find_or_start(self, event: str, body: JsonObject, time: str) -> HelpdeskConversation | Problem:
@@ -108,10 +115,12 @@ class ConversationStore:
         has_attachment = body.get("attachment") is True
         if not session:
             return Problem("session_id is required")
-        if event == "support" and not isinstance(body.get("message"), str):
+        if event == "support" and not (isinstance(body.get("message"), str) or has_attachment):
             return Problem("message must be a string")
         if has_attachment and not body.get("attachment_metadata"):
             return Problem("attachment_metadata is required")
+        if has_attachment and (refused := self._refused_file(body["attachment_metadata"])):
+            return refused
         if id_ is not None:
             conversation = self.by_id.get(as_text(id_))
             if conversation is None or conversation.session != session:
@@ -127,6 +136,19 @@ class ConversationStore:
         conversation = HelpdeskConversation(f"conv_{self._ids()}", session, f"ticket_{self._ids()}", time)
         self.by_id[conversation.id] = conversation
         return conversation
+
+    def _refused_file(self, metadata: Json) -> Problem | None:
+        """Return why a file is not accepted, or None if all files are accepted."""
+        max_kb, types = self._options["max_file_kb"], as_text(self._options["file_types"]).casefold()
+        allowed = {each.strip(" .") for each in types.split(",")}
+        for file in [as_dict(each) for each in as_list(metadata) or [metadata]]:
+            name, size = as_text(file.get("name")), file.get("size_kb")
+            extension = (as_text(file.get("extension")) or name.rpartition(".")[2]).strip(".").casefold()
+            if types and extension not in allowed:
+                return Problem(f"files of the type {extension!r} are not accepted")
+            if max_kb and isinstance(size, int | float) and size > max_kb:
+                return Problem(f"the file is larger than {max_kb:g} kB", 413)
+        return None
 
     def use(self, conversation: HelpdeskConversation) -> None:
         """Mark a conversation as the one used last."""

@@ -72,7 +72,9 @@ class Rooms:
         self, conversation: HelpdeskConversation, event: str, message: str, data: JsonObjectOut
     ) -> list[ServerEffect]:
         """Send an event to the customer's personal room, or keep it until the customer reconnects."""
-        links = self.links_of(conversation.session) or conversation.room - self.agents
+        links = self.links_of(conversation.session)
+        if not links and not self._options["strict"]:
+            links = conversation.room - self.agents
         if not links and self._options["keep_missed"]:
             self._missed.setdefault(conversation.session, []).append((event, envelope("", message, data)))
         return self.broadcast(links, event, message, data)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypedDict, Unpack
 
+from socketnb.dialects.base import warn
 from socketnb.dialects.eusate.requests import enter_room
-from socketnb.dialects.eusate.turns import ConversationRef, Turn, Turns
+from socketnb.dialects.eusate.turn import ConversationRef, NewConversation, Turn
+from socketnb.dialects.eusate.turns import Turns
 from socketnb.dialects.turns import Deadlines
 from socketnb.model.actions import Conversation
 from socketnb.model.effects import ClientEffect, Conversations, Persist, Ready, Record, TurnDone
@@ -34,6 +36,17 @@ class Due(enum.Enum):
     LISTING = enum.auto()
 
 
+CONFIRMATION_S = 2.0
+"""How long the confirmation of a turn is awaited after an event that may be its answer, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """The deadline for the confirmation of a turn that may have been answered without one."""
+
+    turn: int
+
+
 class ConversationChanges(TypedDict, total=False):
     """The fields of a `Conversation` that can change."""
 
@@ -49,6 +62,7 @@ class CustomerState:
 
     Args:
         current: The id of the conversation for the first turn, or None for a new one.
+        late_answer_s: How long an abandoned turn blocks the next turn of its conversation, in seconds.
 
     Attributes:
         conversations: The known conversations, by id.
@@ -60,12 +74,12 @@ class CustomerState:
         link: The number of the link; 0 before the first one.
     """
 
-    def __init__(self, current: str | None) -> None:
+    def __init__(self, current: str | None, late_answer_s: float) -> None:
         self.conversations: dict[str, Conversation] = {}
         self.left_rooms: set[str] = set()
         self.current: ConversationRef = current
         self.deadlines = Deadlines()
-        self.turns = Turns(self.deadlines, self.conversations)
+        self.turns = Turns(self.deadlines, self.conversations, late_answer_s)
         self.phase = Phase.DOWN
         self.link = 0
         self._was_ready = False
@@ -87,7 +101,8 @@ class CustomerState:
     def link_closed(self) -> None:
         """Update the state after the link was lost."""
         self.phase = Phase.DOWN
-        self.deadlines.clear(Due.CONNECTION, Due.LISTING)
+        self.deadlines.clear(Due.CONNECTION, Due.LISTING, *(Unconfirmed(turn.number) for turn in self.turns.recent))
+        self.turns.recent.clear()
 
     def mark_ready(self, text: str) -> list[ClientEffect]:
         """Mark the link as ready. `text` is the reason in the trace. Outside the phase LISTING, do nothing."""
@@ -119,7 +134,7 @@ class CustomerState:
         """Add an unknown conversation, and enter its room. If a conversation is being started, it receives this id."""
         if not conversation or conversation in self.conversations:
             return []
-        starting = self.turns.assign_id(conversation)
+        starting = self.turns.assign_id(conversation, self.turns.starting)
         if self.current is None or self.current == starting:
             self.current = conversation
         entering = enter_room(conversation) if self.is_open else []
@@ -136,16 +151,79 @@ class CustomerState:
         self.conversations[conversation] = after
         return [Conversations(tuple(self.conversations.values()))]
 
+    def _assign_known(self, conversation: str, starting: NewConversation) -> list[ClientEffect]:
+        """Assign the id of a conversation that was taken for one of another client to the one being started."""
+        earlier = self.turns.accounts.get(conversation)
+        self.turns.assign_id(conversation, starting)
+        if earlier:
+            self.turns.accounts[conversation].heard_at = earlier.heard_at
+        if self.current in (None, starting):
+            self.current = conversation
+            return [self._persist_current()]
+        return []
+
     def _persist_current(self) -> Persist:
         return Persist("conversation_id", self.current if isinstance(self.current, str) else "")
 
     # Turns
 
-    def finish(self, turn: Turn, status: Status, reason: str) -> list[ClientEffect]:
-        """End a turn and remove it. An abandoned turn has already ended."""
+    def finish(self, turn: Turn, status: Status, reason: str, *, answered: bool = True) -> list[ClientEffect]:
+        """End a turn and remove it. An abandoned turn has already ended.
+
+        Args:
+            turn: The turn.
+            status: How it has ended.
+            reason: The event that has ended it, or the error.
+            answered: Whether the bot has answered the turn.
+        """
+        if turn.event == "support" and status != "rejected":
+            self.turns.account(turn.conversation).end(turn.number, answered=answered)
         abandoned = self.turns.is_abandoned(turn.number)
         self.forget(turn)
         return [] if abandoned else self.end(turn.number, status, reason, turn.conversation)
+
+    def finish_by_agent(self, turn: Turn, reason: str, *, asked_bot: bool = False) -> list[ClientEffect]:
+        """Complete a turn that an agent handles, or that an agent has answered although the bot was asked."""
+        account = self.turns.account(turn.conversation)
+        before = account.asked, account.answered, account.owed
+        effects = self.finish(turn, "completed", reason, answered=False)
+        if not asked_bot:
+            account.asked, account.answered, account.owed = before
+        return effects
+
+    def give_up(self, turn: Turn) -> list[ClientEffect]:
+        """Remove a turn whose late answer has not come. It may still come."""
+        if turn.event == "support":
+            self.turns.account(turn.conversation).end(turn.number, answered=False, owed=True)
+        self.forget(turn)
+        return self.warn_of_early(turn)
+
+    def not_confirmed(self, turn: Turn) -> list[ClientEffect]:
+        """Complete a turn that the helpdesk has not confirmed, although something that may be its answer has come."""
+        effects: list[ClientEffect] = []
+        if turn.early and isinstance(turn.conversation, NewConversation):
+            effects = self._assign_known(turn.early.conversation, turn.conversation)
+        turn.confirmed.add("echo")  # its echo is no longer expected
+        effects.append(warn(turn.number, "Eusate has not confirmed this message with support_echo"))
+        return [*effects, *self.warn_of_early(turn), *self.finish(turn, "completed", "no support_echo")]
+
+    @staticmethod
+    def warn_of_early(turn: Turn) -> list[ClientEffect]:
+        """Return warnings if a message that came before the confirmation of a turn may be its reply."""
+        if not turn.early:
+            return []
+        text = f"a message of turn {turn.early.turn}" if turn.early.turn else "a message outside of any turn"
+        warnings: list[ClientEffect] = [warn(turn.number, f"{text} may be the reply to this one")]
+        if turn.early.turn:
+            warnings.append(
+                warn(turn.early.turn, f"a late message of this turn may be the reply to turn {turn.number}")
+            )
+        turn.early = None
+        return warnings
+
+    def await_echo(self, turn: Turn, now: float) -> None:
+        """Wait a few seconds for the confirmation of a turn. If it does not come, the turn ends with a warning."""
+        self.deadlines.set(Unconfirmed(turn.number), now + CONFIRMATION_S)
 
     def forget(self, turn: Turn) -> None:
         """Remove a turn. If its new conversation was never started, the previous conversation becomes current again."""
