@@ -304,7 +304,7 @@ READ: dict[str, tuple[dict[str, Any], str, str | None, Any]] = {
         None,
     ),
     "another event": (rich("_webchat3", {"type": "new", "payload": 1}), "custom", "new", Custom("new", 1)),
-    "data alone": ({"text": "", "data": {"type": "hint"}}, "custom", "data", Custom("data", {"type": "hint"})),
+    "data alone": ({"text": "", "data": {"type": "hint"}}, "custom", None, Custom("data", {"type": "hint"})),
     "nothing": ({"text": "", "data": {}}, "status", "an empty output", None),
     "a piece of a stream": (
         {"text": "Once ", "data": {"_cognigy": {"_messageId": "m"}}},
@@ -363,7 +363,7 @@ ACTIONS: dict[str, tuple[Action, dict[str, Any], UserInput]] = {
     "press": (
         Action("press", {"choice": YES}),
         {"resetFlow": False, "text": "yes-payload", "data": None},
-        UserInput("press", "yes-payload"),
+        UserInput("text", "yes-payload"),
     ),
     "launch": (Action("launch"), {"resetFlow": False, "text": "GET_STARTED", "data": None}, UserInput("launch")),
     "reset": (Action("reset"), {"resetFlow": True}, UserInput("reset")),
@@ -397,7 +397,7 @@ ACTIONS: dict[str, tuple[Action, dict[str, Any], UserInput]] = {
     "date": (
         Action("date", {"date": "24.12.2026"}),
         {"resetFlow": False, "text": "24.12.2026", "data": None},
-        UserInput("press", "24.12.2026"),
+        UserInput("text", "24.12.2026"),
     ),
     "rate": (
         Action("rate", {"rating": 5, "comment": "nice"}),
