@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_cognigy_outputs import READ
 
 from socketnb.dialects import cognigy
-from socketnb.dialects.cognigy.received import Ping, ReceivedLog, Sign
+from socketnb.dialects.cognigy.received import Moment, Ping, ReceivedLog, Sign
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Action
 from socketnb.model.content import AgentSays, Choice, End, Handover, Step, Text, UserInput
@@ -1080,7 +1080,7 @@ def logged(turn: int) -> dict[str, Any]:
 
 
 def add(log: ReceivedLog, payload: Any, turn: int, ping: Ping | None = None) -> int | None:
-    return log.add(payload, turn, ping=ping, sign=Sign.OUTPUT, owed=False, quiet=False).before
+    return log.add(payload, Moment(turn), Sign.OUTPUT, ping).before
 
 
 @pytest.mark.parametrize(("forgotten", "before"), [(0, 0), (1, None)])

@@ -44,7 +44,7 @@ import json
 from socketnb.dialects.base import ClientMachine, misread, warn
 from socketnb.dialects.cognigy.handshake import address, identity
 from socketnb.dialects.cognigy.outputs import handover_of, parse_output, sender_of
-from socketnb.dialects.cognigy.received import Ping, ReceivedLog, Sign
+from socketnb.dialects.cognigy.received import Moment, Ping, ReceivedLog, Sign
 from socketnb.dialects.cognigy.runs import HOLD_S, Runs
 from socketnb.dialects.cognigy.sending import Delivery, Due, Sending, State
 from socketnb.dialects.turns import Owed
@@ -229,7 +229,7 @@ class Client(Sending, ClientMachine):
         if sent.error:
             self._runs.give_up(turn, now, failed=True)
             return [*self._end_locally(turn, "failed", sent.error), *self._send_next(now)]
-        self._runs.end_by_agent(turn)
+        self._runs.end_by_agent(turn, now)
         return [*self._end_locally(turn, "completed", "an agent handles the conversation"), *self._send_next(now)]
 
     # Receiving
@@ -245,19 +245,13 @@ class Client(Sending, ClientMachine):
         is_ping = "finalPing" in (event, as_dict(payload).get("type"))
         owed, ids = bool(self._turns.running), self._runs.ids
         quiet = owed and self._delivery in (Delivery.UNCONFIRMED, Delivery.UNRECEIVED)
+        moment = Moment(self._turns.last, owed, quiet, self._state is State.OPENING)
         has_id = bool(as_text(as_dict(as_dict(payload).get("data")).get("traceId")))
         if ids.tell_runs and has_id:
             sign = Sign.OUTPUT if ids.name_outputs else Sign.RUN
         else:
             sign = Sign.UNPROVEN if ids.may_tell_runs else Sign.NOTHING
-        verdict = self._received.add(
-            payload,
-            self._turns.last,
-            ping=Ping(event) if is_ping else None,
-            sign=sign,
-            owed=owed,
-            quiet=quiet,
-        )
+        verdict = self._received.add(payload, moment, sign, Ping(event) if is_ping else None)
         if (before := verdict.before) is None:
             effects = self._output(payload, now) if event == "output" else self._final(event, payload, payload, now)
             if verdict.doubtful and effects and isinstance(record := effects[0], Record):
@@ -294,22 +288,29 @@ class Client(Sending, ClientMachine):
     def _handover(self, record: Record, data: JsonObject, now: float) -> list[ClientEffect]:
         """Handle an event of a handover, or a message of an agent. They have no `finalPing`."""
         if record.sender != "agent":
+            record = record._replace(turn=self._runs.turn or self._turns.last)
             if handover := handover_of(data):
                 self._runs.agent = handover[0] == "agent"
-            return [record._replace(turn=self._runs.turn or self._turns.last)]
+                self._expect_agent(record.turn, now)
+            return [record]
         turn = self._runs.agent_message(now)
         if turn is None:
             return [record._replace(turn=self._turns.last)]
         record = record._replace(turn=turn)
         if self._turns.is_abandoned(turn):
             return [record]
-        self._turns.running[turn].agent = True
-        self._note_answer(turn, now)
-        if not self._runs.answered_by_agent(turn):
+        self._expect_agent(turn, now)
+        if not self._runs.answered_by_agent(turn, now):
             return [record]
         self._turns.end(turn)
         self._deadlines.clear(Due.END, Due.HOLD)
         return [record, *self._end_locally(turn, "completed", None), *self._send_next(now)]
+
+    def _expect_agent(self, turn: int, now: float) -> None:
+        """Note whether an agent handles a turn, so that it can end without a `finalPing`."""
+        if turn in self._turns.running and not self._turns.is_abandoned(turn):
+            self._turns.running[turn].agent = self._runs.agent
+            self._note_answer(turn, now)
 
     def _final(self, event: str, payload: Json, ping: Json, now: float) -> list[ClientEffect]:
         """Handle a `finalPing`. An endpoint may send it as an event, as an output, or both."""

@@ -7,6 +7,8 @@ Events have no id. What identifies a repeated output depends on its trace id and
 - An output that follows a repetition, and is equal to the event that followed at the first time, is a repetition.
 - While no turn is running, an output that equals one of a run that has ended is a repetition. The same holds while
   nothing has come for the running turn since before the lost link, unless the ids are known to identify nothing.
+- An output that equals one of the run that has not ended is a repetition if it arrives before `endpoint-ready`, because
+  an endpoint repeats events before that.
 - Any other equal output may be a repetition or a new message, such as a second "ok". It counts as new.
 
 If the id did not decide, the output is reported as doubtful, so that nothing is lost or doubled without a sign.
@@ -44,6 +46,22 @@ class Sign(Enum):
     NOTHING = "trace ids identify nothing"
 
 
+class Moment(NamedTuple):
+    """When an event arrives.
+
+    Attributes:
+        turn: The last turn that was sent.
+        owed: Whether a turn is running.
+        quiet: Whether the current turn was sent over an earlier link and has received no event yet.
+        opening: Whether the endpoint has not said yet that it is ready. It repeats events before that.
+    """
+
+    turn: int
+    owed: bool = False
+    quiet: bool = False
+    opening: bool = False
+
+
 class Verdict(NamedTuple):
     """Whether an event is a repetition.
 
@@ -77,32 +95,31 @@ class ReceivedLog:
         """Expect the next link to repeat the events received so far."""
         self._repeatable, self._repeating = list(self._entries), False
 
-    def add(self, payload: Json, turn: int, *, ping: Ping | None, sign: Sign, owed: bool, quiet: bool) -> Verdict:
+    def add(self, payload: Json, moment: Moment, sign: Sign, ping: Ping | None = None) -> Verdict:
         """Judge whether an event is a repetition, and log it if it is new.
 
         Args:
             payload: The payload of the event.
-            turn: The last turn that was sent.
-            ping: The identity of the event, if it is a `finalPing`.
+            moment: When it arrives.
             sign: What the trace id of the event identifies.
-            owed: Whether a turn is running.
-            quiet: Whether the current turn was sent over an earlier link and has received no event yet.
+            ping: The identity of the event, if it is a `finalPing`.
         """
         mark = ping or fingerprint(json.dumps(payload, default=str))
-        index = self._index(mark, quiet=quiet)
+        index = self._index(mark, quiet=moment.quiet)
         if index is None:
-            self._entries.append(_Entry(mark, turn))
+            self._entries.append(_Entry(mark, moment.turn))
             if ping or sign is not Sign.NOTHING:  # something new ends the repetition
                 self._repeatable, self._repeating = [], False
             return Verdict()
         follows = self._repeating and index == 0
         has_ended = any(isinstance(entry.mark, Ping) for entry in self._repeatable[index + 1 :])
         certain = follows or sign is Sign.OUTPUT or (sign is Sign.RUN and has_ended)
-        if ping or certain or (has_ended and (not owed or (quiet and sign is Sign.UNPROVEN))):
+        likely = not moment.owed or (moment.quiet and sign is Sign.UNPROVEN) if has_ended else moment.opening
+        if ping or certain or likely:
             before = self._repeatable[index].turn
             self._repeatable, self._repeating = self._repeatable[index + 1 :], True
             return Verdict(before, doubtful=not ping and not certain)
-        self._entries.append(_Entry(mark, turn))
+        self._entries.append(_Entry(mark, moment.turn))
         self._repeating = False
         return Verdict(doubtful=True)
 

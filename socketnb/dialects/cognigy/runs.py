@@ -26,8 +26,8 @@ left over: then all turns since the last quiet moment get a warning, and turns a
 time without events and without an owed run that is as long as the longest wait for an answer so far, at least
 `QUIET_S`.
 
-Two cases leave no sign on the wire, so they get no warning: a notification during a run without ids that tell runs
-apart, and an unasked run whose left-over run begins only after a quiet moment.
+Two cases leave no sign on the wire, so they get no warning: a notification during the run of a turn, if no id tells it
+from the run's own outputs, and an unasked run whose left-over run begins only after a quiet moment.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class Runs:
         self._late: list[Run] = []  # given up; their finalPing may still come
         self._unasked: Run | None = None
         self._tail: Run | None = None  # the late run that the last output belonged to
-        self._recent: list[int] = []  # the turns that a finalPing ended since the last quiet moment
+        self._recent: list[int] = []  # the turns that ended since the last quiet moment
         self._mixed: list[int] = []  # turns with different trace ids, before it is known what these identify
         self._spare_pings = 0  # the finalPings of turns that an agent ended
         self._last_ping = ""  # the event that carried the last finalPing, if nothing came since
@@ -200,8 +200,7 @@ class Runs:
         if run := self._owed.pop(turn, None):
             run.failed = failed
             self._late.append(run)
-            self._quiet_s = max(self._quiet_s, now - run.at)
-            self.held = None if self.held is run else self.held
+            self._end_wait(run, now)
             for trace in run.traces:
                 self.ids.note(trace, turn)
 
@@ -210,7 +209,7 @@ class Runs:
         self._settle(now)
         if self._unasked and self._owed and not self._unasked.typed:
             self._unasked = None  # it was a notification: a run begins only now
-        if self._open() is None and not self.agent:
+        if self._open() is None:
             self._unasked = Run(0, now)
         run = self._open()
         if run is None:
@@ -260,18 +259,20 @@ class Runs:
             self._unasked = None  # it was the agent who typed
         return next(iter(self._owed), None)
 
-    def answered_by_agent(self, turn: int) -> bool:
+    def answered_by_agent(self, turn: int, now: float) -> bool:
         """Return whether an agent's message is the answer to a turn, and end its run in this case."""
         run = self._owed.get(turn)
-        if run is None or not run.agent or run.spoke:
+        if run is None or not run.agent or run.heard:
             return False
-        self.end_by_agent(turn)
+        self.end_by_agent(turn, now)
         return True
 
-    def end_by_agent(self, turn: int) -> None:
+    def end_by_agent(self, turn: int, now: float) -> None:
         """Stop expecting the answer of the bot, because an agent handles the conversation."""
-        if self._owed.pop(turn, None):
+        if run := self._owed.pop(turn, None):
+            self._end_wait(run, now)
             self._spare_pings += 1
+            self._recent.append(turn)
 
     def ping(self, event: str, now: float) -> tuple[Ping, int]:
         """Handle a `finalPing`. Return what it does, and its turn.
@@ -284,7 +285,7 @@ class Runs:
         is_twin = self._last_ping not in ("", event)
         self._last_ping = "" if is_twin else event
         run = next(iter(self._owed.values()), None)
-        if is_twin and not self.held:
+        if is_twin:
             return "nothing", self.turn
         if self._tail:
             return "nothing", self._paid(self._tail)
@@ -294,11 +295,13 @@ class Runs:
                 self._doubt(run, UNASKED)
                 self.held = run
                 return "held", run.turn
+            self._spare_pings = max(0, self._spare_pings - 1)
             self._left_over()
             return "nothing", 0
         if run is None:
             return "nothing", self._surplus_ping()
-        if run.heard or run.agent or run is self.held or not (self._pinged or self._late or self._spare_pings):
+        is_answered = run.spoke if run.cut else run.heard  # after a lost link, the endpoint may repeat a finalPing
+        if is_answered or self.agent or run is self.held or not (self._pinged or self._late or self._spare_pings):
             self._end(run, now)
             return "ends", run.turn
         self.held = run
@@ -347,7 +350,7 @@ class Runs:
         if late and not (self.ids.name_runs and late.traces and trace not in late.traces):
             self._doubt(late, LATE)
             return late
-        if not self._all_type:  # otherwise a run would have begun with typingOn
+        if not self._all_type or self._spare_pings:  # otherwise a run would have begun with typingOn
             self._unasked = Run(0, now)
         return self._unasked
 
@@ -366,6 +369,7 @@ class Runs:
         elif self._spare_pings:
             self._spare_pings -= 1
         elif not self._all_type:
+            self._left_over()
             self._doubt(run, EARLY_PING)
 
     # Ends of runs
@@ -373,8 +377,8 @@ class Runs:
     def _end(self, run: Run, now: float) -> None:
         """End the run of a turn, learn from it, and forget the turns that were given up before."""
         del self._owed[run.turn]
-        self.held, self._pinged = None, True
-        self._quiet_s = max(self._quiet_s, now - run.at)
+        self._end_wait(run, now)
+        self._pinged = True
         for late in self._late:
             if not late.failed:
                 text = f"turn {late.turn} was not answered in time: if its answer came late, it is in this turn"
@@ -395,6 +399,11 @@ class Runs:
         self._recent.append(run.turn)
         if run.spoke:
             self.agent = False
+
+    def _end_wait(self, run: Run, now: float) -> None:
+        self._at = now
+        self._quiet_s = max(self._quiet_s, now - run.at)
+        self.held = None if self.held is run else self.held
 
     def _paid(self, late: Run) -> int:
         """Note that the `finalPing` of a turn that was given up has come. Return the turn."""
@@ -425,6 +434,7 @@ class Runs:
     def _settle(self, now: float) -> None:
         """Forget what a quiet moment has settled."""
         if now - self._at >= self._quiet_s and not self._owed:
-            self._recent.clear()
+            if self._unasked is None:
+                self._recent.clear()
             self._unasked = None
         self._at = now
