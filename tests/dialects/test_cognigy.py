@@ -818,7 +818,7 @@ def test_the_final_ping_of_the_current_turn_is_not_mistaken_for_an_earlier_one()
     client.act(2, say("b"), 0.0)
     client.received("typingStatus", {"status": "typingOn"}, 0.0)
     lose_link(client)
-    effects = [*client.received(*PING, 1.0), *client.received("endpoint-ready", None, 1.0)]
+    effects = [*client.received(*PING, 1.0), *client.received("endpoint-ready", None, 1.0), *client.timer(2.0)]
     assert [e.turn for e in effects if isinstance(e, TurnDone)] == [2]
     assert not [e for e in effects if isinstance(e, Emit)], "the input is not sent again"
 
@@ -1067,7 +1067,7 @@ def test_a_lone_final_ping_ends_the_turn_only_if_something_else_came_for_it(typi
     if typing:
         client.received("typingStatus", {"status": "typingOn"}, 0.0)
     lose_link(client)
-    effects = [*client.received(*PING, 1.0), *client.received("endpoint-ready", None, 1.0)]
+    effects = [*client.received(*PING, 1.0), *client.received("endpoint-ready", None, 1.0), *client.timer(2.0)]
     assert [e.turn for e in effects if isinstance(e, TurnDone)] == ([2] if typing else [])
     assert not [e for e in effects if isinstance(e, Emit)]
 

@@ -364,12 +364,13 @@ class Runs:
         if self.held is not run:
             return
         self.held = None
+        if not self._all_type:
+            self._left_over()
         if self._late:
             self._late.pop(0)
         elif self._spare_pings:
             self._spare_pings -= 1
         elif not self._all_type:
-            self._left_over()
             self._doubt(run, EARLY_PING)
 
     # Ends of runs
