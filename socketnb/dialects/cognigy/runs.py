@@ -49,6 +49,7 @@ UNASKED = "a message that was not asked for came just before this turn: messages
 UNTYPED = "a message came before the endpoint began to type: it may be a notification"
 EARLY_PING = "a finalPing came before anything else; it was taken for a repetition of an earlier one"
 LATE = "this answer came late: it may belong to a run that was not asked for"
+AFTER_AGENT = "an agent ended an earlier turn: if the bot answered it too, its answer is in this turn"
 STRAY = "the only messages of this run had the trace id of another turn"
 
 Ping = Literal["ends", "held", "nothing"]
@@ -301,7 +302,8 @@ class Runs:
         if run is None:
             return "nothing", self._surplus_ping()
         is_answered = run.spoke if run.cut else run.heard  # after a lost link, the endpoint may repeat a finalPing
-        if is_answered or self.agent or run is self.held or not (self._pinged or self._late or self._spare_pings):
+        is_expected = is_answered or (self.agent and not self._spare_pings)
+        if is_expected or run is self.held or not (self._pinged or self._late or self._spare_pings):
             self._end(run, now)
             return "ends", run.turn
         self.held = run
@@ -364,13 +366,14 @@ class Runs:
         if self.held is not run:
             return
         self.held = None
-        if not self._all_type:
+        is_sure = self._all_type and not run.cut
+        if not is_sure:
             self._left_over()
         if self._late:
             self._late.pop(0)
         elif self._spare_pings:
             self._spare_pings -= 1
-        elif not self._all_type:
+        elif not is_sure:
             self._doubt(run, EARLY_PING)
 
     # Ends of runs
@@ -385,6 +388,9 @@ class Runs:
                 text = f"turn {late.turn} was not answered in time: if its answer came late, it is in this turn"
                 self._doubt(run, text)
         self._late.clear()
+        if self._spare_pings and run.spoke:
+            self._doubt(run, AFTER_AGENT)
+            self._spare_pings = 0
         if run.strays and not run.spoke:
             self.ids.distrust()
             self._doubt(run, STRAY)
