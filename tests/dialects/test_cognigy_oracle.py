@@ -35,7 +35,7 @@ class World:
     """One conversation in simulated time: the user, the client machine, the network and the endpoint."""
 
     def __init__(self, seed: str, disturbances: Sequence[str], form: str) -> None:
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 (not for cryptography)
         self.disturbances, self.form = disturbances, form
         self.types = self.random.random() < 0.6
         self.encoding = self.random.choice(["direct", "wrapped", "both"])
@@ -302,10 +302,7 @@ class World:
                 found.append(f"{text!r} of turn {self.truth.get(text)} came {seen[text]} instead of {number} times")
             elif where - {self.truth.get(text)} and not affected <= self.warned:
                 found.append(f"{text!r} of turn {self.truth.get(text)} is in {where}")
-        for turn in range(1, self.turns + 1):
-            if self.status.get(turn) is None:
-                found.append(f"turn {turn} never ended")
-        return found
+        return found + [f"turn {turn} never ended" for turn in range(1, self.turns + 1) if turn not in self.status]
 
 
 def hide_each_other(pair: set[str]) -> bool:
@@ -337,7 +334,7 @@ def test_no_message_of_a_disturbed_conversation_is_in_the_wrong_turn_without_a_w
 
 def test_no_message_is_in_the_wrong_turn_without_a_warning_if_disturbances_meet() -> None:
     for n in range(300):
-        pair = random.Random(n).sample(DISTURBANCES, 2)
+        pair = random.Random(n).sample(DISTURBANCES, 2)  # noqa: S311 (not for cryptography)
         if hide_each_other(set(pair)):
             continue
         world = played(n, pair)

@@ -14,6 +14,7 @@ from socketnb.conversation.session import Session
 from socketnb.errors import ActionError, ConnectError, ConnectTimeout, Refused, SettingsError, TurnFailed
 from socketnb.flows.flow import Flow, FlowTurn, card
 from socketnb.hub import Hub
+from socketnb.model.effects import Close
 
 FAST = {"interval": 0.02}
 
@@ -107,6 +108,13 @@ def test_an_endpoint_without_endpoint_ready_can_be_used(hub: Hub, flow: Flow) ->
     warning, ready = bot.traces_df()["text"][2:4]
     assert warning == "connected, but the endpoint never said it is ready: an old endpoint, or a wrong token"
     assert "no endpoint-ready arrived" in ready
+
+
+def test_an_endpoint_that_closes_the_link_before_it_is_ready_is_an_error_with_the_advice(hub: Hub, flow: Flow) -> None:
+    simulator: Any = hub.simulate("cognigy", flow)
+    simulator._machine._enter = lambda link, *_: [Close(link)]
+    with pytest.raises(ConnectError, match="before it was ready: an old endpoint, or a wrong token"):
+        hub.connect("cognigy", **simulator.settings)
 
 
 def test_buttons_are_shown_below_their_text(bot: Session) -> None:
