@@ -315,6 +315,27 @@ def test_fifty_lost_links_at_any_step_neither_lose_nor_repeat_an_output(
     assert bot.traces_df()["link"].max() == 51
 
 
+def test_injected_inputs_shift_no_turn_without_a_warning(hub: Hub, flow: Flow, eventually: Eventually) -> None:
+    bot = hub.connect("cognigy", name="bot", simulate=True, flow=flow, **FAST)
+    injecting = threading.Event()
+
+    def inject() -> None:
+        for n in range(10):
+            sim(hub).inject(f"injected {n}")
+            injecting.set()
+
+    bot.say("first")
+    thread = threading.Thread(target=inject)
+    thread.start()
+    injecting.wait(10)
+    turns = {turn.number: turn.text for turn in (bot.say(f"n{n}") for n in range(30))}
+    thread.join(10)
+    eventually(lambda: int((bot.messages_df()["kind"] == "text").sum()) == 41)
+    wrong = {number for number, text in turns.items() if text != f"You said n{number - 2}"}
+    eventually(lambda: wrong <= set(bot.traces_df().query("kind == 'warning'")["turn"]))
+    assert bot.say("last").text == "You said last"
+
+
 def test_the_demo_shows_every_kind_of_content(hub: Hub) -> None:
     bot = hub.connect("cognigy", simulate=True)
     bot.say("Show me around")
