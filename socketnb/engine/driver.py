@@ -262,7 +262,8 @@ class Driver:
         if self._was_ready:
             await self._retry(ConnectError(message))
         else:
-            await self._give_up(ConnectError(f"{self._url}: {message} before it was ready"))
+            advice = f": {self._address.advice}" if self._address and self._address.advice else ""
+            await self._give_up(ConnectError(f"{self._url}: {message} before it was ready{advice}"))
 
     async def event_received(self, event: str, payload: Json, observed_at: int, now: float) -> None:
         """Pass an event to the machine."""

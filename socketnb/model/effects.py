@@ -25,7 +25,7 @@ class Address:
         query: The parameters of the query string.
         acks: The acknowledgement to send for each event, if its sender requests one. Other events are acknowledged
             without a value.
-        advice: The advice in the error message for a refusal.
+        advice: The advice in the error message for a refusal, and for a link that is lost before it was ready.
         attempts: The number of attempts to reconnect after a lost link; may be infinite.
         delay: The delay before the first attempt, in seconds. It doubles with each attempt.
         delay_max: The maximum delay in seconds.

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_cognigy_outputs import READ
 
 from socketnb.dialects import cognigy
-from socketnb.dialects.cognigy.received import Ping, ReceivedLog
+from socketnb.dialects.cognigy.received import Moment, Ping, ReceivedLog, Sign
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Action
 from socketnb.model.content import AgentSays, Choice, End, Handover, Step, Text, UserInput
@@ -49,6 +49,8 @@ GIVEN = {
 }
 LAUNCH = Action("launch")
 REGULAR = {"type": "regular"}
+PING = ("finalPing", REGULAR)
+TYPING = ("typingStatus", {"status": "typingOn"})
 
 
 def given_(**changed: Any) -> dict[str, Any]:
@@ -232,9 +234,15 @@ def test_a_link_without_endpoint_ready_is_used_after_the_timeout_and_recorded() 
     assert not [e for e in client.act(2, say("second"), 0.6) if isinstance(e, Emit)]
     assert client.deadline == 2.0
     effects = client.timer(2.0)
-    record = next(e for e in effects if isinstance(e, Record))
+    warning, record = [e for e in effects if isinstance(e, Record) and e.kind != "action"]
+    assert (warning.kind, warning.turn, warning.text and warning.text[:53]) == (
+        "warning",
+        0,
+        "connected, but the endpoint never said it is ready: a",
+    )
     assert (record.kind, record.text and record.text[:25]) == ("ready", "no endpoint-ready arrived")
     assert [e.args[0]["text"] for e in effects if isinstance(e, Emit)] == ["early"], "in order, one at a time"
+    client.received(*TYPING, 2.5)
     late = client.received("endpoint-ready", None, 3.0)
     assert kinds(late) == ["session"]
 
@@ -361,8 +369,8 @@ def test_a_second_turn_waits_in_line_unless_it_is_sent_at_once() -> None:
     second = client.act(2, say("two"), 0.0)
     third = client.act(3, Action("text", {"text": "three"}, at_once=True), 0.0)
     assert [len([e for e in effects if isinstance(e, Emit)]) for effects in (first, second, third)] == [1, 0, 1]
-    ended = [e.turn for _ in range(2) for e in client.received("finalPing", REGULAR, 0.0) if isinstance(e, TurnDone)]
-    assert ended == [1, 3]
+    events = [PING, TYPING, PING]
+    assert [e.turn for event in events for e in client.received(*event, 0.0) if isinstance(e, TurnDone)] == [1, 3]
 
 
 def test_a_press_records_the_label_and_sends_the_payload() -> None:
@@ -407,14 +415,14 @@ def test_an_error_fails_its_turn_if_no_final_ping_comes(event: str, payload: Any
     assert [e for e in client.act(2, say("again"), 7.0) if isinstance(e, Emit)], "the session stays usable"
 
 
-def test_a_turn_that_continues_after_an_error_is_completed() -> None:
+def test_an_error_fails_a_turn_that_continues_and_ends_with_a_final_ping() -> None:
     client = ready()
     client.act(1, say("hi"), 0.0)
     client.received("exception", {"message": "oops"}, 1.0)
     client.received("output", output("more"), 2.5)
     assert client.deadline == 7.5
     (done,) = [e for e in client.received("finalPing", REGULAR, 4.0) if isinstance(e, TurnDone)]
-    assert done.status == "completed"
+    assert (done.status, done.reason) == ("failed", "oops")
     assert client.deadline is None
 
 
@@ -556,7 +564,7 @@ def test_two_equal_answers_without_a_trace_id_are_two_answers() -> None:
     client.opened(1.0)
     client.received("endpoint-ready", None, 1.0)
     client.act(2, say("hi"), 1.0)
-    assert kinds(client.received("output", output("Hello"), 1.0)) == ["text"]
+    assert kinds(client.received("output", output("Hello"), 1.0)) == ["text", "warning"]
     assert [e.turn for e in client.received("finalPing", REGULAR, 1.0) if isinstance(e, TurnDone)] == [2]
 
 
@@ -802,9 +810,6 @@ def lose_link(client: Any, now: float = 1.0) -> None:
     client.opened(now)
 
 
-PING = ("finalPing", REGULAR)
-
-
 def test_the_final_ping_of_the_current_turn_is_not_mistaken_for_an_earlier_one() -> None:
     client = ready()
     client.act(1, say("a"), 0.0)
@@ -813,7 +818,7 @@ def test_the_final_ping_of_the_current_turn_is_not_mistaken_for_an_earlier_one()
     client.act(2, say("b"), 0.0)
     client.received("typingStatus", {"status": "typingOn"}, 0.0)
     lose_link(client)
-    effects = [*client.received(*PING, 1.0), *client.received("endpoint-ready", None, 1.0)]
+    effects = [*client.received(*PING, 1.0), *client.received("endpoint-ready", None, 1.0), *client.timer(2.0)]
     assert [e.turn for e in effects if isinstance(e, TurnDone)] == [2]
     assert not [e for e in effects if isinstance(e, Emit)], "the input is not sent again"
 
@@ -827,6 +832,7 @@ def test_an_answer_without_a_trace_id_is_shown_and_proves_nothing() -> None:
             lose_link(client)
         effects = [*client.received("output", output("Sorry?"), 1.0), *client.received("endpoint-ready", None, 1.0)]
         assert kinds(effects)[0] == "text"
+        assert ("warning" in kinds(effects)) is (turn == 2)
         assert not [e for e in effects if isinstance(e, Emit)]
         client.received(*PING, 1.0)
 
@@ -866,6 +872,7 @@ def test_an_abandoned_turn_keeps_its_late_answer() -> None:
     assert [e.turn for e in late if isinstance(e, Record)] == [1]
     sent = [e for e in client.received(*PING, 2.0) if isinstance(e, Emit)]
     assert [e.args[0]["text"] for e in sent] == ["one"]
+    client.received(*TYPING, 3.0)
     assert [e.turn for e in client.received(*PING, 3.0) if isinstance(e, TurnDone)] == [2]
 
 
@@ -934,7 +941,7 @@ def test_a_wrong_result_of_a_transformer_is_an_error(which: str, returns: Any, m
     pair = Pair(**{f"{which}_transformer": returns})
     pair.connect()
     pair.act(1, say("hi"))
-    (error,) = [r.error for r in pair.of(Record) if r.error]
+    (error,) = {r.error for r in pair.of(Record) if r.error}
     assert f"the {which} transformer raised" in error
     assert message in error
     assert [done.turn for done in pair.of(TurnDone)] == [1]
@@ -990,7 +997,7 @@ def test_an_error_fails_only_its_own_turn() -> None:
     assert [e.reason for e in client.timer(5.0) if isinstance(e, TurnDone)] == ["boom"]
     client.received("output", output("by the way"), 6.0)
     assert client.deadline is None
-    assert [e.turn for e in client.received(*PING, 7.0) if isinstance(e, TurnDone)] == [2]
+    assert [(e.turn, e.status) for e in client.received(*PING, 7.0) if isinstance(e, TurnDone)] == [(2, "completed")]
 
 
 def test_abandoning_a_turn_does_not_clear_the_error_of_another() -> None:
@@ -1009,7 +1016,11 @@ def test_each_abandoned_turn_consumes_one_final_ping() -> None:
     client.act(3, say("c"), 0.0)
     client.abandon(2, 0.0)
     client.abandon(1, 0.0)
-    first, second, third = (client.received(*PING, 1.0) for _ in range(3))
+    pings = []
+    for _ in range(3):
+        client.received(*TYPING, 1.0)
+        pings.append(client.received(*PING, 1.0))
+    first, second, third = pings
     assert not [e for e in first if isinstance(e, Emit)]
     assert [e.args[0]["text"] for e in second if isinstance(e, Emit)] == ["c"]
     assert [e.turn for e in [*first, *second, *third] if isinstance(e, TurnDone)] == [3]
@@ -1056,7 +1067,7 @@ def test_a_lone_final_ping_ends_the_turn_only_if_something_else_came_for_it(typi
     if typing:
         client.received("typingStatus", {"status": "typingOn"}, 0.0)
     lose_link(client)
-    effects = [*client.received(*PING, 1.0), *client.received("endpoint-ready", None, 1.0)]
+    effects = [*client.received(*PING, 1.0), *client.received("endpoint-ready", None, 1.0), *client.timer(2.0)]
     assert [e.turn for e in effects if isinstance(e, TurnDone)] == ([2] if typing else [])
     assert not [e for e in effects if isinstance(e, Emit)]
 
@@ -1068,25 +1079,29 @@ def logged(turn: int) -> dict[str, Any]:
     return output("A", traceId=f"t{turn}")
 
 
+def add(log: ReceivedLog, payload: Any, turn: int, ping: Ping | None = None) -> int | None:
+    return log.add(payload, Moment(turn), Sign.OUTPUT, ping).before
+
+
 @pytest.mark.parametrize(("forgotten", "before"), [(0, 0), (1, None)])
 def test_only_the_last_five_thousand_events_are_remembered(forgotten: int, before: int | None) -> None:
     log = ReceivedLog()
     for turn in range(5000 + forgotten):
-        assert log.repeated(logged(turn), turn, ping=None, quiet=False) is None
+        assert add(log, logged(turn), turn) is None
     log.link_lost()
-    assert log.repeated(logged(0), 9999, ping=None, quiet=False) == before
+    assert add(log, logged(0), 9999) == before
 
 
 def test_every_remembered_event_is_recognised_over_the_next_link() -> None:
     log = ReceivedLog()
     for turn in range(3):
-        log.repeated(logged(turn), turn, ping=None, quiet=False)
-        log.repeated(REGULAR, turn, ping=Ping("finalPing"), quiet=False)
-    assert log.repeated(logged(0), 3, ping=None, quiet=False) is None, "nothing is sent again over the same link"
+        add(log, logged(turn), turn)
+        add(log, REGULAR, turn, ping=Ping("finalPing"))
+    assert add(log, logged(0), 3) is None, "nothing is sent again over the same link"
     log.link_lost()
     for turn in range(3):
-        assert log.repeated(logged(turn), 3, ping=None, quiet=False) == turn
-        assert log.repeated(REGULAR, 3, ping=Ping("finalPing"), quiet=False) == turn
+        assert add(log, logged(turn), 3) == turn
+        assert add(log, REGULAR, 3, ping=Ping("finalPing")) == turn
 
 
 def test_an_unreceived_input_is_sent_again_even_if_something_new_came_before_the_link_was_ready() -> None:

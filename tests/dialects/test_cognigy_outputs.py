@@ -1,9 +1,12 @@
 """Every format of the vendor's reference: steps of a flow, outputs, and actions, written and read back."""
 
+import json
 from typing import Any
 
 import pytest
 
+from socketnb.dialects.base import Facts
+from socketnb.dialects.cognigy import DIALECT
 from socketnb.dialects.cognigy.actions import input_fields, user_input
 from socketnb.dialects.cognigy.outputs import parse_output, sender_of
 from socketnb.dialects.cognigy.parsed import words
@@ -304,7 +307,52 @@ READ: dict[str, tuple[dict[str, Any], str, str | None, Any]] = {
         None,
     ),
     "another event": (rich("_webchat3", {"type": "new", "payload": 1}), "custom", "new", Custom("new", 1)),
-    "data alone": ({"text": "", "data": {"type": "hint"}}, "custom", "data", Custom("data", {"type": "hint"})),
+    "data alone": ({"text": "", "data": {"type": "hint"}}, "custom", None, Custom("data", {"type": "hint"})),
+    "data alone, with objects": (
+        {"text": "", "data": {"order": {"id": 4567}}},
+        "custom",
+        None,
+        Custom("data", {"order": {"id": 4567}}),
+    ),
+    "a text without data": ({"text": "hi", "data": None}, "text", "hi", Text("hi")),
+    "a default text": (rich("_default", {"_text": {"type": "text", "text": "Hi"}}), "text", "Hi", Text("Hi")),
+    "a default text alone": (rich("_default", {"_text": "Hi"}), "text", "Hi", Text("Hi")),
+    "speech": (
+        {"text": '<speak>Hello <break time="1s"/>Bo &amp; <sub alias="Jay">J</sub></speak>'},
+        "text",
+        "Hello Bo & J",
+        Text("Hello Bo & J"),
+    ),
+    "HTML": (
+        {"text": "a <b>bold</b> move, 1 < 2"},
+        "text",
+        "a <b>bold</b> move, 1 < 2",
+        Text("a <b>bold</b> move, 1 < 2"),
+    ),
+    "a voice command": (
+        rich("_voiceGateway2", {"json": {"verb": "say", "text": ["<speak>Hi</speak>", "there"]}}),
+        "text",
+        "Hi there",
+        Text("Hi there"),
+    ),
+    "a voice channel": (
+        rich("_voiceGateway2", {"json": {"channelConfig": {"text": "Hi"}}}),
+        "text",
+        "Hi",
+        Text("Hi"),
+    ),
+    "voice activities": (
+        rich("_voiceGateway", {"json": {"activities": [{"type": "message", "text": "Hi"}]}}),
+        "text",
+        "Hi",
+        Text("Hi"),
+    ),
+    "a voice session without words": (
+        rich("_voiceGateway2", {"json": {"verb": "config"}}),
+        "custom",
+        None,
+        Custom("data", {"_cognigy": {"_voiceGateway2": {"json": {"verb": "config"}}}}),
+    ),
     "nothing": ({"text": "", "data": {}}, "status", "an empty output", None),
     "a piece of a stream": (
         {"text": "Once ", "data": {"_cognigy": {"_messageId": "m"}}},
@@ -317,6 +365,33 @@ READ: dict[str, tuple[dict[str, Any], str, str | None, Any]] = {
         "delta",
         "",
         Delta("m", last=True),
+    ),
+    "the end of a stream with a text": (
+        {"text": "time.", "data": {"_cognigy": {"_messageId": "m", "_finishReason": "stop"}}},
+        "delta",
+        "time.",
+        Delta("m", "time.", last=True),
+    ),
+    "a piece of a stream with data": (
+        {"text": "Once ", "data": {"_cognigy": {"_messageId": "m"}, "k": 1}},
+        "delta",
+        "Once ",
+        Delta("m", "Once "),
+    ),
+    "a piece of a stream with buttons": (
+        {
+            "text": "Well?",
+            "data": {
+                "_cognigy": {
+                    "_messageId": "m",
+                    "_finishReason": "stop",
+                    "_webchat": {"message": {"text": "Well?", "quick_replies": [REPLY]}},
+                }
+            },
+        },
+        "choices",
+        "Well?\n[Yes]",
+        Choices((Choice("Yes", press("Yes")),), "Well?"),
     ),
     "a message of an agent with the id of a stream": (
         {"text": "Hi", "source": "agent", "data": {"_cognigy": {"_messageId": "m"}}},
@@ -355,15 +430,75 @@ def test_the_source_of_a_message_is_its_sender(source: Any, sender: str) -> None
     assert sender_of({"text": "hi", "source": source}) == sender
 
 
+@pytest.mark.parametrize(
+    ("message", "data"),
+    [
+        ({"text": "hi", "data": {}}, None),
+        ({"text": "hi", "data": None}, None),
+        ({"text": "hi"}, None),
+        ({"text": "hi", "data": {"order": {"id": 4567}}}, {"order": {"id": 4567}}),
+        ({"text": "hi", "data": [1]}, [1]),
+        ({"text": "", "data": {"_cognigy": {}, "_plugin": {}, "_webchat": {}, "_data": {}, "attachments": []}}, None),
+        ({"text": "", "data": {"_cognigy": {"_default": {}}, "type": "quickReplies"}}, {"type": "quickReplies"}),
+    ],
+)
+def test_the_data_of_an_output_is_what_is_not_its_content(message: dict[str, Any], data: Any) -> None:
+    assert DIALECT.data("output", {"type": "output", "data": message}) == data
+
+
+def test_other_events_have_no_data() -> None:
+    for event, payload in [
+        ("output", {"type": "finalPing", "data": {"type": "regular"}}),
+        ("finalPing", {}),
+        ("x", None),
+    ]:
+        assert DIALECT.data(event, payload) is None
+        assert DIALECT.facts(event, payload) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "facts"),
+    [
+        (shape(Handover("Ada"), "_default"), Facts(handler="agent", agent="Ada")),
+        (shape(Handover(), "_default"), Facts(handler="bot")),
+        ({"text": "hi", "source": "agent"}, Facts(handler="agent")),
+        ({"text": "hi"}, None),
+    ],
+)
+def test_a_handover_reports_who_handles_the_conversation(message: Any, facts: Facts | None) -> None:
+    assert DIALECT.facts("output", {"type": "output", "data": message}) == facts
+
+
+def test_a_rating_of_the_user_is_reported() -> None:
+    payload = input_fields(Action("rate", {"rating": 5}), {})
+    assert DIALECT.facts("processInput", json.loads(json.dumps(payload))) == Facts(rating=5.0)
+    assert DIALECT.facts("processInput", {"text": "hi"}) is None
+
+
 CARD = {**FORM, "actions": [*FORM["actions"], {"type": "Action.Submit", "title": "Cancel", "data": {"form": "none"}}]}  # type: ignore[misc]
 
 # Action, the input that Webchat sends for it, and what is read back from the input.
 ACTIONS: dict[str, tuple[Action, dict[str, Any], UserInput]] = {
     "text": (Action("text", {"text": "hi"}), {"resetFlow": False, "text": "hi"}, UserInput("text", "hi")),
+    "text with data": (
+        Action("text", {"text": "hi", "data": {"k": 1}}),
+        {"resetFlow": False, "text": "hi", "data": {"k": 1}},
+        UserInput("data", "hi", {"k": 1}),
+    ),
+    "launch with a text and data": (
+        Action("launch", {"text": "Hi", "data": {"k": 1}}),
+        {"resetFlow": False, "text": "Hi", "data": {"k": 1}},
+        UserInput("data", "Hi", {"k": 1}),
+    ),
+    "reset with data": (
+        Action("reset", {"data": {"k": 1}}),
+        {"resetFlow": True, "data": {"k": 1}},
+        UserInput("reset", "", {"k": 1}),
+    ),
     "press": (
         Action("press", {"choice": YES}),
         {"resetFlow": False, "text": "yes-payload", "data": None},
-        UserInput("press", "yes-payload"),
+        UserInput("text", "yes-payload"),
     ),
     "launch": (Action("launch"), {"resetFlow": False, "text": "GET_STARTED", "data": None}, UserInput("launch")),
     "reset": (Action("reset"), {"resetFlow": True}, UserInput("reset")),
@@ -397,7 +532,7 @@ ACTIONS: dict[str, tuple[Action, dict[str, Any], UserInput]] = {
     "date": (
         Action("date", {"date": "24.12.2026"}),
         {"resetFlow": False, "text": "24.12.2026", "data": None},
-        UserInput("press", "24.12.2026"),
+        UserInput("text", "24.12.2026"),
     ),
     "rate": (
         Action("rate", {"rating": 5, "comment": "nice"}),

@@ -14,6 +14,7 @@ from socketnb.conversation.session import Session
 from socketnb.errors import ActionError, ConnectError, ConnectTimeout, Refused, SettingsError, TurnFailed
 from socketnb.flows.flow import Flow, FlowTurn, card
 from socketnb.hub import Hub
+from socketnb.model.effects import Close
 
 FAST = {"interval": 0.02}
 
@@ -102,9 +103,18 @@ def test_the_refusal_of_a_proxy_does_not_show_the_token(hub: Hub, flow: Flow) ->
 def test_an_endpoint_without_endpoint_ready_can_be_used(hub: Hub, flow: Flow) -> None:
     simulator = hub.simulate("cognigy", flow)
     simulator.fault("unready")
-    bot = hub.connect("cognigy", **simulator.settings, timeout=0.3)
+    bot = hub.connect("cognigy", **simulator.settings, ready_timeout=0.3)
     assert bot.say("hi").text == "You said hi"
-    assert "no endpoint-ready arrived" in bot.traces_df()["text"][2]
+    warning, ready = bot.traces_df()["text"][2:4]
+    assert warning == "connected, but the endpoint never said it is ready: an old endpoint, or a wrong token"
+    assert "no endpoint-ready arrived" in ready
+
+
+def test_an_endpoint_that_closes_the_link_before_it_is_ready_is_an_error_with_the_advice(hub: Hub, flow: Flow) -> None:
+    simulator: Any = hub.simulate("cognigy", flow)
+    simulator._machine._enter = lambda link, *_: [Close(link)]
+    with pytest.raises(ConnectError, match="before it was ready: an old endpoint, or a wrong token"):
+        hub.connect("cognigy", **simulator.settings)
 
 
 def test_buttons_are_shown_below_their_text(bot: Session) -> None:
@@ -219,7 +229,8 @@ def test_a_session_survives_errors_of_the_endpoint(hub: Hub, bot: Session, event
     sim(hub).fault("exception")
     eventually(lambda: int(bot.traces_df()["error"].notna().sum()) == 2)
     assert bot.say("malformed").status == "completed"
-    assert "ZeroDivisionError" in str(bot.say("break").error)
+    with pytest.raises(TurnFailed, match="ZeroDivisionError"):
+        bot.say("break")
     assert bot.say("hi").text == "You said hi"
 
 
@@ -302,6 +313,27 @@ def test_fifty_lost_links_at_any_step_neither_lose_nor_repeat_an_output(
     ]
     assert texts == expected
     assert bot.traces_df()["link"].max() == 51
+
+
+def test_injected_inputs_shift_no_turn_without_a_warning(hub: Hub, flow: Flow, eventually: Eventually) -> None:
+    bot = hub.connect("cognigy", name="bot", simulate=True, flow=flow, **FAST)
+    injecting = threading.Event()
+
+    def inject() -> None:
+        for n in range(10):
+            sim(hub).inject(f"injected {n}")
+            injecting.set()
+
+    bot.say("first")
+    thread = threading.Thread(target=inject)
+    thread.start()
+    injecting.wait(10)
+    turns = {turn.number: turn.text for turn in (bot.say(f"n{n}") for n in range(30))}
+    thread.join(10)
+    eventually(lambda: int((bot.messages_df()["kind"] == "text").sum()) == 41)
+    wrong = {number for number, text in turns.items() if text != f"You said n{number - 2}"}
+    eventually(lambda: wrong <= set(bot.traces_df().query("kind == 'warning'")["turn"]))
+    assert bot.say("last").text == "You said last"
 
 
 def test_the_demo_shows_every_kind_of_content(hub: Hub) -> None:

@@ -2,7 +2,7 @@
 
 `outputs.py` and `forms.py` parse the bot's outputs into the types of `parsed.py`. `actions.py` encodes and decodes the
 user's actions, and `shapes.py` encodes a flow's steps. `client.py` and `server.py` are the machines. `received.py`
-recognises events that an endpoint sends again.
+recognises events that an endpoint sends again, and `runs.py` decides which turn an event belongs to.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from socketnb.dialects.base import Dialect
-from socketnb.dialects.cognigy.actions import VERBS, user_input
+from socketnb.dialects.base import Dialect, Facts
+from socketnb.dialects.cognigy.actions import VERBS, rating_of, user_input
 from socketnb.dialects.cognigy.client import Client
 from socketnb.dialects.cognigy.handshake import TRANSPORTS
-from socketnb.dialects.cognigy.outputs import parse_output
+from socketnb.dialects.cognigy.outputs import data_of, handover_of, parse_output, sender_of
 from socketnb.dialects.cognigy.server import FAULTS, OPTIONS, Server
+from socketnb.dialects.turns import LATE_ANSWER_TIMEOUT
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Setting
-from socketnb.model.json import JsonOut, as_dict
+from socketnb.model.json import Json, JsonObject, JsonOut, as_dict
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ SETTINGS: dict[str, Setting] = {
     "emit_with_ack": Setting("let the endpoint keep events until they are acknowledged", type=bool, default=True),
     "inner_handshake": Setting("send the ids in an event, not in the address", type=bool, default=False),
     "timeout": Setting("seconds until a connection attempt times out", type=float, default=10.0),
+    "ready_timeout": Setting(
+        "seconds to wait until the endpoint says that it is ready; 0: do not wait", type=float, default=2.0
+    ),
+    "late_answer_timeout": LATE_ANSWER_TIMEOUT,
 }
 
 
@@ -54,13 +59,16 @@ def settle(settings: Settings) -> Settings:
     """Return the settings with separate `url` and `token`. The last part of an Endpoint URL is the token.
 
     Raises:
-        SettingsError: There is no token, or there are two different ones, or a time is not above 0.
+        SettingsError: There is no token, or there are two different ones, or a time is too small.
     """
     url, token = settings["url"].rstrip("/"), settings["token"]
     server, _, last = url.rpartition("/")
     for name in ("interval", "expires_in"):
         if settings[name] is not None and settings[name] <= 0:
             raise SettingsError(f"cognigy: {name} must be a number of seconds above 0, got {settings[name]!r}")
+    for name in ("ready_timeout", "late_answer_timeout"):
+        if settings[name] < 0:
+            raise SettingsError(f"cognigy: {name} must be a number of seconds of at least 0, got {settings[name]!r}")
     if token is not None and token != Secret(last) and TOKEN.fullmatch(last):
         raise SettingsError("cognigy: the url ends with a token, and token= is a different one: give only one of them")
     if token is None and server.count("/") < 2:  # noqa: PLR2004 (of https://)
@@ -80,10 +88,33 @@ def content(event: str, payload: JsonOut) -> Content | None:
     fields = as_dict(payload)
     if event == "processInput":
         return user_input(fields)
-    data = fields.get("data")
-    if event == "output" and fields.get("type") == "output" and isinstance(data, dict):
-        return parse_output(data).content
-    return None
+    message = _message(event, payload)
+    return None if message is None else parse_output(message).content
+
+
+def data(event: str, payload: Json) -> Json:
+    """Return the data of a recorded output that is not part of its content, or None."""
+    message = _message(event, payload)
+    return None if message is None else data_of(message)
+
+
+def facts(event: str, payload: Json) -> Facts | None:
+    """Return what a recorded event reports: who handles the conversation, or the user's rating."""
+    if event == "processInput":
+        rating = rating_of(as_dict(payload))
+        return None if rating is None else Facts(rating=rating)
+    message = _message(event, payload) or {}
+    if handover := handover_of(message):
+        return Facts(handler=handover[0], agent=handover[1] or None)
+    return Facts(handler="agent") if sender_of(message) == "agent" else None
+
+
+def _message(event: str, payload: JsonOut) -> JsonObject | None:
+    """Return the message in an output, or None."""
+    fields = as_dict(payload)
+    message = fields.get("data")
+    is_message = event == "output" and fields.get("type") == "output" and isinstance(message, dict)
+    return as_dict(message) if is_message else None
 
 
 def simulated(ids: NewId) -> dict[str, str | Secret]:
@@ -99,6 +130,8 @@ DIALECT = Dialect(
     client=Client,
     server=Server,
     content=content,
+    data=data,
+    facts=facts,
     simulated=simulated,
     settle=settle,
     secret_in_url=secret_in_url,

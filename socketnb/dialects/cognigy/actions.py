@@ -14,10 +14,16 @@ GET_STARTED = "GET_STARTED"
 """The default text that Webchat's button "Get started" sends."""
 
 VERBS: dict[str, Verb] = {
-    "text": Verb("send a text", (Field("text", str),)),
+    "text": Verb("send a text, optionally with data", (Field("text", str), Field("data", dict, required=False))),
     "press": Verb("press a button", (Field("choice", Choice),)),
-    "launch": Verb(f"start the conversation as Webchat's button does, with {GET_STARTED}"),
-    "reset": Verb("start the flow over, optionally with a first text", (Field("text", str, required=False),)),
+    "launch": Verb(
+        f"start the conversation as Webchat's button does, with {GET_STARTED} or the endpoint's own text and data",
+        (Field("text", str, required=False), Field("data", dict, required=False)),
+    ),
+    "reset": Verb(
+        "start the flow over, optionally with a first text and data",
+        (Field("text", str, required=False), Field("data", dict, required=False)),
+    ),
     "data": Verb(
         "send data, optionally with a text",
         (Field("data", dict), Field("text", str, required=False)),
@@ -46,13 +52,13 @@ def input_fields(action: Action, card: JsonObject) -> JsonObjectOut:
     """
     match action.verb:
         case "text":
-            return {"resetFlow": False, "text": action.text("text")}
+            return {"resetFlow": False, "text": action.text("text"), **_data(action)}
         case "press":
             return {"resetFlow": False, **action.request}
         case "launch":
-            return {"resetFlow": False, "text": GET_STARTED, "data": None}
+            return {"resetFlow": False, "text": action.text("text") or GET_STARTED, "data": action.json("data")}
         case "reset":
-            return {"resetFlow": True, **({"text": text} if (text := action.text("text")) else {})}
+            return {"resetFlow": True, **({"text": text} if (text := action.text("text")) else {}), **_data(action)}
         case "data":
             return {"resetFlow": False, "text": action.text("text"), "data": action.json("data")}
         case "submit":
@@ -72,8 +78,22 @@ def input_fields(action: Action, card: JsonObject) -> JsonObjectOut:
             return {"resetFlow": False, "text": action.text("text"), "data": attachments}
 
 
+def _data(action: Action) -> JsonObjectOut:
+    """Return the key `data`, or nothing if the action has no data."""
+    return {} if (data := action.json("data")) is None else {"data": data}
+
+
 def _command(kind: str, more: JsonObjectOut) -> JsonObjectOut:
     return {"resetFlow": False, "text": "", "data": {"_cognigy": {"controlCommands": [{"type": kind, **more}]}}}
+
+
+def rating_of(payload: JsonObjectOut) -> float | None:
+    """Return the rating in an input, or None."""
+    for command in map(as_dict, as_list(as_dict(as_dict(payload.get("data")).get("_cognigy")).get("controlCommands"))):
+        rating = as_dict(command.get("parameters")).get("rating")
+        if command.get("type") == "setRating" and isinstance(rating, int | float):
+            return float(rating)
+    return None
 
 
 def label(action: Action, user_input: UserInput) -> str:
@@ -103,8 +123,6 @@ def user_input(payload: JsonObjectOut) -> UserInput:
         return UserInput("reset", text, raw)
     if text == GET_STARTED and not data:
         return UserInput("launch")
-    if raw is None and "data" in payload and text:
-        return UserInput("press", text)
     return UserInput("data" if data else "text", text, raw)
 
 

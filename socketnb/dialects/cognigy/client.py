@@ -3,11 +3,26 @@
 The states of a link (`State`):
 
     DOWN ──▶ DIALLING ──opened──▶ OPENING ──endpoint-ready──▶ READY ──idle for expires_in──▶ EXPIRED
-                                     └──after READY_TIMEOUT_S──▶ READY      (before Cognigy.AI 4.79)
+                                     └──after ready_timeout──▶ READY      (before Cognigy.AI 4.79)
 
 A user id and a session id identify a conversation: reconnecting with the same two ids resumes it. Inputs have no id, so
-one turn runs at a time, and it ends with `finalPing`. The next turn is queued unless it has `at_once`. An event that
-arrives while no turn is running (inject, notify, an agent) is recorded under the last turn.
+one turn runs at a time, and it ends with `finalPing`. The next turn is queued unless it has `at_once`. `Runs` decides
+which turn an event belongs to. Messages that belong to no turn are recorded with turn 0, and messages of an agent while
+no turn is running with the last turn.
+
+A turn also ends in these cases:
+
+- An error came during the turn. It fails with the error at its `finalPing`, or `LATE_ANSWER_S` after the last event.
+- An agent answers. If the agent handled the conversation before the turn, and the bot has sent nothing, the answer ends
+  the turn, because no `finalPing` can be expected. Otherwise the turn ends `LATE_ANSWER_S` after the last event.
+- An agent handles the conversation, and neither an answer nor a `finalPing` comes within `LATE_ANSWER_S`. The agent's
+  later messages are late messages of the last turn.
+
+An abandoned turn briefly blocks the next turn (setting `late_answer_timeout`), so that its late answer is not assigned
+to the next turn.
+
+If `endpoint-ready` comes after `ready_timeout`, and no event has come for the inputs sent meanwhile, they are lost and
+are sent again.
 
 After a lost link, an endpoint that keeps undelivered events repeats the events that were not acknowledged.
 `ReceivedLog` recognises repeated events, which are recorded as statuses. The delivery state of the last input is a
@@ -16,108 +31,42 @@ After a lost link, an endpoint that keeps undelivered events repeats the events 
     ANSWERED ──input sent──▶ SENT ──link lost──▶ UNCONFIRMED ──older events repeated──▶ UNRECEIVED ──sent again──▶ SENT
 
 Any new event changes the state to ANSWERED. If an endpoint repeats events from before an input, it has not received the
-input, so the input is sent again. An abandoned turn briefly blocks the next turn, so that its late answer is not
-assigned to the next turn.
+input, so the input is sent again.
 
 Sources: the vendor's Socket.IO endpoint page; `@cognigy/socket-client` 4 and 5 for the order of events. Two bugs of
-    that
-client are not reproduced: a reset is sent once, and an error without a listener has no effect.
+that client are not reproduced: a reset is sent once, and an error without a listener has no effect.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import TYPE_CHECKING
 
-from socketnb.dialects.base import ClientMachine, misread
-from socketnb.dialects.cognigy.actions import input_fields, label, user_input
-from socketnb.dialects.cognigy.forms import submit_titles
+from socketnb.dialects.base import ClientMachine, misread, warn
 from socketnb.dialects.cognigy.handshake import address, identity
-from socketnb.dialects.cognigy.outputs import parse_output, sender_of
-from socketnb.dialects.cognigy.received import Ping, ReceivedLog
-from socketnb.dialects.cognigy.uploads import UploadRefused, UploadStep, answer_of, file_request, token_request
-from socketnb.dialects.turns import LATE_ANSWER_S, MAX_QUEUED_TURNS, Deadlines, Owed, TurnQueue
-from socketnb.model.actions import Action
+from socketnb.dialects.cognigy.outputs import handover_of, parse_output, sender_of
+from socketnb.dialects.cognigy.received import Moment, Ping, ReceivedLog, Sign
+from socketnb.dialects.cognigy.runs import HOLD_S, Runs
+from socketnb.dialects.cognigy.sending import Delivery, Due, Sending, State
+from socketnb.dialects.turns import Owed
 from socketnb.model.content import AdaptiveCard
 from socketnb.model.effects import (
     Address,
     ClientEffect,
-    Credential,
-    Emit,
     Ended,
     Failed,
-    HttpResponse,
     Persist,
     Ready,
-    Reconnect,
     Record,
     TurnDone,
 )
 from socketnb.model.json import Json, JsonObject, as_dict, as_text
-from socketnb.model.trace import Status
 
-if TYPE_CHECKING:
-    from socketnb.dialects.base import NewId, Settings
-
-READY_TIMEOUT_S = 2.0
-"""Seconds to wait for `endpoint-ready`."""
+NEVER_READY = "connected, but the endpoint never said it is ready: an old endpoint, or a wrong token"
+REPEATED = "a message equals one from before the lost link: it may be a repetition or a new message"
 
 
-class State(Enum):
-    """The state of the link."""
-
-    DOWN = "no link"
-    DIALLING = "connecting"
-    OPENING = "connected, waiting for endpoint-ready"
-    READY = "ready"
-    EXPIRED = "idle for too long: the next input starts a new conversation"
-
-
-class Delivery(Enum):
-    """The delivery state of the last input."""
-
-    ANSWERED = "an event has arrived since, or no input was sent"
-    SENT = "sent over the current link"
-    UNCONFIRMED = "sent over an earlier link, and no event has arrived since"
-    UNRECEIVED = "not received by the endpoint: it is sent again"
-
-
-class Due(Enum):
-    """A deadline of the machine. Abandoned turns have the deadline `Owed`."""
-
-    CONNECT = "the connection"
-    READY = "endpoint-ready"
-    ERROR = "waiting for the finalPing after an error"
-    EXPIRY = "the expiry of an idle conversation"
-
-
-@dataclass(slots=True)
-class _Turn:
-    """A queued or running turn."""
-
-    action: Action
-    payload: JsonObject = field(default_factory=dict)  # the input that was sent
-    error: str = ""  # the last error for this turn
-
-
-class Client(ClientMachine):
-    """The client machine of one conversation. `ids` returns a new unique string at each call."""
-
-    def __init__(self, settings: Settings, ids: NewId) -> None:
-        self._settings = settings
-        self._ids = ids
-        self._session_id = str(settings["session_id"])
-        self._state = State.DOWN
-        self._deadlines = Deadlines()
-        self._turns: TurnQueue[_Turn] = TurnQueue(self._deadlines)
-        self._uploads: dict[int, Action] = {}  # turns whose file is being uploaded
-        self._resumes = False  # this conversation was ready before
-        self._delivery = Delivery.ANSWERED
-        self._received = ReceivedLog()
-        self._last_ping = ""  # the event that ended the last turn, if no output has arrived since
-        self._card: JsonObject = {}  # the last adaptive card
+class Client(Sending, ClientMachine):
+    """The client machine of one conversation: its links, and what it receives."""
 
     @property
     def deadline(self) -> float | None:
@@ -128,7 +77,7 @@ class Client(ClientMachine):
         """Begin a link: return the address to connect to, and start the timeout of the handshake."""
         if self._state is State.EXPIRED:
             self._session_id, self._resumes = f"session-{self._ids()}", False
-            self._received, self._card = ReceivedLog(), {}
+            self._received, self._runs, self._card = ReceivedLog(), Runs(), {}
         self._state = State.DIALLING
         self._deadlines.set(Due.CONNECT, now + self._settings["timeout"])
         return address(self._settings, self._session_id)
@@ -136,61 +85,57 @@ class Client(ClientMachine):
     def opened(self, now: float) -> list[ClientEffect]:
         """Handle the opening of a link. The endpoint reports when it is ready, except before Cognigy.AI 4.79."""
         self._state = State.OPENING
+        self._unready = True
         self._deadlines.clear(Due.CONNECT)
-        self._deadlines.set(Due.READY, now + min(READY_TIMEOUT_S, self._settings["timeout"]))
         text = None if self._resumes else f"user {self._settings['user_id']}, session {self._session_id}"
-        return [
+        effects: list[ClientEffect] = [
             Persist("session_id", self._session_id),
             Record("connect", "session", identity(self._settings, self._session_id), "local", text=text),
         ]
-
-    def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
-        """Send or queue an action."""
-        if action.verb == "typing":
-            return self._send_typing(turn, on=action.fields.get("on") is not False)
-        if self._turns.full:
-            return self._end_locally(
-                turn, "failed", f"{MAX_QUEUED_TURNS} messages are queued; wait until the endpoint has answered some"
-            )
-        if self._state is State.READY and action.at_once:
-            return self._send(turn, action, now)
-        self._turns.add(turn, _Turn(action))
-        if self._state is State.EXPIRED:
-            return [Reconnect("a new session", wanted=True)]
-        return self._send_next(now)
+        if wait := self._settings["ready_timeout"]:
+            self._deadlines.set(Due.READY, now + wait)
+            return effects
+        text = "endpoint-ready is not awaited"
+        return effects + self._ready(Record("endpoint-ready", "ready", None, "local", text=text), now)
 
     def abandon(self, turn: int, now: float) -> list[ClientEffect]:
         """Stop waiting for the end of a turn."""
         self._uploads.pop(turn, None)
         if sent := self._turns.running.get(turn):
-            sent.error = ""
+            sent.error, sent.agent = "", False
             if turn == self._turns.current:
-                self._deadlines.clear(Due.ERROR)
+                self._deadlines.clear(Due.END)
         self._turns.abandon(turn, now)
         return self._send_next(now)
 
     def received(self, event: str, payload: Json, now: float) -> list[ClientEffect]:
         """Handle an event."""
         self._restart_expiry(now)
-        turn = self._turns.current
+        effects = self._event(event, payload, now)
+        if not self._runs.held:
+            self._deadlines.clear(Due.HOLD)
+        return effects + self._warnings()
+
+    def _event(self, event: str, payload: Json, now: float) -> list[ClientEffect]:
         match event:
             case "endpoint-ready":
-                return self._ready(Record(event, "ready", payload, text="the endpoint is ready"), now)
+                return self._endpoint_ready(Record(event, "ready", payload, text="the endpoint is ready"), now)
             case "handshake":
                 question = Record("handshake", "session", payload, text="the endpoint asks for the user and session")
                 return [question, Record("handshake", "ack", identity(self._settings, self._session_id), "out")]
             case "typingStatus":
                 status = as_text(as_dict(payload).get("status"))
                 if not status:
-                    return [misread(event, payload, "status is missing", turn)]
-                self._note_answer(now)
+                    return [misread(event, payload, "status is missing", self._runs.turn)]
+                turn = self._runs.typing(now) if status == "typingOn" else self._runs.turn
+                self._note_answer(turn, now)
                 return [Record(event, "typing", payload, sender="bot", turn=turn, text=status)]
             case "output" | "finalPing":
                 return self._output_or_ping(event, payload, now)
             case "exception" | "error":
                 return self._error(event, payload, payload, now)
             case _:
-                return [Record(event, "custom", payload, turn=turn, text=event)]
+                return [Record(event, "custom", payload, turn=self._runs.turn, text=event)]
 
     def timer(self, now: float) -> list[ClientEffect]:
         """Handle the deadlines that have passed."""
@@ -202,40 +147,23 @@ class Client(ClientMachine):
                     effects.append(Failed(text, "timeout"))
                 case Due.READY:
                     text = "no endpoint-ready arrived, continuing without it (Cognigy.AI before 4.79 sends none)"
-                    effects += self._ready(Record("endpoint-ready", "ready", None, "local", text=text), now)
-                case Due.ERROR if error := self._current_error():
-                    turn = self._turns.current
-                    self._turns.end(turn)
-                    effects += [*self._end_locally(turn, "failed", error), *self._send_next(now)]
+                    record = Record("endpoint-ready", "ready", None, "local", text=text)
+                    effects += [warn(0, NEVER_READY), *self._ready(record, now)]
+                case Due.END:
+                    effects += self._end_without_ping(now)
+                case Due.HOLD:
+                    if turn := self._runs.release(now):
+                        effects += self._end_with_ping(turn, self._held_reason, now)
                 case Owed(turn):
                     self._turns.end(turn)
+                    self._runs.give_up(turn, now)
                     effects += self._send_next(now)
                 case Due.EXPIRY if self._state is State.READY:
                     self._state = State.EXPIRED
                     text = f"idle for {self._settings['expires_in']:g} s: the next message starts a new conversation"
                     ended = Record("expired", "ended", None, "local", turn=self._turns.last, text=text)
                     effects += [Ended(text), ended]
-        return effects
-
-    def http_response(self, response: HttpResponse, now: float) -> list[ClientEffect]:
-        """Handle the HTTP response of an upload step: the token, or the description of the file."""
-        if not isinstance(step := response.purpose, UploadStep) or (action := self._uploads.get(step.turn)) is None:
-            return []
-        try:
-            answer = answer_of(step, response)
-        except UploadRefused as refused:
-            del self._uploads[step.turn]
-            return [*self._end_locally(step.turn, "failed", str(refused)), *self._send_next(now)]
-        if step.step == "token":
-            upload = file_request(step.turn, answer, str(action.fields["file"]))
-            token = as_text(answer.get("token"))
-            return [Credential(token), upload] if token else [upload]
-        del self._uploads[step.turn]
-        action = Action("upload", {**action.fields, "attachment": answer})
-        if self._state is not State.READY:
-            self._turns.put_back({step.turn: _Turn(action)})
-            return [Reconnect("a new session", wanted=True)] if self._state is State.EXPIRED else []
-        return [*self._send(step.turn, action, now), *self._send_next(now)]
+        return effects + self._warnings()
 
     def closed(self, now: float) -> list[ClientEffect]:
         """Handle the loss of the link. Turns keep running: their events may arrive over the next link."""
@@ -244,18 +172,30 @@ class Client(ClientMachine):
         if self._delivery is not Delivery.ANSWERED:
             self._delivery = Delivery.UNCONFIRMED
         self._received.link_lost()
+        self._runs.link_lost()
         self._deadlines.clear(*Due)
         return []
 
     # Readiness
+
+    def _endpoint_ready(self, record: Record, now: float) -> list[ClientEffect]:
+        """Handle `endpoint-ready`. Inputs that were sent before it, and are not answered, are sent again."""
+        is_late, self._unready = self._unready and self._state is State.READY, False
+        effects = self._ready(record, now)
+        if is_late and self._delivery is Delivery.SENT and self._runs.silent:
+            effects += self._resend("sent again: the endpoint was not ready before")
+            text = "the endpoint said it is ready only after this was sent, so this was sent again"
+            effects += [warn(turn, text) for turn in self._turns.running]
+        return effects
 
     def _ready(self, record: Record, now: float) -> list[ClientEffect]:
         if self._state is not State.OPENING:
             return [record._replace(kind="session")]
         self._state = State.READY
         self._deadlines.clear(Due.CONNECT, Due.READY)
-        if self._current_error():
-            self._deadlines.set(Due.ERROR, now + LATE_ANSWER_S)
+        self._restart_end(now)
+        if self._runs.held:
+            self._deadlines.set(Due.HOLD, now + HOLD_S)
         self._restart_expiry(now)
         record, self._resumes = record._replace(kind="resumed") if self._resumes else record, True
         if self._turns.running and self._delivery is Delivery.UNCONFIRMED:
@@ -263,120 +203,67 @@ class Client(ClientMachine):
             return [Ready(self._session_id), record, Record("processInput", "session", None, "local", text=text)]
         return [Ready(self._session_id), record, *self._send_again(now), *self._send_next(now)]
 
-    def _restart_expiry(self, now: float) -> None:
-        """Restart the idle timer if the session has one. It runs only while no turn is running."""
-        limit = self._settings["expires_in"]
-        if limit and self._state is State.READY and not self._busy:
-            self._deadlines.set(Due.EXPIRY, now + limit)
-        else:
-            self._deadlines.clear(Due.EXPIRY)
+    # Ends of turns
 
-    # Sending
+    def _end_with_ping(self, turn: int, reason: str, now: float, record: Record | None = None) -> list[ClientEffect]:
+        """End a turn whose `finalPing` came. `record` is its trace, or None if it was recorded before."""
+        abandoned = self._turns.is_abandoned(turn)
+        sent = self._turns.end(turn)
+        self._deadlines.clear(Due.END, Due.HOLD)
+        effects = self._warnings()
+        if sent and sent.error and not abandoned:
+            effects += self._end_locally(turn, "failed", sent.error)
+        elif not abandoned:
+            record = record or Record("finalPing", "status", None, "local", turn=turn)
+            done = TurnDone(turn, "completed", reason if reason != "regular" else None)
+            effects += [record._replace(text="completed", final=True), done]
+        return effects + self._send_next(now)
 
-    @property
-    def _busy(self) -> bool:
-        return bool(self._turns.running or self._uploads)
-
-    def _send_next(self, now: float) -> list[ClientEffect]:
-        effects: list[ClientEffect] = []
-        while self._state is State.READY and not self._uploads and (turn := self._turns.next()) is not None:
-            effects += self._send(turn, self._turns.waiting[turn].action, now)
-        self._restart_expiry(now)
-        return effects
-
-    def _send(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
-        s = self._settings
-        self._turns.end(turn)
-        self._turns.last = turn
-        if problem := self._problem(action):
-            return self._end_locally(turn, "failed", f"{problem} (nothing was sent)")
-        if action.verb == "upload" and "attachment" not in action.fields:
-            self._uploads[turn] = action
-            self._restart_expiry(now)
-            return [token_request(turn, s["url"], s["token"])]
-        payload = {
-            "URLToken": s["token"].reveal(),
-            "userId": s["user_id"],
-            "sessionId": self._session_id,
-            "channel": s["channel"],
-            "source": "device",
-            "passthroughIP": s["passthrough_ip"],
-            **input_fields(action, self._card),
-        }
-        self._turns.start(turn, _Turn(action, payload))
-        self._delivery = Delivery.SENT
-        self._restart_expiry(now)
-        text = label(action, user_input(payload))
-        return [Record("processInput", "action", payload, "out", "user", turn, text), Emit("processInput", (payload,))]
-
-    def _problem(self, action: Action) -> str | None:
-        """Return why an action cannot be sent, or None."""
-        if action.verb != "submit":
-            return None
-        titles = submit_titles(self._card)
-        if not titles:
-            return "no adaptive card with a submit button has arrived yet"
-        title = action.fields.get("title")
-        return None if title in (None, *titles) else f"the card has no button {title!r}; available: {', '.join(titles)}"
-
-    def _send_again(self, now: float) -> list[ClientEffect]:
-        """When the endpoint is ready, resend the inputs that it has not received."""
-        if self._delivery is not Delivery.UNRECEIVED or self._state is not State.READY:
+    def _end_without_ping(self, now: float) -> list[ClientEffect]:
+        """End the current turn, whose `finalPing` is no longer expected because of an error or an agent."""
+        turn = self._turns.current
+        sent = self._turns.running.get(turn)
+        if sent is None or not (sent.error or sent.agent):
             return []
-        self._delivery = Delivery.SENT
-        self._restart_expiry(now)
-        text = "sent again: the endpoint had not received it"
-        effects: list[ClientEffect] = []
-        for turn, sent in self._turns.running.items():
-            effects += [
-                Record("processInput", "status", sent.payload, "out", turn=turn, text=text),
-                Emit("processInput", (sent.payload,)),
-            ]
-        return effects
-
-    def _send_typing(self, turn: int, *, on: bool) -> list[ClientEffect]:
-        if self._state is not State.READY:
-            text = "the link is down, so the typing status was not sent; try again after the reconnect"
-            return self._end_locally(turn, "failed", text)
-        payload = {"status": "typingOn" if on else "typingOff"}
-        record = Record("typingStatus", "typing", payload, "out", "user", turn, payload["status"])
-        return [record, Emit("typingStatus", (payload,)), *self._end_locally(turn, "completed", None)]
-
-    def _end_locally(self, turn: int, status: Status, reason: str | None) -> list[ClientEffect]:
-        """End a turn that will not receive a `finalPing`."""
-        kind, error = ("error", reason) if status == "failed" else ("status", None)
-        record = Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)
-        return [record, TurnDone(turn, status, reason)]
+        self._turns.end(turn)
+        if sent.error:
+            self._runs.give_up(turn, now, failed=True)
+            return [*self._end_locally(turn, "failed", sent.error), *self._send_next(now)]
+        self._runs.end_by_agent(turn, now)
+        return [*self._end_locally(turn, "completed", "an agent handles the conversation"), *self._send_next(now)]
 
     # Receiving
 
-    def _current_error(self) -> str:
-        turn = self._turns.running.get(self._turns.current)
-        return turn.error if turn else ""
-
-    def _note_answer(self, now: float) -> None:
-        """Record that a new event arrived, which may belong to the current turn."""
-        if self._delivery is not Delivery.UNRECEIVED:
-            self._delivery = Delivery.ANSWERED
-        if self._current_error():
-            self._deadlines.set(Due.ERROR, now + LATE_ANSWER_S)
+    def _note_answer(self, turn: int, now: float) -> None:
+        """Record that a new event arrived for a turn."""
+        if turn in self._turns.running:
+            if self._delivery is not Delivery.UNRECEIVED:
+                self._delivery = Delivery.ANSWERED
+            self._restart_end(now)
 
     def _output_or_ping(self, event: str, payload: Json, now: float) -> list[ClientEffect]:
         is_ping = "finalPing" in (event, as_dict(payload).get("type"))
-        ping = Ping(event) if is_ping else None
-        quiet = bool(self._turns.running) and self._delivery in (Delivery.UNCONFIRMED, Delivery.UNRECEIVED)
-        before = self._received.repeated(payload, self._turns.last, ping=ping, quiet=quiet)
-        if before is None:
-            self._note_answer(now)
-            return self._output(payload, now) if event == "output" else self._final(event, payload, payload, now)
-        turn = self._turns.current
-        if quiet and not is_ping and before < turn:
+        owed, ids = bool(self._turns.running), self._runs.ids
+        quiet = owed and self._delivery in (Delivery.UNCONFIRMED, Delivery.UNRECEIVED)
+        moment = Moment(self._turns.last, owed, quiet, self._state is State.OPENING)
+        has_id = bool(as_text(as_dict(as_dict(payload).get("data")).get("traceId")))
+        if ids.tell_runs and has_id:
+            sign = Sign.OUTPUT if ids.name_outputs else Sign.RUN
+        else:
+            sign = Sign.UNPROVEN if ids.may_tell_runs else Sign.NOTHING
+        verdict = self._received.add(payload, moment, sign, Ping(event) if is_ping else None)
+        if (before := verdict.before) is None:
+            effects = self._output(payload, now) if event == "output" else self._final(event, payload, payload, now)
+            if verdict.doubtful and effects and isinstance(record := effects[0], Record):
+                return [record, warn(record.turn, REPEATED), *effects[1:]]
+            return effects
+        if quiet and not is_ping and before < self._turns.current:
             self._delivery = Delivery.UNRECEIVED
-        again = Record(event, "status", payload, turn=turn, text="sent again after the lost link")
-        return [again, *self._send_again(now)]
+        again = Record(event, "status", payload, turn=before, text="sent again after the lost link")
+        return [again, *([warn(before, REPEATED)] if verdict.doubtful else []), *self._send_again(now)]
 
     def _output(self, payload: Json, now: float) -> list[ClientEffect]:
-        turn, output = self._turns.current, as_dict(payload)
+        turn, output = self._runs.turn, as_dict(payload)
         kind, data = output.get("type"), output.get("data")
         if not isinstance(kind, str):
             return [misread("output", payload, "type is missing", turn)]
@@ -388,33 +275,59 @@ class Client(ClientMachine):
             return [Record("output", "custom", payload, turn=turn, text=f"output of type {kind}")]
         if not isinstance(data, dict):
             return [misread("output", payload, "data is missing", turn)]
-        self._last_ping = ""
-        parsed = parse_output(data)
+        parsed, sender = parse_output(data), sender_of(data)
         if isinstance(parsed.content, AdaptiveCard):
             self._card = parsed.content.card
-        return [Record("output", parsed.kind, payload, sender=sender_of(data), turn=turn, text=parsed.text)]
+        record = Record("output", parsed.kind, payload, sender=sender, turn=turn, text=parsed.text)
+        if parsed.kind in ("queue", "handler") or sender == "agent":
+            return self._handover(record, data, now)
+        turn = self._runs.output(as_text(data.get("traceId")), now)
+        self._note_answer(turn, now)
+        return [record._replace(turn=turn)]
+
+    def _handover(self, record: Record, data: JsonObject, now: float) -> list[ClientEffect]:
+        """Handle an event of a handover, or a message of an agent. They have no `finalPing`."""
+        if record.sender != "agent":
+            record = record._replace(turn=self._runs.turn or self._turns.last)
+            if handover := handover_of(data):
+                self._runs.agent = handover[0] == "agent"
+                self._expect_agent(record.turn, now)
+            return [record]
+        turn = self._runs.agent_message(now)
+        if turn is None:
+            return [record._replace(turn=self._turns.last)]
+        record = record._replace(turn=turn)
+        if self._turns.is_abandoned(turn):
+            return [record]
+        self._expect_agent(turn, now)
+        if not self._runs.answered_by_agent(turn, now):
+            return [record]
+        self._turns.end(turn)
+        self._deadlines.clear(Due.END, Due.HOLD)
+        return [record, *self._end_locally(turn, "completed", None), *self._send_next(now)]
+
+    def _expect_agent(self, turn: int, now: float) -> None:
+        """Note whether an agent handles a turn, so that it can end without a `finalPing`."""
+        if turn in self._turns.running and not self._turns.is_abandoned(turn):
+            self._turns.running[turn].agent = self._runs.agent
+            self._note_answer(turn, now)
 
     def _final(self, event: str, payload: Json, ping: Json, now: float) -> list[ClientEffect]:
-        """End the current turn. An endpoint may send `finalPing` as an event, as an output, or both."""
+        """Handle a `finalPing`. An endpoint may send it as an event, as an output, or both."""
         reason = as_text(as_dict(ping).get("type"))
-        is_twin = self._last_ping not in ("", event)
-        self._last_ping = "" if is_twin else event
-        turn = self._turns.current
+        outcome, turn = self._runs.ping(event, now)
+        self._note_answer(turn, now)
         status = Record(event, "status", payload, turn=turn, text=f"finalPing {reason}".strip())
-        if is_twin or not self._turns.running:
-            return [status]
-        abandoned = self._turns.is_abandoned(turn)
-        self._turns.end(turn)
-        self._deadlines.clear(Due.ERROR)
-        if abandoned:
-            return [status, *self._send_next(now)]
-        record = Record(event, "status", payload, turn=turn, text="completed", final=True)
-        done = TurnDone(turn, "completed", reason if reason != "regular" else None)
-        return [record, done, *self._send_next(now)]
+        if outcome == "ends":
+            return [status, *self._end_with_ping(turn, reason, now, status)]
+        if outcome == "held":
+            self._held_reason = reason
+            self._deadlines.set(Due.HOLD, now + HOLD_S)
+        return [status]
 
     def _error(self, event: str, payload: Json, error: Json, now: float) -> list[ClientEffect]:
-        """Record an error. The current turn fails with this error unless a `finalPing` arrives soon."""
-        turn = self._turns.current
+        """Record an error. The current turn fails with it at its `finalPing`, or soon if none arrives."""
+        turn = self._runs.error(now)
         text = as_text(as_dict(error).get("message")) or as_text(error)
         text = text or json.dumps(payload if error is None else error, default=str)
         record = Record(event, "error", payload, turn=turn, error=text)
@@ -422,5 +335,5 @@ class Client(ClientMachine):
             return [record, Failed(f"the endpoint refused the connection: {text}", "refused")]
         if turn in self._turns.running and not self._turns.is_abandoned(turn):
             self._turns.running[turn].error = text
-            self._deadlines.set(Due.ERROR, now + LATE_ANSWER_S)
+        self._note_answer(turn, now)
         return [record]

@@ -45,5 +45,5 @@ def address(settings: Settings, session_id: str) -> Address:
         attempts=(settings["reconnection_limit"] or math.inf) if settings["reconnection"] else 0,
         delay=settings["interval"],
         delay_max=settings["interval"],
-        advice="check the Endpoint URL and its token",
+        advice="an old endpoint, or a wrong token: check the Endpoint URL and its token",
     )

@@ -6,6 +6,7 @@ templates (`_webchat`, `_facebook`, `_defaultPreview`). No function here raises 
 
 from __future__ import annotations
 
+import html
 import re
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -22,8 +23,15 @@ SENDERS: dict[str, Sender] = {"agent": "agent", "user": "user"}
 """The `source` of an output → its sender. Any other source means the bot."""
 MediaKind = Literal["image", "audio", "video"]
 MEDIA: tuple[MediaKind, ...] = get_args(MediaKind)
+VOICE_CHANNELS = ("_voiceGateway2", "_voiceGateway")
 CHANNELS = ("_webchat", "_defaultPreview", "_default", "_facebook")
 """The keys of the channels' formats, the most specific first."""
+RENDERED = frozenset({"_cognigy", "_data", "_plugin", "_webchat", "attachments"})
+"""The keys of an output's data that are content or concern its display."""
+LEFT = frozenset({"left", "ended", "closed", "resolved"})
+"""The actions of a live agent event after which the bot handles the conversation again."""
+SPEECH_TAG = re.compile(r"</?(?:speak|voice|prosody|break|say-as|emphasis|phoneme|amazon:[\w-]+|mstts:[\w-]+)\b[^<>]*>")
+TAG = re.compile(r"<[^<>]*>")
 NOT_IN_TEL_URL = re.compile(r"[^\d+*#]")
 
 
@@ -32,7 +40,25 @@ def parse_output(message: JsonObject) -> ParsedOutput:
     try:
         return _stream_piece(message) or _message(message)
     except (RecursionError, OverflowError):  # a deeply nested card, a waiting time of 400 digits
-        return ParsedOutput("custom", "data", Custom("data", message.get("data")))
+        return ParsedOutput("custom", None, Custom("data", message.get("data")))
+
+
+def data_of(message: JsonObject) -> Json:
+    """Return the data of an output that is not part of its content, or None."""
+    data = message.get("data")
+    if isinstance(data, dict):
+        data = {key: value for key, value in data.items() if key not in RENDERED}
+    return data or None
+
+
+def handover_of(message: JsonObject) -> tuple[str, str] | None:
+    """Return who handles the conversation after a live agent event: `agent` or `bot`, and the agent's name."""
+    for cognigy in _cognigy_objects(as_dict(message.get("data"))):
+        event = as_dict(cognigy.get("_webchat3"))
+        if event.get("type") == "liveAgentEvent":
+            payload = as_dict(event.get("payload"))
+            return "bot" if as_text(payload.get("action")) in LEFT else "agent", as_text(payload.get("agentName"))
+    return None
 
 
 def sender_of(message: JsonObject) -> Sender:
@@ -44,18 +70,22 @@ def sender_of(message: JsonObject) -> Sender:
 
 
 def _stream_piece(message: JsonObject) -> ParsedOutput | None:
-    """Parse a piece of a streamed answer. Its outputs share a `_messageId`, and the last one has a `_finishReason`."""
+    """Parse a piece of a streamed answer. Its outputs share a `_messageId`, and the last one has a `_finishReason`.
+
+    Cognigy's client shows the text of each piece; only Webchat ignores the text of the last one. A piece with more than
+    text, such as buttons, is a message of its own.
+    """
     cognigy = as_dict(as_dict(message.get("data")).get("_cognigy"))
     stream, text = as_text(cognigy.get("_messageId")), joined_text(message.get("text"))
     if not stream or sender_of(message) != "bot":
         return None
-    if cognigy.get("_finishReason"):  # Webchat ignores the text of the last piece unless it is the only piece
-        return ParsedOutput("delta", "", Delta(stream, last=True, whole=text))
-    return ParsedOutput("delta", text, Delta(stream, text))
+    if (parsed := _message(message)).text is not None and not isinstance(parsed.content, Text | None):
+        return None
+    return ParsedOutput("delta", text, Delta(stream, text, last=bool(cognigy.get("_finishReason"))))
 
 
 def _message(message: JsonObject) -> ParsedOutput:
-    text, data = joined_text(message.get("text")), as_dict(message.get("data"))
+    text, data = _words(message.get("text")), as_dict(message.get("data"))
     for cognigy in _cognigy_objects(data):
         if event := _handover_event(as_dict(cognigy.get("_webchat3"))):
             return event
@@ -74,8 +104,11 @@ def _message(message: JsonObject) -> ParsedOutput:
             return parsed("custom", Custom("x-app", app, (Choice(title, url=address(app.get("url"))),), text=text))
     if text.strip():
         return parsed("text", Text(text))
+    for cognigy in _cognigy_objects(data):
+        if text := _voice_words(cognigy):
+            return parsed("text", Text(text))
     if data:
-        return ParsedOutput("custom", "data", Custom("data", data))
+        return ParsedOutput("custom", None, Custom("data", data))
     return ParsedOutput("status", "an empty output")
 
 
@@ -96,6 +129,30 @@ def _channel_formats(data: JsonObject) -> Iterator[ParsedOutput]:
             for read_format in (_messenger, _default):
                 if output := read_format(payload):
                     yield output
+
+
+# Words
+
+
+def _words(value: Json) -> str:
+    """Return a text as a person hears or reads it, without the tags of SSML."""
+    text = joined_text(value)
+    if not SPEECH_TAG.search(text):
+        return text
+    tag = TAG if "<speak" in text else SPEECH_TAG
+    return " ".join(html.unescape(tag.sub(" ", text)).split())
+
+
+def _voice_words(cognigy: JsonObject) -> str:
+    """Return what a voice gateway is told to say: in a command, in its settings, or in a list of activities."""
+    found: list[str] = []
+    for name in VOICE_CHANNELS:
+        command = as_dict(as_dict(cognigy.get(name)).get("json"))
+        says = [as_dict(command.get(part)) for part in ("channelConfig", "say")]
+        gathers = as_dict(as_dict(command.get("gather")).get("say"))
+        for part in (command, *says, gathers, *map(as_dict, as_list(command.get("activities")))):
+            found += filter(None, [_words(part.get("text"))])
+    return "\n".join(dict.fromkeys(found))
 
 
 # Shared by both formats
@@ -146,6 +203,9 @@ def _default(payload: JsonObject) -> ParsedOutput | None:
     for key, reader in DEFAULT_READERS.items():
         if (value := as_dict(payload.get(key))) and (output := reader(value)):
             return output
+    text = payload.get("_text", payload.get("text"))
+    if words := _words(as_dict(text).get("text") if isinstance(text, dict) else text):
+        return parsed("text", Text(words))
     return None
 
 
@@ -159,7 +219,7 @@ def _default_media(kind: MediaKind) -> Callable[[JsonObject], ParsedOutput | Non
 
 def _choices(name: str) -> Callable[[JsonObject], ParsedOutput | None]:
     def reader(value: JsonObject) -> ParsedOutput | None:
-        options, text = _buttons(value.get(name)), joined_text(value.get("text"))
+        options, text = _buttons(value.get(name)), _words(value.get("text"))
         if not options:
             return parsed("text", Text(text)) if text else None
         return parsed("choices", Choices(options, text))
@@ -169,7 +229,7 @@ def _choices(name: str) -> Callable[[JsonObject], ParsedOutput | None]:
 
 def _gallery(value: JsonObject) -> ParsedOutput | None:
     cards = _cards(value.get("items"))
-    fallback = joined_text(value.get("fallbackText"))
+    fallback = _words(value.get("fallbackText"))
     if not cards:
         return parsed("text", Text(fallback)) if fallback else None
     return parsed("carousel", Cards(cards))
@@ -198,7 +258,7 @@ def _messenger(payload: JsonObject) -> ParsedOutput | None:
     """Parse a Messenger template, which `_webchat` and similar channels use."""
     message = as_dict(payload.get("message"))
     attachment = as_dict(message.get("attachment"))
-    template, text = as_dict(attachment.get("payload")), joined_text(message.get("text"))
+    template, text = as_dict(attachment.get("payload")), _words(message.get("text"))
     kind = as_text(template.get("template_type"))
     if replies := _buttons(message.get("quick_replies")):
         return parsed("choices", Choices(replies, text))
