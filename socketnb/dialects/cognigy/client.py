@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 from socketnb.dialects.base import ClientMachine, misread
 from socketnb.dialects.cognigy.actions import input_fields, label, user_input
-from socketnb.dialects.cognigy.forms import submit_titles
+from socketnb.dialects.cognigy.forms import submit_problem
 from socketnb.dialects.cognigy.handshake import address, identity
 from socketnb.dialects.cognigy.outputs import parse_output, sender_of
 from socketnb.dialects.cognigy.received import Ping, ReceivedLog
@@ -313,11 +313,7 @@ class Client(ClientMachine):
         """Return why an action cannot be sent, or None."""
         if action.verb != "submit":
             return None
-        titles = submit_titles(self._card)
-        if not titles:
-            return "no adaptive card with a submit button has arrived yet"
-        title = action.fields.get("title")
-        return None if title in (None, *titles) else f"the card has no button {title!r}; available: {', '.join(titles)}"
+        return submit_problem(self._card, as_dict(action.json("values")), action.text("title") or None)
 
     def _send_again(self, now: float) -> list[ClientEffect]:
         """When the endpoint is ready, resend the inputs that it has not received."""
