@@ -3,9 +3,13 @@
 from typing import Any
 
 import pytest
+from test_cognigy import ready
 
 from socketnb.dialects.cognigy.forms import adaptive, submission, submit_problem
+from socketnb.dialects.messages import buttons
+from socketnb.model.actions import Action
 from socketnb.model.content import AdaptiveCard
+from socketnb.model.effects import Emit, TurnDone
 
 SEND = {"type": "Action.Submit", "title": "Send"}
 
@@ -90,3 +94,16 @@ def test_a_button_that_submits_no_inputs_ignores_their_values() -> None:
     shown = card(NAME, actions=[{**SEND, "associatedInputs": "none"}])
     assert submit_problem(shown, {"name": ""}) is None
     assert submission(shown, {"name": "Ana"})["data"] == {"adaptivecards": {}, "request": {"value": {}}}
+
+
+def test_pressing_the_button_of_a_card_whose_required_input_is_empty_is_refused() -> None:
+    client = ready()
+    message = {"text": "", "data": {"_cognigy": {"_webchat": {"adaptiveCard": FORM}}}}
+    client.received("output", {"type": "output", "data": message}, 0.0)
+    parsed = adaptive(FORM)
+    assert parsed
+    (send,) = buttons(parsed.content)
+    effects = client.act(1, Action("press", {"choice": send}), 0.0)
+    reasons = [effect.reason for effect in effects if isinstance(effect, TurnDone)]
+    assert reasons == ["the input 'name' is required: use `submit` with its values (nothing was sent)"]
+    assert not [effect for effect in effects if isinstance(effect, Emit)]

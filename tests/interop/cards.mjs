@@ -5,8 +5,8 @@ import { createRequire } from 'node:module';
 import { JSDOM } from 'jsdom';
 
 const { window } = new JSDOM('<!doctype html><body></body>');
-const NAMES = ['window', 'document', 'HTMLElement', 'HTMLButtonElement', 'HTMLInputElement'];
-for (const name of NAMES) globalThis[name] = window[name];
+const names = Object.getOwnPropertyNames(window).filter((name) => /^(HTML.*Element|window|document)$/.test(name));
+for (const name of names) globalThis[name] = window[name];
 const { AdaptiveCard, SerializationContext } = createRequire(import.meta.url)('adaptivecards/dist/adaptivecards.js');
 
 AdaptiveCard.onProcessMarkdown = (text, result) => Object.assign(result, { outputHtml: '', didProcess: true });
@@ -41,7 +41,11 @@ function submit({ card: json, values, title }) {
   for (const input of card.getAllInputs()) {
     if (input.id in values && input.renderedInputControlElement) fill(input, values[input.id]);
   }
-  chosen.execute();
+  try {
+    chosen.execute();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // the library cannot add inputs to data that is a text
+  }
   return data;
 }
 

@@ -106,6 +106,8 @@ BUTTONS = card(
         submit("Cancel", data={"cancelled": True}, associatedInputs="none"),
         submit("Auto", associatedInputs="Auto"),
         submit("A text", data="just text", associatedInputs="NONE"),
+        submit("A text and inputs", data="just text"),
+        submit("A list", data=[1]),
         submit("Nothing", data=None),
         {"type": "Action.Execute", "title": "Run", "verb": "go", "data": {"v": 1}},
     ],
@@ -116,6 +118,7 @@ ON_OFF = card(
     put("Toggle", "on", title="C", valueOn="1", valueOff="0", value="1"),
     put("Toggle", "untyped", title="D", value=True),
     put("Toggle", "empty", title="E", valueOff=""),
+    put("Toggle", "other", title="F", valueOn="1", value="true"),
 )
 NUMBERS = card(*(put("Number", name) for name in "abcdefghij"), put("Number", "text", value="7"))
 LIMITS = card(
@@ -142,6 +145,7 @@ ODD = card(
     {**EXTRAS, "value": "egg,none"},
     put("Date", "day", value="28.02.2026"),
     put("Time", "hour", value="9:05"),
+    put("Time", "seconds", value="09:05:30"),
 )
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
     "nothing is filled in": (EVERYTHING, {}, None),
@@ -175,6 +179,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
     "a button without inputs": (BUTTONS, {"name": "Bo"}, "Cancel"),
     "a button with all inputs": (BUTTONS, {"name": "Bo"}, "Auto"),
     "data that is a text": (BUTTONS, {}, "A text"),
+    "data that is a text, with inputs": (BUTTONS, {}, "A text and inputs"),
+    "data that is a list": (BUTTONS, {}, "A list"),
     "data that is null": (BUTTONS, {}, "Nothing"),
     "a universal action": (BUTTONS, {}, "Run"),
     "inputs in containers": (NESTED, {"right": True, "cell": "d"}, "Send"),

@@ -55,13 +55,16 @@ class CardAction(NamedTuple):
         """
         own = self.action.get("data")
         filled: JsonObjectOut = {name: text for name in self.inputs if (text := self._text(name, values))}
-        return {**own, **filled} if isinstance(own, dict) else filled or own or {}
+        return {**own, **filled} if isinstance(own, dict) else own or filled  # a list takes no names
 
     def problem(self, values: JsonObject) -> str | None:
         """Return why the library does not submit these values, or None."""
         for name, item in self.inputs.items():
             if reason := _problem(item, values.get(name), self._text(name, values)):
                 return f"the input {name!r} {reason}"
+        own = self.action.get("data")
+        if own and not isinstance(own, dict | list) and any(self._text(name, values) for name in self.inputs):
+            return f"the data of the button {self.title!r} is not an object, so that no inputs can be added to it"
         return None
 
     def _text(self, name: str, values: JsonObject) -> str:
@@ -117,7 +120,10 @@ def _default(item: JsonObject) -> Json:
     value = item.get("value")
     if item.get("type") == "Input.Number":
         return None if isinstance(value, str) else value
-    return as_text(value)
+    if item.get("type") == "Input.Toggle":
+        return value == _on_off(item)[0]
+    is_time = item.get("type") == "Input.Time"
+    return "" if is_time and len(as_text(value)) > len("14:30") else as_text(value)
 
 
 def _text(item: JsonObject, value: Json) -> str:
@@ -126,7 +132,7 @@ def _text(item: JsonObject, value: Json) -> str:
     match item.get("type"):
         case "Input.Toggle":
             on, off = _on_off(item)
-            return on if text == on or (text == "true" != off) else off
+            return on if value is True or text == on or (text == "true" and off != "true") else off
         case "Input.ChoiceSet":
             return _chosen(item, value)
         case "Input.Number":

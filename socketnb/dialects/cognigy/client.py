@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 from socketnb.dialects.base import ClientMachine, misread
 from socketnb.dialects.cognigy.actions import input_fields, label, user_input
-from socketnb.dialects.cognigy.forms import submit_problem
+from socketnb.dialects.cognigy.forms import press_problem, submit_problem
 from socketnb.dialects.cognigy.handshake import address, identity
 from socketnb.dialects.cognigy.outputs import parse_output, sender_of
 from socketnb.dialects.cognigy.received import Ping, ReceivedLog
@@ -311,6 +311,8 @@ class Client(ClientMachine):
 
     def _problem(self, action: Action) -> str | None:
         """Return why an action cannot be sent, or None."""
+        if action.choice:
+            return press_problem(self._card, action.choice)
         if action.verb != "submit":
             return None
         return submit_problem(self._card, as_dict(action.json("values")), action.text("title") or None)

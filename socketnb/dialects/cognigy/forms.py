@@ -59,6 +59,14 @@ def submit_problem(card: JsonObject, values: JsonObject, title: str | None = Non
     return action.problem(values)
 
 
+def press_problem(card: JsonObject, choice: Choice) -> str | None:
+    """Return why Webchat would not submit a card if a button is pressed without filling in anything, or None."""
+    for each in submit_actions(card):
+        if (each.title, _input(each.data({}))) == (choice.label, choice.request) and (problem := each.problem({})):
+            return f"{problem}: use `submit` with its values"
+    return None
+
+
 def _input(submitted: JsonOut) -> JsonObjectOut:
     return {"text": "", "data": {"adaptivecards": submitted, "request": {"value": submitted}}}
 
