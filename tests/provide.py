@@ -81,7 +81,7 @@ def main() -> None:
     if not shutil.which("npm"):
         install("nodejs", "npm")
     if not npm_clients():
-        print("No npm (Debian: apt-get install nodejs npm): tests/simulator/test_interop.py is skipped.")
+        print("No npm (Debian: apt-get install nodejs npm): tests/simulator/test_interop*.py are skipped.")
     for version in IPYKERNELS:
         if not older_kernel(version):
             print(f"pip could not install ipykernel {version}: the tests with that kernel are skipped.")

@@ -22,7 +22,7 @@ from socketnb.flows.flow import Flow
 from socketnb.flows.run import FlowRun
 from socketnb.model.content import AgentSays, Handover
 from socketnb.model.effects import Acknowledge, Close, Emit, EndFlow, HttpCall, HttpReply, Refuse, RunFlow, ServerEffect
-from socketnb.model.json import Json, JsonObjectOut, JsonOut
+from socketnb.model.json import Json, JsonObjectOut, JsonOut, from_bytes
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
@@ -290,14 +290,13 @@ class Simulator:
     def _received(self, link: str, event: str, args: list[Json]) -> JsonOut:
         if link not in self._links:
             return None
-        payload = args[0] if len(args) == 1 else args or None
-        effects = self._machine.received(link, event, payload, time.time())
+        effects = self._machine.received(link, event, _payload(args), time.time())
         self._perform(effects)
         return next((effect.payload for effect in effects if isinstance(effect, Acknowledge)), None)
 
     def _acked(self, link: str, key: Hashable, *args: Json) -> None:
         if link in self._links:
-            self._perform(self._machine.acked(link, key, args, time.time()))
+            self._perform(self._machine.acked(link, key, [from_bytes(each) for each in args], time.time()))
 
     async def _http(self, request: web.Request) -> web.StreamResponse:
         """Handle a request that is not Socket.IO, for the HTTP interface of the platform."""
@@ -308,6 +307,8 @@ class Simulator:
             body, file = await _read(request)
         except (ValueError, LookupError, RecursionError, web.RequestPayloadError):
             return web.json_response({"error": "the body cannot be read: send JSON or a form"}, status=400)
+        except web.HTTPRequestEntityTooLarge:
+            return web.json_response({"error": f"the body is larger than {MAX_REQUEST_BYTES} bytes"}, status=413)
         headers = {name.casefold(): value for name, value in request.headers.items()}
         call = HttpCall(request.method, request.path, base, headers, body, file, dict(request.query))
         effects = self._machine.request(call, time.time())
@@ -373,6 +374,12 @@ class Simulator:
                         await self._server_of(link).close(link)
             except Exception:
                 log.exception("%s could not be sent", effect.event if isinstance(effect, Emit) else "disconnect")
+
+
+def _payload(args: Sequence[object]) -> Json:
+    """Return the arguments of an event as JSON: the only one, a list of several, or None."""
+    payload = [from_bytes(each) for each in args]
+    return payload[0] if len(payload) == 1 else payload or None
 
 
 async def _read(request: web.Request) -> tuple[Json, tuple[str, str, bytes] | None]:

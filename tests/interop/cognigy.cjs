@@ -20,6 +20,9 @@ async function main() {
       if (typeof error === 'string') reject(new Error('waits'));
     }),
   );
+  // The client's own timer opens one more connection at each tick until one is open, and then all of them stay open.
+  let closing = false;
+  if (options.reconnection === false) client.on('socket/disconnect', () => closing || client.connect(true));
   client.on('finalPing', (ping) => {
     seen.pings.push(ping.type);
     finishTurn();
@@ -41,6 +44,7 @@ async function main() {
   await turn('with data', { key: 'ä→😀 value' });
   await turn('😀'.repeat(3));
   await turn(last || 'bye');
+  closing = true;
   client.disconnect();
 }
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Literal
 
+from socketnb.dialects.cognigy.card_inputs import SUBMIT_ACTIONS, card_actions, elements, input_ids, submit_actions
 from socketnb.dialects.cognigy.parsed import ParsedOutput, address, field_text, lines, parsed
 from socketnb.model.content import AdaptiveCard, Choice, DatePicker
-from socketnb.model.json import Json, JsonObject, JsonObjectOut, as_dict, as_list, as_text
+from socketnb.model.json import Json, JsonObject, JsonObjectOut, JsonOut, as_dict, as_list, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SUBMIT_ACTIONS = ("Action.Submit", "Action.Execute")
-NESTED = ("body", "items", "columns", "rows", "cells", "actions", "card", "inlines", "selectAction")
-"""The fields of a card element that contain further elements."""
 RELATIVE_DAYS = ("yesterday", "today", "tomorrow")
 PATTERNS = {"us": "m/d/Y", "gb": "d/m/Y", "au": "d/m/Y", "de": "d.m.Y"}
 """Locale → date format in flatpickr's format characters. Other locales use ISO dates."""
@@ -29,60 +27,52 @@ def adaptive(value: Json) -> ParsedOutput | None:
         return None
     text = lines(*_card_words(card)) or field_text(card, "fallbackText", "speak")
     options = []
-    for action in _parts(card, "actions"):
-        title = _title(action)
-        if action.get("type") == "Action.OpenUrl":
-            options.append(Choice(title, url=address(action.get("url"))))
-        elif action.get("type") in SUBMIT_ACTIONS:
-            options.append(Choice(title, submission(card, {}, title)))
+    for each in card_actions(card):
+        if each.action.get("type") == "Action.OpenUrl":
+            options.append(Choice(each.title, url=address(each.action.get("url"))))
+        elif each.action.get("type") in SUBMIT_ACTIONS:
+            options.append(Choice(each.title, _input(each.data({}))))
     return parsed("adaptive", AdaptiveCard(card, tuple(options), text))
 
 
-def submit_titles(card: JsonObject) -> list[str]:
-    """Return the titles of the buttons that submit a card."""
-    return list(map(_title, _submit_actions(card)))
-
-
-def submission(card: JsonObject, values: JsonObjectOut, title: str | None = None) -> JsonObjectOut:
-    """Return the data that submitting a card sends.
-
-    The given values override the values in the card's inputs, which override the data of the action.
+def submission(card: JsonObject, values: JsonObject, title: str | None = None) -> JsonObjectOut:
+    """Return the `text` and `data` that submitting a card sends.
 
     Args:
         card: The card.
-        values: The values of the inputs by id.
-        title: The title of the action; None means the first one.
+        values: The values of the inputs by id. The other inputs have the values that the card gives them.
+        title: The title of the button; None means the first one.
     """
-    action = next((a for a in _submit_actions(card) if title in (None, _title(a))), {})
-    inputs = {
-        name: item["value"]
-        for item in _parts(card, "body")
-        if as_text(item.get("type")).startswith("Input.") and (name := as_text(item.get("id"))) and item.get("value")
-    }
-    processed = {**as_dict(action.get("data")), **inputs, **values}
-    return {"text": "", "data": {"adaptivecards": processed, "request": {"value": processed}}}
+    action = next((each for each in submit_actions(card) if title in (None, each.title)), None)
+    return _input(action.data(values) if action else {})
 
 
-def _title(action: JsonObject) -> str:
-    return as_text(action.get("title")) or "Submit"
+def submit_problem(card: JsonObject, values: JsonObject, title: str | None = None) -> str | None:
+    """Return why Webchat would not submit a card with these values, or None. It has the arguments of `submission`."""
+    if not (actions := submit_actions(card)):
+        return "no adaptive card with a submit button has arrived yet"
+    action = next((each for each in actions if title in (None, each.title)), None)
+    if action is None:
+        return f"the card has no button {title!r}; available: {', '.join(each.title for each in actions)}"
+    if unknown_ids := [name for name in values if name not in (ids := input_ids(card))]:
+        return f"the card has no input {unknown_ids[0]!r}; available: {', '.join(sorted(ids)) or 'none'}"
+    return action.problem(values)
 
 
-def _submit_actions(card: JsonObject) -> list[JsonObject]:
-    return [action for action in _parts(card, "actions") if action.get("type") in SUBMIT_ACTIONS]
+def press_problem(card: JsonObject, choice: Choice) -> str | None:
+    """Return why Webchat would not submit a card if a button is pressed without filling in anything, or None."""
+    for each in submit_actions(card):
+        if (each.title, _input(each.data({}))) == (choice.label, choice.request) and (problem := each.problem({})):
+            return f"{problem}: use `submit` with its values"
+    return None
 
 
-def _parts(item: JsonObject, *names: str) -> Iterator[JsonObject]:
-    """Yield the elements of a card, including nested ones, in reading order."""
-    for name in names:
-        value = item.get(name)
-        for part in value if isinstance(value, list) else [value]:
-            if isinstance(part, dict):
-                yield part
-                yield from _parts(part, *NESTED)
+def _input(submitted: JsonOut) -> JsonObjectOut:
+    return {"text": "", "data": {"adaptivecards": submitted, "request": {"value": submitted}}}
 
 
 def _card_words(card: JsonObject) -> Iterator[str]:
-    for part in _parts(card, "body"):
+    for part in elements({"body": card.get("body")}):
         kind = as_text(part.get("type"))
         if kind in ("TextBlock", "TextRun") or kind.startswith("Input."):
             yield field_text(part, "text", "label", "title", "placeholder")

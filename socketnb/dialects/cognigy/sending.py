@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from socketnb.dialects.base import warn
 from socketnb.dialects.cognigy.actions import input_fields, label, user_input
-from socketnb.dialects.cognigy.forms import submit_titles
+from socketnb.dialects.cognigy.forms import press_problem, submit_problem
 from socketnb.dialects.cognigy.received import ReceivedLog
 from socketnb.dialects.cognigy.runs import Runs
 from socketnb.dialects.cognigy.uploads import UploadRefused, UploadStep, answer_of, file_request, token_request
 from socketnb.dialects.turns import LATE_ANSWER_S, MAX_QUEUED_TURNS, Deadlines, TurnQueue
 from socketnb.model.actions import Action
 from socketnb.model.effects import ClientEffect, Credential, Emit, HttpResponse, Reconnect, Record, TurnDone
-from socketnb.model.json import JsonObject, as_text
+from socketnb.model.json import JsonObject, as_dict, as_text
 from socketnb.model.trace import Status
 
 if TYPE_CHECKING:
@@ -187,13 +187,11 @@ class Sending:
 
     def _problem(self, action: Action) -> str | None:
         """Return why an action cannot be sent, or None."""
+        if action.choice:
+            return press_problem(self._card, action.choice)
         if action.verb != "submit":
             return None
-        titles = submit_titles(self._card)
-        if not titles:
-            return "no adaptive card with a submit button has arrived yet"
-        title = action.fields.get("title")
-        return None if title in (None, *titles) else f"the card has no button {title!r}; available: {', '.join(titles)}"
+        return submit_problem(self._card, as_dict(action.json("values")), action.text("title") or None)
 
     def _send_again(self, now: float) -> list[ClientEffect]:
         """When the endpoint is ready, resend the inputs that it has not received."""

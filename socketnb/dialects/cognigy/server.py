@@ -1,8 +1,9 @@
 """The server machine: a Cognigy.AI Socket.IO endpoint, with its HTTP interface for inject, notify and file uploads.
 
-The vendor does not document three details. This module defines them as follows: the option `refusal` selects how an
-unknown token is refused; each output has its own traceId; and a user's message during a handover goes to the agent and
-ends its turn immediately.
+Inputs of a conversation run one after another, and an injected input is one of them. A run sends `typingStatus`, its
+outputs and one `finalPing`. The vendor does not document everything. The options `refusal`, `trace_id` and
+`handover_ping` select how an unknown token is refused, which outputs share a traceId, and whether a message to an agent
+is answered with a `finalPing`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from urllib.parse import unquote
 from socketnb.dialects.base import ServerMachine
 from socketnb.dialects.cognigy.actions import is_reset, user_input
 from socketnb.dialects.cognigy.parsed import joined_text
+from socketnb.dialects.cognigy.server_files import OPTIONS as FILE_OPTIONS
+from socketnb.dialects.cognigy.server_files import Files
 from socketnb.dialects.cognigy.shapes import FORMATS, shape
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Setting
-from socketnb.model.content import End, Handover, Raw, Step, Typing, UserInput
+from socketnb.model.content import AgentSays, End, Handover, Raw, Step, Typing, UserInput
 from socketnb.model.effects import Close, Emit, EndFlow, HttpCall, HttpReply, Refuse, RunFlow, ServerEffect
 from socketnb.model.json import Json, JsonObject, JsonObjectOut, JsonOut, as_dict, as_text
 
@@ -33,18 +36,30 @@ if TYPE_CHECKING:
     from socketnb.dialects.base import NewId, Settings
 
 Transformer = Callable[[JsonObject], JsonObject | None]
-REFUSALS = ("connect", "output", "exception")
+REFUSALS = ("connect", "output", "exception", "close")
 PINGS = ("direct", "wrapped", "both")
+PING_FAULTS = ("silent", "late_ping", "double_ping")
+TRACE_IDS = ("input", "output", "constant", "none")
 OPTIONS: dict[str, Setting] = {
     "format": Setting("the format of messages with more than text", default="default", among=tuple(FORMATS)),
     "final_ping": Setting("how a turn ends: event finalPing, output, or both", default="direct", among=PINGS),
     "refusal": Setting("how an unknown token is refused", default="connect", among=REFUSALS),
+    "ready_after": Setting("seconds until endpoint-ready is sent; earlier inputs are lost", type=float, default=0.0),
+    "trace_id": Setting(
+        "what a traceId identifies: an input, an output or, if constant, the conversation; none: there is no traceId",
+        default="input",
+        among=TRACE_IDS,
+    ),
+    "handover_ping": Setting("answer a message to an agent with a finalPing", type=bool, default=True),
     "prefix": Setting("the path of the endpoint's url, such as /bots", default=""),
     "input_transformer": Setting("called with each input; returns the flow's input, or None", type=Callable),
     "output_transformer": Setting("called with each output's data; returns the data to send, or None", type=Callable),
+    **FILE_OPTIONS,
 }
 FAULTS = {
     "silent": "the next input is answered without a finalPing",
+    "late_ping": "the finalPing of the next input is sent when the input after it arrives",
+    "double_ping": "the next input is answered with two finalPings",
     "mute": "inputs are no longer answered",
     "unready": "endpoint-ready is no longer sent, as before Cognigy.AI 4.79",
     "error": "every conversation is sent an output of type error",
@@ -54,8 +69,6 @@ FAULTS = {
 }
 MAX_UNACKED_EVENTS = 1000
 """The number of events kept for a conversation without a link."""
-MAX_FILES = 16
-"""The number of uploaded files kept."""
 PREFIX = re.compile(r"\w[\w-]*(/\w[\w-]*)*")
 SPEAK = re.compile(r"/(?:v2\.0/endpoint/)?(inject|notify)(?:/([^/]+))?")
 """The paths of inject and notify; the token is in the path or in the body."""
@@ -69,19 +82,30 @@ class Ask(Enum):
 
 
 @dataclass(slots=True)
+class _Run:
+    """One input, and its run of the flow."""
+
+    trace_id: str
+    fields: JsonObjectOut | None = None  # None: the flow does not run
+    error: str = ""  # why the flow does not run
+    ping: str = ""  # the fault of its finalPing
+    stopped: bool = False  # the flow ended the conversation
+
+
+@dataclass(slots=True)
 class _Conversation:
     """The session of one user. It outlives its links."""
 
     id: str
     user: str
     session: str
+    trace_id: str  # for all outputs, with the option `trace_id=constant`
     acks: bool = False  # whether the client acknowledges events
     links: set[str] = field(default_factory=set)
-    inputs: deque[JsonObjectOut] = field(default_factory=deque)  # the first one is running
+    runs: deque[_Run] = field(default_factory=deque)  # the first one is running
+    late_pings: list[JsonObjectOut] = field(default_factory=list)  # sent when the next input arrives
     unacked: dict[Hashable, tuple[str, JsonOut]] = field(default_factory=dict)
     agent: str = ""  # the agent who has taken over
-    stopped: bool = False  # the flow ended the conversation in this turn
-    silent: bool = False  # the current turn gets no finalPing
 
 
 class Server(ServerMachine):
@@ -99,8 +123,8 @@ class Server(ServerMachine):
         self._conversations: dict[str, _Conversation] = {}  # ordered by last use
         self._links: dict[str, _Conversation] = {}
         self._faults: set[str] = set()
-        self._files: dict[str, tuple[str, str, bytes]] = {}
-        self._upload_tokens: deque[str] = deque(maxlen=MAX_FILES)
+        self._opening: dict[str, float] = {}  # the links that are not ready, and when they will be
+        self._files = Files(ids, options)
 
     # Links
 
@@ -111,31 +135,34 @@ class Server(ServerMachine):
             return [Emit("handshake", (), link, ack=Ask.HANDSHAKE)]
         if fields.get("urlToken") != self._token and self._options["refusal"] == "connect":
             return [Refuse(REFUSED)]
-        return self._enter(link, fields)
+        return self._enter(link, fields, now)
 
     def acked(self, link: str, key: Hashable, args: Sequence[Json], now: float) -> list[ServerEffect]:
         """Handle an acknowledgement: the client's ids for the event `handshake`, or the receipt of another event."""
         if key is Ask.HANDSHAKE:
             fields = as_dict(args[0] if args else None)
-            return self._enter(link, {**fields, "emitWithAck": str(fields.get("emitWithAck")).lower()})
+            return self._enter(link, {**fields, "emitWithAck": str(fields.get("emitWithAck")).lower()}, now)
         if (conversation := self._links.get(link)) and "duplicate" not in self._faults:
             conversation.unacked.pop(key, None)
         return []
 
-    def _enter(self, link: str, fields: Mapping[str, Json]) -> list[ServerEffect]:
+    def _enter(self, link: str, fields: Mapping[str, Json], now: float) -> list[ServerEffect]:
         if fields.get("urlToken") != self._token:
-            refusal = self._error if self._options["refusal"] != "exception" else self._exception
-            return [refusal(link, REFUSED), Close(link)]
+            refusals = {"close": [], "exception": [self._exception(link, REFUSED)]}
+            return [*refusals.get(self._options["refusal"], [self._error(link, REFUSED)]), Close(link)]
         conversation = self._attach(link, as_text(fields.get("userId")), as_text(fields.get("sessionId")))
         conversation.acks = fields.get("emitWithAck") == "true"
         unacked = conversation.unacked.items()
         again: list[ServerEffect] = [Emit(event, (payload,), link, ack=key) for key, (event, payload) in unacked]
-        return again if "unready" in self._faults else [*again, Emit("endpoint-ready", (), link)]
+        if "unready" in self._faults:
+            return again
+        self._opening[link] = now + self._options["ready_after"]
+        return [*again, *self.timer(now)]
 
     def _attach(self, link: str, user: str, session: str) -> _Conversation:
         """Attach a link to its conversation. The ids of an input override the ids in the query."""
         name = _name_of(user, session)
-        conversation = self._conversations.pop(name, None) or _Conversation(name, user, session)
+        conversation = self._conversations.pop(name, None) or _Conversation(name, user, session, self._new_trace_id())
         self._conversations[name] = conversation
         if (before := self._links.get(link)) is not conversation:
             if before:
@@ -149,14 +176,23 @@ class Server(ServerMachine):
         """Handle the loss of a client's link. Its conversation stays."""
         if conversation := self._links.pop(link, None):
             conversation.links.discard(link)
-        return []
+        self._opening.pop(link, None)
+        return self.timer(now)
+
+    def timer(self, now: float) -> list[ServerEffect]:
+        """Send `endpoint-ready` to the links that are ready by now."""
+        ready = [link for link, due in self._opening.items() if due <= now]
+        for link in ready:
+            del self._opening[link]
+        self.deadline = min(self._opening.values(), default=None)
+        return [Emit("endpoint-ready", (), link) for link in ready]
 
     # Inputs
 
     def received(self, link: str, event: str, payload: Json, now: float) -> list[ServerEffect]:
         """Handle an event from a client."""
         fields = as_dict(payload)
-        if event != "processInput" or "mute" in self._faults:  # typingStatus is for agents
+        if event != "processInput" or "mute" in self._faults or link in self._opening:  # typingStatus is for agents
             return []
         if fields.get("URLToken") != self._token:
             return [self._error(link, REFUSED)]
@@ -168,34 +204,51 @@ class Server(ServerMachine):
         return self._input(self._attach(link, user, session), fields)
 
     def _input(self, conversation: _Conversation, fields: JsonObjectOut) -> list[ServerEffect]:
+        run = _Run(self._new_trace_id(), ping=next((name for name in PING_FAULTS if name in self._faults), ""))
+        self._faults.discard(run.ping)
         try:
-            transformed = self._transformed("input_transformer", fields)
+            run.fields = self._transformed("input_transformer", fields)
         except BaseException as error:  # noqa: BLE001 (a user's function may raise anything)
-            message = _transformer_error("input", error)
-            return [*self._send(conversation, "output", _error_output(message)), *self._final(conversation)]
-        if transformed is None:
-            return self._final(conversation)
-        effects: list[ServerEffect] = []
-        if is_reset(transformed):
-            conversation.inputs.clear()
-            conversation.agent = ""
-            effects = [EndFlow(conversation.id)]
-        if conversation.agent:  # the message goes to the agent, and the flow does not run
-            return self._final(conversation)
-        conversation.inputs.append(transformed)
-        if "silent" in self._faults:
-            self._faults.discard("silent")
-            conversation.silent = True
-        return effects + (self._run(conversation) if len(conversation.inputs) == 1 else [])
+            run.error = _transformer_error("input", error)
+        effects = [each for ping in conversation.late_pings for each in self._send_ping(conversation, ping)]
+        conversation.late_pings.clear()
+        if run.fields and is_reset(run.fields):
+            effects += [EndFlow(conversation.id), *self._abort(conversation)]
+        conversation.runs.append(run)
+        return effects + (self._start(conversation) if len(conversation.runs) == 1 else [])
 
-    def _run(self, conversation: _Conversation) -> list[ServerEffect]:
-        if not conversation.inputs:
+    def _start(self, conversation: _Conversation) -> list[ServerEffect]:
+        """Run the flow for the first input that is for the flow, and end the inputs before it."""
+        effects: list[ServerEffect] = []
+        while conversation.runs:
+            run = conversation.runs[0]
+            if run.fields is not None and not conversation.agent:
+                user = _flow_input(run.fields)
+                return [*effects, *self._typing(conversation, on=True), RunFlow(conversation.id, user)]
+            if run.error:
+                effects += self._send(conversation, "output", _error_output(run.error))
+            if run.fields is not None and not self._options["handover_ping"]:
+                run.ping = "silent"
+            effects += self._end(conversation)
+        return effects
+
+    def _end(self, conversation: _Conversation) -> list[ServerEffect]:
+        """End the first input."""
+        run = conversation.runs.popleft()
+        ping: JsonObjectOut = {"type": "cognigyStopFlow" if run.stopped else "regular"}
+        if run.ping == "late_ping" and not conversation.runs:
+            conversation.late_pings.append(ping)
             return []
-        user = user_input(conversation.inputs[0])
-        if user.verb == "reset":
-            has_input = user.text or user.data
-            user = user_input({**conversation.inputs[0], "resetFlow": False}) if has_input else UserInput("launch")
-        return [*self._typing(conversation, on=True), RunFlow(conversation.id, user)]
+        times = {"silent": 0, "double_ping": 2}.get(run.ping, 1)
+        return [each for _ in range(times) for each in self._send_ping(conversation, ping)]
+
+    def _abort(self, conversation: _Conversation) -> list[ServerEffect]:
+        """End every input without running the flow, because the user starts over."""
+        conversation.agent = ""
+        effects = self._typing(conversation, on=False) if conversation.runs else []
+        while conversation.runs:
+            effects += self._end(conversation)
+        return effects
 
     def inject(self, conversation: str, text: str, data: JsonOut, now: float) -> list[ServerEffect]:
         """Run the flow as if the user had sent this."""
@@ -205,7 +258,7 @@ class Server(ServerMachine):
     def notify(self, conversation: str, text: str, data: JsonOut, now: float) -> list[ServerEffect]:
         """Send the user a message without running the flow."""
         message = {"text": text, "data": {} if data is None else data, "source": "bot"}
-        return self._send_message(self._conversations[conversation], message)
+        return self._send_message(self._conversations[conversation], message, None)
 
     def conversation(self, to: str | None) -> str:
         """Return the conversation of a user or session id, or the one used last.
@@ -226,36 +279,33 @@ class Server(ServerMachine):
     def put(self, conversation: str, step: Step, now: float) -> list[ServerEffect]:
         """Send a step of the flow, or of an agent."""
         current = self._conversations[conversation]
+        run = current.runs[0] if current.runs else None
         match step:
             case Raw(event, payload):
                 return self._send(current, event, payload)
             case End():
-                current.stopped = True
+                if run:
+                    run.stopped = True
                 return []
             case Typing(on):
                 return self._typing(current, on=on)
             case Handover(agent):
                 current.agent = agent
         message = shape(step, FORMATS[self._options["format"]])
-        return self._send_message(current, {"source": "bot", **message}) if message else []
+        if not message:
+            return []
+        trace_id = None if isinstance(step, AgentSays) or not run else run.trace_id
+        return self._send_message(current, {"source": "bot", **message}, trace_id)
 
     def done(self, conversation: str, error: str | None, now: float) -> list[ServerEffect]:
         """End a turn of the flow."""
         current = self._conversations[conversation]
         effects = self._send(current, "output", _error_output(error)) if error else []
-        if not current.inputs:  # the flow ran without an input, or failed after asking a question
+        if not current.runs:  # the flow ran without an input, or failed after asking a question
             return effects
-        current.inputs.popleft()
-        effects += self._typing(current, on=False)
-        if current.silent:
-            current.silent = False
-        else:
-            effects += self._final(current)
-        return effects + self._run(current)
+        return [*effects, *self._typing(current, on=False), *self._end(current), *self._start(current)]
 
-    def _final(self, conversation: _Conversation) -> list[ServerEffect]:
-        ping = {"type": "cognigyStopFlow" if conversation.stopped else "regular"}
-        conversation.stopped = False
+    def _send_ping(self, conversation: _Conversation, ping: JsonObjectOut) -> list[ServerEffect]:
         effects: list[ServerEffect] = []
         if self._options["final_ping"] != "direct":
             effects += self._send(conversation, "output", {"type": "finalPing", "data": ping})
@@ -267,9 +317,20 @@ class Server(ServerMachine):
         status = {"status": "typingOn" if on else "typingOff"}
         return [Emit("typingStatus", (status,), link) for link in sorted(conversation.links)]
 
-    def _send_message(self, conversation: _Conversation, message: JsonObjectOut) -> list[ServerEffect]:
-        trace_id = f"endpoint-realtimeClient-{self._ids()}"
-        data = {**message, "traceId": trace_id, "disableSensitiveLogging": False}
+    def _new_trace_id(self) -> str:
+        return f"endpoint-realtimeClient-{self._ids()}"
+
+    def _send_message(
+        self, conversation: _Conversation, message: JsonObjectOut, trace_id: str | None
+    ) -> list[ServerEffect]:
+        """Send an output. `trace_id` is that of its run, or None for an output that belongs to no run."""
+        match self._options["trace_id"]:
+            case "constant":
+                trace_id = conversation.trace_id
+            case "output":
+                trace_id = None
+        named = {} if self._options["trace_id"] == "none" else {"traceId": trace_id or self._new_trace_id()}
+        data = {**message, **named, "disableSensitiveLogging": False}
         try:
             transformed = self._transformed("output_transformer", data)
         except BaseException as error:  # noqa: BLE001 (a user's function may raise anything)
@@ -320,10 +381,6 @@ class Server(ServerMachine):
                 self._faults.add(name)
         return []
 
-    def timer(self, now: float) -> list[ServerEffect]:
-        """Do nothing: this machine has no deadlines."""
-        return []
-
     # HTTP
 
     def request(self, request: HttpCall, now: float) -> list[ServerEffect]:
@@ -333,13 +390,11 @@ class Server(ServerMachine):
             body = as_dict(request.body)
             return self._speak(speak[1], speak[2] or body.get("URLToken"), body, now, request.method)
         if path == f"/{self._token}/fileuploadtoken" and request.method == "GET":
-            self._upload_tokens.append(self._ids())
-            url = f"{request.base}{self.prefix}/fileupload"
-            return [HttpReply(200, {"fileUploadUrl": url, "token": self._upload_tokens[-1]})]
+            return [self._files.new_token(request.base + self.prefix)]
         if path == "/fileupload" and request.method == "POST":
-            return [self._upload(request)]
+            return [self._files.upload(request, request.base + self.prefix)]
         if path.startswith("/files/") and (file := self._files.get(path.removeprefix("/files/"))):
-            return [HttpReply(200, file=file)]
+            return [file]
         return [HttpReply(404, {"error": "not found"})]
 
     def _speak(self, kind: str, token: Json, body: JsonObject, now: float, method: str) -> list[ServerEffect]:
@@ -356,26 +411,13 @@ class Server(ServerMachine):
         speak = self.inject if kind == "inject" else self.notify
         return [HttpReply(200, {}), *speak(name, text, data, now)]
 
-    def _upload(self, request: HttpCall) -> HttpReply:
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if token not in self._upload_tokens:
-            return HttpReply(401, {"error": "unknown upload token"})
-        if request.file is None:
-            return HttpReply(400, {"error": "the form needs the field `file`"})
-        name, media_type, content = request.file
-        file_id = self._ids()
-        self._files[file_id] = request.file
-        if len(self._files) > MAX_FILES:
-            del self._files[next(iter(self._files))]
-        url = f"{request.base}{self.prefix}/files/{file_id}"
-        file: JsonObjectOut = {
-            "fileName": name,
-            "mimeType": media_type,
-            "size": len(content),
-            "url": url,
-            "status": "scanned",
-        }
-        return HttpReply(200, {"runtimeFileId": file_id, **file})
+
+def _flow_input(fields: JsonObjectOut) -> UserInput:
+    """Return the user's action that the flow handles. A reset without a text launches the flow."""
+    user = user_input(fields)
+    if user.verb != "reset":
+        return user
+    return user_input({**fields, "resetFlow": False}) if user.text or user.data else UserInput("launch")
 
 
 def _error_output(message: str) -> JsonObjectOut:
