@@ -1,21 +1,23 @@
-"""Logs of received events and messageIDs, for recognising events that a server repeats after a lost link."""
+"""A log of received events, for recognising events that a server repeats after a lost link or a restart."""
 
 from __future__ import annotations
 
 import json
 from collections import deque
 
-from socketnb.model.json import Json
+from socketnb.model.json import Json, as_dict
 from socketnb.model.secret import fingerprint
 
 MAX_REPEATED_TURNS = 8
 """The number of recent turns whose events a server may repeat."""
-MAX_REMEMBERED_IDS = 1000
-"""The number of messageIDs to keep, so that a late event is recorded under its own turn."""
 
 
 class ReceivedLog:
-    """Fingerprints of the events of each of the last turns, in order."""
+    """Fingerprints of the events of each of the last turns, in order.
+
+    A repetition starts with the first event of the turn, the status `accepted`. Therefore an event that equals a later
+    one is new. The messageID and the time of an event are ignored, because a restarted server may change them.
+    """
 
     def __init__(self) -> None:
         self._received: dict[int, list[str]] = {}
@@ -35,7 +37,7 @@ class ReceivedLog:
         """Return whether an event repeats the next expected event of its turn. If not, log the event."""
         if turn not in self._received:
             return False
-        mark, expected = fingerprint(json.dumps(payload, default=str)), self._repeatable.get(turn)
+        mark, expected = _mark(payload), self._repeatable.get(turn)
         if expected and expected[0] == mark:
             expected.popleft()
             return True
@@ -44,18 +46,7 @@ class ReceivedLog:
         return False
 
 
-class MessageIds:
-    """The turns of recent messageIDs."""
-
-    def __init__(self) -> None:
-        self._turns: dict[str, int] = {}
-
-    def get(self, message_id: Json) -> int | None:
-        """Return the turn of a messageID, or None if it is unknown or not a string."""
-        return self._turns.get(message_id) if isinstance(message_id, str) else None
-
-    def add(self, message_id: str, turn: int) -> None:
-        """Store the turn of a messageID. Beyond the limit, the oldest messageID is removed."""
-        self._turns[message_id] = turn
-        if len(self._turns) > MAX_REMEMBERED_IDS:
-            del self._turns[next(iter(self._turns))]
+def _mark(payload: Json) -> str:
+    fields = {name: value for name, value in as_dict(payload).items() if name != "messageID"}
+    trace = {name: value for name, value in as_dict(fields.get("trace")).items() if name != "time"}
+    return fingerprint(json.dumps([fields | ({"trace": trace} if trace else {})], default=str))
