@@ -196,10 +196,12 @@ class VariablesApi(NamedTuple):
 
     Attributes:
         request: Returns the request for these settings, or raises `SettingsError` if they do not allow it.
-        read: Returns the variables in the body of the response.
+        refusal: Returns why a request failed, or None if it succeeded.
+        read: Returns the variables in the body of a successful response.
     """
 
     request: Callable[[Settings], HttpRequest]
+    refusal: Callable[[HttpResponse], str | None]
     read: Callable[[Json], JsonObject]
 
 

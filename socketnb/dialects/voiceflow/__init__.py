@@ -22,7 +22,7 @@ from socketnb.dialects.voiceflow.faults import FAULTS, OPTIONS
 from socketnb.dialects.voiceflow.server import Server
 from socketnb.dialects.voiceflow.traces import AGENT_MESSAGE, parse_agent_message, parse_trace
 from socketnb.dialects.voiceflow.transcript import read_transcript
-from socketnb.dialects.voiceflow.variables import check_settings, get_state, variables_of
+from socketnb.dialects.voiceflow.variables import check_settings, get_state, refusal, variables_of
 from socketnb.model.actions import Action, Setting
 from socketnb.model.content import Custom, Text
 from socketnb.model.json import Json, JsonOut, as_dict, as_text
@@ -124,7 +124,7 @@ DIALECT = Dialect(
     data=data,
     facts=facts,
     settle=check_settings,
-    variables=VariablesApi(get_state, variables_of),
+    variables=VariablesApi(get_state, refusal, variables_of),
     prepare=prepare,
     sound_encoding=sound_encoding,
     secret_fields=frozenset({"sessionKey", "authorization"}),

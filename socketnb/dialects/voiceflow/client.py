@@ -376,7 +376,7 @@ class Client(ClientMachine):
         """Send the next queued turn. If the session has ended, start a new one."""
         if self._state is not State.ENDED:
             effects = self._send_next()
-            if self._accounts.owed and not self._turns.running:
+            if self._accounts.owed and not self._turns.running and not self._late:
                 self._deadlines.set(Due.QUIET, self._now + self._late_s)
             return effects
         if self._turns.running:

@@ -343,9 +343,10 @@ class Server(ServerMachine):
         action: JsonObjectOut = {}
         if turn and self._options["restart_action"]:
             action = {"action": {**turn.request, "diagramID": "diagram-1", "time": int(self._now * 1000)}}
-        self._closing |= dict.fromkeys(session.links)
+        links, session.links = session.links, []  # later events wait for the next link
+        self._closing |= dict.fromkeys(links)
         self._set_timer()
-        return [effect for link in session.links for effect in self._emit(link, "server.restart", action)]
+        return [effect for link in links for effect in self._emit(link, "server.restart", action)]
 
     # Sending
 
