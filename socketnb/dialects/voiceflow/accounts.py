@@ -45,6 +45,7 @@ class Sent:
         is_turn: Whether it is an action of the user. If not, the machine sent it, and it ends no turn.
         is_named: Whether an event with a messageID has arrived for it.
         lost_link: Whether the link was lost after it was sent.
+        given_up: Whether its turn has ended without its last status.
         error: The error that the bot reported meanwhile.
     """
 
@@ -55,6 +56,7 @@ class Sent:
     is_turn: bool = True
     is_named: bool = False
     lost_link: bool = False
+    given_up: bool = False
     error: str | None = None
 
 
@@ -98,10 +100,10 @@ class Accounts:
 
     def begin(self, sent: Sent) -> None:
         """Open the account of an action that is sent now, possibly again."""
-        self.owed += [other for other in self.unconfirmed if not other.is_turn and other is not sent]
-        self._open = [other for other in self._open if other is not sent and other.is_turn]
-        self._open.append(sent)
-        sent.progress = Progress.SENT
+        others = [other for other in self._open if other is not sent]
+        self.owed += [other for other in others if other.given_up or (not other.is_turn and not other.is_named)]
+        self._open = [*(other for other in others if other.is_turn and not other.given_up), sent]
+        sent.progress, sent.given_up = Progress.SENT, False
         self._name(sent.message_id, sent)
 
     def finish(self, sent: Sent) -> bool:
@@ -113,10 +115,16 @@ class Accounts:
     def give_up(self, sent: Sent) -> bool:
         """Stop waiting for an action. Return whether its late answer could be taken for that of a later action."""
         self.finish(sent)
-        if self.echoes or sent.is_named or sent.progress not in (Progress.SENT, Progress.TAKEN_UP):
+        sent.given_up = True
+        is_named = sent.is_named and not self.is_guess(sent)
+        if self.echoes or is_named or sent.progress not in (Progress.SENT, Progress.TAKEN_UP):
             return False
         self.owed.append(sent)
         return True
+
+    def is_guess(self, sent: Sent) -> bool:
+        """Return whether the only event of an action is a trace that may answer none."""
+        return self._guess is sent
 
     def link_lost(self) -> None:
         """Note the loss of the link. Actions that the machine sent itself are not awaited any longer."""
@@ -142,8 +150,10 @@ class Accounts:
         elif named:
             owner = Owner(None) if self.echoes else self._first(status)
             self._name(str(message_id), owner.sent)
-        else:
-            owner = self._first(status) if status == "accepted" else self._current(status)
+        elif status != "accepted":
+            owner = self._current(status)
+        elif (owner := self._first(status)).sent and owner.sent not in self._open:
+            self._open.insert(0, owner.sent)  # the traces of a late answer follow
         self._accepts |= status == "accepted"
         if sent := owner.sent:
             sent.is_named |= named

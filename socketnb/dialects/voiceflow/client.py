@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from socketnb.dialects.base import ClientMachine, misread, warn
 from socketnb.dialects.turns import Deadlines, TurnQueue
-from socketnb.dialects.voiceflow.accounts import Accounts, Progress, Sent
+from socketnb.dialects.voiceflow.accounts import DOUBT, Accounts, Progress, Sent
 from socketnb.dialects.voiceflow.actions import emit, request_of, same_action, send_action, user_input
 from socketnb.dialects.voiceflow.explain import why_unfinished, why_unsent
 from socketnb.dialects.voiceflow.handshake import AWAITED, State, address, client_start
@@ -132,8 +132,7 @@ class Client(ClientMachine):
         self._deadlines.clear(Ending(turn))
         if sent is None:
             return []
-        self._give_up(sent)
-        return self._next()
+        return [*self._give_up(sent), *self._next()]
 
     def explain(self, turn: int) -> str | None:
         """Return why an open turn has not ended, as far as known."""
@@ -317,6 +316,8 @@ class Client(ClientMachine):
         self._turns.start(sent.turn, sent)
         self._accounts.begin(sent)
         self._received.begin(sent.turn)
+        if again:
+            self._received.sent_again(sent.turn)
         return send_action(sent, kind, text)
 
     def _owner(self, payload: JsonObject, status: str = "") -> tuple[Sent | None, list[ClientEffect]]:
@@ -356,21 +357,23 @@ class Client(ClientMachine):
         text = sent.error or (str(reason) if reason else None)
         return [record, *warnings, TurnDone(turn, result, text), *self._next()]
 
-    def _give_up(self, sent: Sent) -> None:
+    def _give_up(self, sent: Sent) -> list[ClientEffect]:
         """Stop waiting for an action. The next turn waits for its late answer if that could not be recognised."""
+        warnings: list[ClientEffect] = [warn(sent.turn, DOUBT)] if self._accounts.is_guess(sent) else []
         if self._accounts.give_up(sent) and self._late_s:
             self._late.append(sent)
             self._deadlines.set(Due.LATE_ANSWER, self._now + self._late_s)
+        return warnings
 
     def _finish(self, turn: int, status: Status, reason: str) -> list[ClientEffect]:
         """End a running turn that will not receive a status, and send the next turn."""
         sent = self._turns.end(turn) if turn in self._turns.running else None
         if sent is None:
             return []
-        self._give_up(sent)
+        warnings = self._give_up(sent)
         kind, error = ("error", reason) if status == "failed" else ("status", None)
         record = Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)
-        return [record, TurnDone(turn, status, reason), *self._next()]
+        return [record, *warnings, TurnDone(turn, status, reason), *self._next()]
 
     def _next(self) -> list[ClientEffect]:
         """Send the next queued turn. If the session has ended, start a new one."""

@@ -28,10 +28,16 @@ class ReceivedLog:
         self._received.setdefault(turn, [])
         for old in list(self._received)[:-MAX_REPEATED_TURNS]:
             del self._received[old]
+            self._repeatable.pop(old, None)
 
     def link_resumed(self) -> None:
         """Expect the server to repeat the events from before the link was lost."""
-        self._repeatable = {turn: deque(marks) for turn, marks in self._received.items()}
+        for turn in self._received:
+            self.sent_again(turn)
+
+    def sent_again(self, turn: int) -> None:
+        """Expect the server to repeat the events of a turn, because its action is sent again."""
+        self._repeatable[turn] = deque(self._received[turn])
 
     def repeated(self, turn: int, payload: Json) -> bool:
         """Return whether an event repeats the next expected event of its turn. If not, log the event."""
@@ -41,6 +47,8 @@ class ReceivedLog:
         if expected and expected[0] == mark:
             expected.popleft()
             return True
+        if "status" in as_dict(payload) and mark in self._received[turn]:
+            return True  # a doubled status
         self._repeatable.pop(turn, None)
         self._received[turn].append(mark)
         return False
