@@ -9,7 +9,7 @@ from test_voiceflow import OPTIONS, SETTINGS, START, Pair, ids, say
 
 from socketnb.dialects import voiceflow
 from socketnb.dialects.base import warn
-from socketnb.dialects.voiceflow.client import RESTARTED
+from socketnb.dialects.voiceflow.endings import RESTARTED
 from socketnb.errors import TurnFailed
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub

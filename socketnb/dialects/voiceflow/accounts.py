@@ -15,9 +15,10 @@ The progress of an action (`Progress`):
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
+from socketnb.dialects.voiceflow.actions import same_action
 from socketnb.model.json import Json, JsonObjectOut
 
 MAX_REMEMBERED_IDS = 1000
@@ -46,6 +47,7 @@ class Sent:
         is_named: Whether an event with a messageID has arrived for it.
         lost_link: Whether the link was lost after it was sent.
         given_up: Whether its turn has ended without its last status.
+        overtaken_by: The actions that were assigned an answer while this one had none.
         error: The error that the bot reported meanwhile.
     """
 
@@ -57,6 +59,7 @@ class Sent:
     is_named: bool = False
     lost_link: bool = False
     given_up: bool = False
+    overtaken_by: list[Sent] = field(default_factory=list)
     error: str | None = None
 
 
@@ -116,15 +119,17 @@ class Accounts:
         """Stop waiting for an action. Return whether its late answer could be taken for that of a later action."""
         self.finish(sent)
         sent.given_up = True
-        is_named = sent.is_named and not self.is_guess(sent)
+        is_named = sent.is_named and self._guess is not sent
         if self.echoes or is_named or sent.progress not in (Progress.SENT, Progress.TAKEN_UP):
             return False
         self.owed.append(sent)
         return True
 
-    def is_guess(self, sent: Sent) -> bool:
-        """Return whether the only event of an action is a trace that may answer none."""
-        return self._guess is sent
+    def in_doubt(self, sent: Sent) -> list[Sent]:
+        """Return the actions whose answers are in doubt because an action gets none."""
+        if self.echoes:
+            return []
+        return [*sent.overtaken_by, *([sent] if self._guess is sent else [])]
 
     def link_lost(self) -> None:
         """Note the loss of the link. Actions that the machine sent itself are not awaited any longer."""
@@ -142,6 +147,11 @@ class Accounts:
         """Return the action with a known messageID, or None."""
         return self._ids.get(message_id) if isinstance(message_id, str) else None
 
+    def given_up(self, request: JsonObjectOut) -> Sent | None:
+        """Return the last action that was given up and is the same as a request, or None."""
+        actions = reversed(list(self._ids.values()))
+        return next((sent for sent in actions if sent and sent.given_up and same_action(sent.request, request)), None)
+
     def owner(self, message_id: Json, status: str = "") -> Owner:
         """Return the action that an event answers, and mark it as taken up. `status` is empty for a trace."""
         named = isinstance(message_id, str) and message_id != ""
@@ -150,7 +160,7 @@ class Accounts:
         elif named:
             owner = Owner(None) if self.echoes else self._first(status)
             self._name(str(message_id), owner.sent)
-        elif status != "accepted":
+        elif status not in ("accepted", "rejected") or (status == "rejected" and not self.unconfirmed):
             owner = self._current(status)
         elif (owner := self._first(status)).sent and owner.sent not in self._open:
             self._open.insert(0, owner.sent)  # the traces of a late answer follow
@@ -175,9 +185,11 @@ class Accounts:
         unconfirmed = self.unconfirmed
         if not status and self._accepts:  # a trace of an action comes after `accepted`, unless that was lost
             lost = [] if unconfirmed else [sent for sent in self.owed if sent.lost_link]
-            return self._late(lost[0], certain=False) if lost else Owner(None)
+            return Owner(lost[0], certain=False) if lost else Owner(None)
         if unconfirmed:
             sent = unconfirmed[0]
+            for other in unconfirmed[1:]:
+                other.overtaken_by.append(sent)
             if not status and not sent.is_named:
                 self._guess = sent
             if not self.owed:
@@ -186,16 +198,16 @@ class Accounts:
             return Owner(sent, certain=False)
         if self._guess and not self._accepts and status:
             return Owner(self._guess, certain=False)
+        if self.owed and not status:  # it may also answer no action
+            return Owner(self.owed[0], certain=False)
         if self.owed:
-            return self._late(self.owed[0], certain=not self.owed[0].is_named)
+            return self._late(self.owed[0], certain=len(self.owed) == 1 and not self.owed[0].is_named)
         return Owner(None, certain=not status)
 
     def _current(self, status: str) -> Owner:
         """Return the action that a trace or a final status without a messageID answers."""
         taken_up = [sent for sent in self._open if sent.progress is Progress.TAKEN_UP]
         unconfirmed = self.unconfirmed
-        if status == "rejected" and unconfirmed:
-            return Owner(unconfirmed[0])
         if taken_up:
             return Owner(taken_up[0])
         if unconfirmed and not self._accepts and not self.owed:

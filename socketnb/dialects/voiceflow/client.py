@@ -1,11 +1,6 @@
 """The client machine of one conversation with a Voiceflow project.
 
-The states of a link (`State`). After the handshake, the link is ready:
-
-    DOWN ──▶ DIALLING ──opened: client.start──▶ STARTING ──client.started──▶ READY      (the stored session resumes)
-                                                    └──client.started──▶ CREATING ──session.created──▶ READY
-    CREATING ──session.created, if `variables` is set──▶ SETTING ──the state API responds──▶ READY
-    READY ──session.ended──▶ ENDED ──the next action──▶ DIALLING
+`handshake.py` describes the states of a link.
 
 One action runs at a time, as the vendor's page recommends ("Action Lifecycle"). The next action is queued until
 `action.status` reports completed or rejected, unless it has `at_once`. `accounts.py` decides which action an event
@@ -17,13 +12,13 @@ After a lost link, the client resumes the same session. If the server repeats th
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from socketnb.dialects.base import ClientMachine, misread, warn
 from socketnb.dialects.turns import Deadlines, TurnQueue
 from socketnb.dialects.voiceflow.accounts import DOUBT, Accounts, Progress, Sent
 from socketnb.dialects.voiceflow.actions import emit, request_of, same_action, send_action, user_input
+from socketnb.dialects.voiceflow.endings import AGAIN, LAST_STATUS_TIMEOUT_S, LOST, RESTARTED, Due, Ending
 from socketnb.dialects.voiceflow.explain import why_unfinished, why_unsent
 from socketnb.dialects.voiceflow.handshake import AWAITED, State, address, client_start
 from socketnb.dialects.voiceflow.received import ReceivedLog
@@ -49,27 +44,6 @@ from socketnb.model.secret import Secret, fingerprint
 if TYPE_CHECKING:
     from socketnb.dialects.base import NewId, Settings
     from socketnb.model.trace import Status
-
-LAST_STATUS_TIMEOUT_S = 2.0
-"""How long to wait for the status of a turn after `session.ended` or `error`, in seconds. It may also arrive first."""
-LOST = "the link was lost before the bot received this; send it again"
-RESTARTED = "the server restarted during this turn and did not continue it; send it again"
-
-
-class Due(Enum):
-    """A deadline of the machine."""
-
-    HANDSHAKE = "the next step of the handshake"
-    LAST_STATUS = "the status of the running turns after session.ended"
-    SILENCE = "the report that the user says nothing"
-    LATE_ANSWER = "the late answers of turns that were given up"
-    QUIET = "the end of a pause after which no late answer is expected any longer"
-
-
-class Ending(NamedTuple):
-    """The deadline of a turn that ends as failed unless the server continues it."""
-
-    turn: int
 
 
 class Client(ClientMachine):
@@ -268,9 +242,9 @@ class Client(ClientMachine):
                 self._deadlines.set(Ending(turn), self._now + self._late_s)
         if replayed and replay:
             replayed.request = replay
-            return effects + self._send(replayed, "sent again, as the server asked")
+            return effects + self._send(replayed, AGAIN)
         if replay and not self._turns.waiting:
-            return effects + self._send_unasked(replay, "status", "sent again, as the server asked")
+            return effects + self._send_unasked(replay, "status", AGAIN, self._accounts.given_up(replay))
         return effects + self._next()
 
     def _to_replay(self, request: JsonObject) -> Sent | None:
@@ -300,10 +274,18 @@ class Client(ClientMachine):
         turn = self._turns.next()
         return [] if turn is None else self._send(self._turns.waiting[turn])
 
-    def _send_unasked(self, request: JsonObjectOut, kind: str, text: str) -> list[ClientEffect]:
-        """Send a request that is not an action of the user. Its answers are late messages of the last turn."""
-        sent = Sent(self._turns.last, request, self._ids(), is_turn=False)
+    def _send_unasked(
+        self, request: JsonObjectOut, kind: str, text: str, earlier: Sent | None = None
+    ) -> list[ClientEffect]:
+        """Send a request that is not an action of the user now.
+
+        Its answers are late messages of the turn of the earlier action that is sent again, or of the last turn.
+        """
+        turn, message_id = (earlier.turn, earlier.message_id) if earlier else (self._turns.last, self._ids())
+        sent = Sent(turn, request, message_id, is_turn=False)
         self._accounts.begin(sent)
+        if earlier:
+            self._received.sent_again(turn)
         return send_action(sent, kind, text)
 
     def _send(self, sent: Sent, again: str = "") -> list[ClientEffect]:
@@ -327,6 +309,7 @@ class Client(ClientMachine):
             self._deadlines.clear(Ending(sent.turn))
             if sent.error:
                 self._deadlines.set(Ending(sent.turn), self._now + LAST_STATUS_TIMEOUT_S)
+        self._postpone_quiet()
         return sent, [] if owner.certain else [warn(sent.turn if sent else self._turns.last, owner.doubt)]
 
     def _status(self, payload: Json) -> list[ClientEffect]:
@@ -359,7 +342,7 @@ class Client(ClientMachine):
 
     def _give_up(self, sent: Sent) -> list[ClientEffect]:
         """Stop waiting for an action. The next turn waits for its late answer if that could not be recognised."""
-        warnings: list[ClientEffect] = [warn(sent.turn, DOUBT)] if self._accounts.is_guess(sent) else []
+        warnings: list[ClientEffect] = [warn(other.turn, DOUBT) for other in self._accounts.in_doubt(sent)]
         if self._accounts.give_up(sent) and self._late_s:
             self._late.append(sent)
             self._deadlines.set(Due.LATE_ANSWER, self._now + self._late_s)
@@ -379,13 +362,16 @@ class Client(ClientMachine):
         """Send the next queued turn. If the session has ended, start a new one."""
         if self._state is not State.ENDED:
             effects = self._send_next()
-            if self._accounts.owed and not self._turns.running and not self._late:
-                self._deadlines.set(Due.QUIET, self._now + self._late_s)
+            self._postpone_quiet()
             return effects
         if self._turns.running:
             return []
         self._deadlines.clear(Due.LAST_STATUS)
         return [Reconnect("a new session")] if self._turns.waiting else []
+
+    def _postpone_quiet(self) -> None:
+        if self._accounts.owed and not self._turns.running and not self._late:
+            self._deadlines.set(Due.QUIET, self._now + self._late_s)
 
     def _trace(self, payload: Json) -> list[ClientEffect]:
         fields = as_dict(payload)

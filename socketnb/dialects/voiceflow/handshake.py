@@ -1,4 +1,12 @@
-"""The handshake of a link: its states, the address to connect to, and the payload of `client.start`."""
+"""The handshake of a link: its states, the address to connect to, and the payload of `client.start`.
+
+The states of a link (`State`). After the handshake, the link is ready:
+
+    DOWN ──▶ DIALLING ──opened: client.start──▶ STARTING ──client.started──▶ READY      (the stored session resumes)
+                                                    └──client.started──▶ CREATING ──session.created──▶ READY
+    CREATING ──session.created, if `variables` is set──▶ SETTING ──the state API responds──▶ READY
+    READY ──session.ended──▶ ENDED ──the next action──▶ DIALLING
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class ReceivedLog:
 
     def __init__(self) -> None:
         self._received: dict[int, list[str]] = {}
-        self._repeatable: dict[int, deque[str]] = {}  # turn → events that may still be repeated, in order
+        self._repeatable: dict[int, list[deque[str]]] = {}  # turn → series of events, one of which may be repeated
 
     def begin(self, turn: int) -> None:
         """Start to log the events of a turn. Beyond the limit, the oldest turn is removed."""
@@ -36,16 +36,20 @@ class ReceivedLog:
             self.sent_again(turn)
 
     def sent_again(self, turn: int) -> None:
-        """Expect the server to repeat the events of a turn, because its action is sent again."""
-        self._repeatable[turn] = deque(self._received[turn])
+        """Expect the server to repeat the events of a turn, or to continue a repetition that was interrupted."""
+        if turn in self._received:
+            self._repeatable[turn] = [*self._repeatable.get(turn, []), deque(self._received[turn])]
 
     def repeated(self, turn: int, payload: Json) -> bool:
         """Return whether an event repeats the next expected event of its turn. If not, log the event."""
         if turn not in self._received:
             return False
-        mark, expected = _mark(payload), self._repeatable.get(turn)
-        if expected and expected[0] == mark:
-            expected.popleft()
+        mark = _mark(payload)
+        expected = [series for series in self._repeatable.get(turn, []) if series and series[0] == mark]
+        if expected:
+            for series in expected:
+                series.popleft()
+            self._repeatable[turn] = expected
             return True
         if "status" in as_dict(payload) and mark in self._received[turn]:
             return True  # a doubled status
