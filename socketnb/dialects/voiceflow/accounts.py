@@ -93,7 +93,9 @@ class Accounts:
         self.owed: list[Sent] = []
         self._accepts = False  # whether the server has sent `accepted`, which comes before the traces of an action
         self._open: list[Sent] = []  # sent and not finished, in order
+        self._last: Sent | None = None  # the action that was sent last
         self._ids: dict[str, Sent | None] = {}  # None: the messageID of events that answer no action
+        self._written_off: list[int] | None = None  # the turns that were answered since, if a debt was written off
         self._guess: Sent | None = None  # an action that a trace was assigned to before any `accepted`
 
     @property
@@ -107,6 +109,7 @@ class Accounts:
         self.owed += [other for other in others if other.given_up or (not other.is_turn and not other.is_named)]
         self._open = [*(other for other in others if other.is_turn and not other.given_up), sent]
         sent.progress, sent.given_up = Progress.SENT, False
+        self._last = sent
         self._name(sent.message_id, sent)
 
     def finish(self, sent: Sent) -> bool:
@@ -131,6 +134,20 @@ class Accounts:
             return []
         return [*sent.overtaken_by, *([sent] if self._guess is sent else [])]
 
+    def write_off(self) -> None:
+        """Stop expecting late answers, after a pause. A surplus answer will show that one was taken for another's."""
+        self.owed.clear()
+        self._written_off = []
+
+    def doubtful_turns(self, owner: Owner) -> list[int]:
+        """Return the turns to warn about because of the owner of an event."""
+        if owner.certain:
+            return []
+        if owner.sent:
+            return [owner.sent.turn]
+        turns, self._written_off = self._written_off, None
+        return sorted({*(turns or ()), *([self._last.turn] if self._last else ())})
+
     def link_lost(self) -> None:
         """Note the loss of the link. Actions that the machine sent itself are not awaited any longer."""
         for sent in list(self._open):
@@ -142,6 +159,7 @@ class Accounts:
         """Close all accounts, because the session has ended. Late events with a known messageID keep their turn."""
         self._open.clear()
         self.owed.clear()
+        self._written_off = None
 
     def known(self, message_id: Json) -> Sent | None:
         """Return the action with a known messageID, or None."""
@@ -193,6 +211,8 @@ class Accounts:
             if not status and not sent.is_named:
                 self._guess = sent
             if not self.owed:
+                if self._written_off is not None:
+                    self._written_off = [*self._written_off, sent.turn][-MAX_REMEMBERED_IDS:]
                 return Owner(sent)
             self.owed = [*self.owed[1:], sent]  # the answer belongs to one of both, and the other one is still owed
             return Owner(sent, certain=False)

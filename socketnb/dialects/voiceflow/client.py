@@ -164,7 +164,7 @@ class Client(ClientMachine):
                     self._late.clear()
                     effects += self._next()
                 case Due.QUIET:
-                    self._accounts.owed.clear()
+                    self._accounts.write_off()
                 case Ending(turn) if sent := self._turns.running.get(turn):
                     effects += self._finish(turn, "failed", sent.error or RESTARTED)
         return effects
@@ -263,10 +263,10 @@ class Client(ClientMachine):
 
     def _put_back(self) -> None:
         """Queue unconfirmed actions again, because the server may not have received them."""
-        turns = {sent.turn: sent for sent in self._accounts.unconfirmed}
-        for sent in turns.values():
-            sent.progress = Progress.RETRY
-        self._turns.put_back(turns)
+        if turns := {sent.turn: sent for sent in self._accounts.unconfirmed}:
+            for sent in turns.values():
+                sent.progress = Progress.RETRY
+            self._turns.put_back(turns)
 
     def _send_next(self) -> list[ClientEffect]:
         if self._state is not State.READY or self._turns.running or self._late:
@@ -310,7 +310,7 @@ class Client(ClientMachine):
             if sent.error:
                 self._deadlines.set(Ending(sent.turn), self._now + LAST_STATUS_TIMEOUT_S)
         self._postpone_quiet()
-        return sent, [] if owner.certain else [warn(sent.turn if sent else self._turns.last, owner.doubt)]
+        return sent, [warn(turn, owner.doubt) for turn in self._accounts.doubtful_turns(owner)]
 
     def _status(self, payload: Json) -> list[ClientEffect]:
         fields = as_dict(payload)
