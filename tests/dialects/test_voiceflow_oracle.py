@@ -20,9 +20,11 @@ from socketnb.model.actions import Action
 from socketnb.model.effects import Emit, Failed, Reconnect, Record, TurnDone
 
 CONVERSATIONS = 2000
-TIMEOUT_S = 10.0
+TIMEOUT_S = 20.0
 KINDS = ("late", "mute", "double", "unasked", "agent", "cut", "restart", "error", "at_once")
 """The disturbances of a conversation."""
+HARMLESS = {"double", "unasked", "agent", "restart"}
+"""The disturbances that prevent no turn from being completed."""
 
 
 @dataclass
@@ -276,6 +278,7 @@ class Talk:
                 run.sent = []
             action = {**run.action, "diagramID": "d", "time": int(self.now)}
             self.send("server.restart", {"action": action} if with_action else {})
+            self.link_at_server = 0  # later events wait for the next link
             if not with_action:  # the new instance continues the run
                 self.begin(run, begun)
 
@@ -312,6 +315,8 @@ class Talk:
             if seen[text] > 1 and not self.excused(turn, truth):
                 found.append(f"doubled: {text}")
         found += [f"ended without its status: turn {turn}" for turn in self.wrong_ends if not self.excused(turn)]
+        if set(self.kinds) <= HARMLESS:
+            found += [f"{status}: turn {n}" for n, status in self.done.items() if status in ("failed", "timeout")]
         found += [f"never ended: turn {turn}" for turn in range(1, self.turns + 1) if turn not in self.done]
         return found
 
@@ -327,13 +332,15 @@ def disturbances(seed: int) -> list[str]:
 
 def test_every_message_is_recorded_once_in_its_turn_or_with_a_warning() -> None:
     mistakes: list[str] = []
-    turns = warnings = 0
+    turns: Counter[str] = Counter()
+    warnings: Counter[str] = Counter()
     for seed in range(CONVERSATIONS):
         kinds = disturbances(seed)
         talk = Talk(seed, kinds)
         mistakes += [f"seed {seed} {kinds}: {mistake}" for mistake in talk.mistakes()]
-        if not kinds:
-            turns += talk.turns
-            warnings += len(talk.warned)
+        group = "undisturbed" if not kinds else "harmless" if set(kinds) <= HARMLESS and talk.named else "other"
+        turns[group] += talk.turns
+        warnings[group] += len(talk.warned)
     assert not mistakes, f"{len(mistakes)} mistakes, among them: {mistakes[:10]}"
-    assert warnings <= turns / 100
+    assert warnings["undisturbed"] <= turns["undisturbed"] / 100
+    assert warnings["harmless"] <= turns["harmless"] / 50, "events with a messageID of no action are told apart"

@@ -5,7 +5,7 @@ events contain a `messageID`. Some servers repeat the client's messageID, which 
 A new messageID then belongs to the oldest action without an event, because the server answers actions in order.
 
 An action that was given up without any event is still owed an answer. If a new messageID arrives after the next action
-was sent, it may belong to either of them. It is assigned to the newer action, which receives a warning.
+was sent, it may belong to either of them. It is assigned to the newer action, and both turns receive a warning.
 
 The progress of an action (`Progress`):
 
@@ -69,10 +69,11 @@ SURPLUS = "the server answered more actions than were sent: this turn may show t
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The action that an event answers, or None, and whether that is certain."""
+    """The action that an event answers, or None, whether that is certain, and the action that it may answer instead."""
 
     sent: Sent | None
     certain: bool = True
+    rival: Sent | None = None
 
     @property
     def doubt(self) -> str:
@@ -144,7 +145,7 @@ class Accounts:
         if owner.certain:
             return []
         if owner.sent:
-            return [owner.sent.turn]
+            return sorted({sent.turn for sent in (owner.sent, owner.rival) if sent})
         turns, self._written_off = self._written_off, None
         return sorted({*(turns or ()), *([self._last.turn] if self._last else ())})
 
@@ -214,8 +215,9 @@ class Accounts:
                 if self._written_off is not None:
                     self._written_off = [*self._written_off, sent.turn][-MAX_REMEMBERED_IDS:]
                 return Owner(sent)
-            self.owed = [*self.owed[1:], sent]  # the answer belongs to one of both, and the other one is still owed
-            return Owner(sent, certain=False)
+            rival, *others = self.owed
+            self.owed = [*others, sent]  # the answer belongs to one of both, and the other one is still owed
+            return Owner(sent, certain=False, rival=rival)
         if self._guess and not self._accepts and status:
             return Owner(self._guess, certain=False)
         if self.owed and not status:  # it may also answer no action
