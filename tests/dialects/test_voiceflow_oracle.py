@@ -100,6 +100,8 @@ class Talk:
         if turn < self.turns and (at_once or self.chance.random() < 0.2):  # the next turn is queued, or sent at once
             self.at(0.1, lambda: self.say(turn + 1))
             self.queued = turn + 1
+        if "unasked" in self.kinds and turn > 1 and self.chance.random() < 0.4:  # it arrives before `accepted`
+            self.at(0.01, lambda: self.unexpected("unasked"))
         self.take(self.client.act(turn, Action("text", {"text": f"say {turn}"}, at_once), self.now))
 
     def take(self, effects: Sequence[Any]) -> None:

@@ -18,7 +18,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from socketnb.dialects.voiceflow.actions import same_action
 from socketnb.model.json import Json, JsonObjectOut
 
 MAX_REMEMBERED_IDS = 1000
@@ -79,6 +78,11 @@ class Owner:
     def doubt(self) -> str:
         """Why it is uncertain, for a warning about the turn of the action, or about the last turn without one."""
         return DOUBT if self.sent else SURPLUS
+
+
+def same_action(one: JsonObjectOut, other: JsonObjectOut) -> bool:
+    """Return whether two requests are the same action. A restarting server adds fields, such as `diagramID`."""
+    return all(one.get(name) == other.get(name) for name in ("type", "payload"))
 
 
 class Accounts:

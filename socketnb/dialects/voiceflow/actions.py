@@ -101,11 +101,6 @@ def data_of(request: JsonObjectOut) -> JsonOut:
     return payload if metadata is None else {"metadata": metadata, "payload": payload}
 
 
-def same_action(one: JsonObjectOut, other: JsonObjectOut) -> bool:
-    """Return whether two requests are the same action. A restarting server adds fields, such as `diagramID`."""
-    return all(one.get(name) == other.get(name) for name in ("type", "payload"))
-
-
 def send_action(sent: Sent, kind: str, text: str) -> list[ClientEffect]:
     """Record and send `action.send` for an action."""
     payload: JsonObjectOut = {"action": sent.request, "messageID": sent.message_id}

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from socketnb.dialects.base import ClientMachine, misread, warn
 from socketnb.dialects.turns import Deadlines, TurnQueue
-from socketnb.dialects.voiceflow.accounts import DOUBT, Accounts, Progress, Sent
-from socketnb.dialects.voiceflow.actions import emit, request_of, same_action, send_action, user_input
+from socketnb.dialects.voiceflow.accounts import DOUBT, Accounts, Progress, Sent, same_action
+from socketnb.dialects.voiceflow.actions import emit, request_of, send_action, user_input
 from socketnb.dialects.voiceflow.endings import AGAIN, LAST_STATUS_TIMEOUT_S, LOST, RESTARTED, Due, Ending
 from socketnb.dialects.voiceflow.explain import why_unfinished, why_unsent
 from socketnb.dialects.voiceflow.handshake import AWAITED, State, address, client_start

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from socketnb.dialects.base import ServerMachine
 from socketnb.dialects.tokens import jwt
-from socketnb.dialects.voiceflow.actions import same_action, user_input
+from socketnb.dialects.voiceflow.accounts import same_action
+from socketnb.dialects.voiceflow.actions import user_input
 from socketnb.dialects.voiceflow.faults import action_problem, start_problem
 from socketnb.dialects.voiceflow.handshake import PATH
 from socketnb.dialects.voiceflow.shapes import Shaper
