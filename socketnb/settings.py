@@ -8,6 +8,7 @@ Credentials are converted to `Secret`.
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 import threading
@@ -104,6 +105,10 @@ def parse_pairs(texts: Iterable[str], connect: Callable[..., object]) -> Values:
 def environment_variable(prefix: str, setting: str) -> str:
     """Return the name of the environment variable for a setting of a platform or a profile."""
     return re.sub(r"\W", "_", f"SOCKETNB_{prefix}_{setting}".upper())
+
+
+URLS = ("url", "state_url")
+"""The settings that are URLs."""
 
 
 class ProfileValues(Protocol):
@@ -240,12 +245,12 @@ def convert(platform: str, name: str, setting: Setting, value: Value) -> Value:
     try:
         converted = value_type.convert(value)
     except (TypeError, ValueError, KeyError, OSError, OverflowError):
-        got = "" if name == "url" else f", got {value!r}"  # the message does not quote a URL, which may contain a token
+        got = "" if name in URLS else f", got {value!r}"  # the message does not quote a URL, which may contain a token
         raise SettingsError(f"{platform}: {name} must be {value_type.description}{got}") from None
     for word in (converted if setting.type is tuple else (converted,)) if setting.among else ():
         if word not in setting.among:
             raise SettingsError(f"{platform}: {name}: {unknown('value', str(word), setting.among)}")
-    return _checked_url(platform, converted) if name == "url" else converted
+    return _checked_url(platform, name, converted) if name in URLS else converted
 
 
 class ValueType(NamedTuple):
@@ -296,19 +301,28 @@ def _function(value: Value) -> Value:
     return value
 
 
+def _json_object(value: Value) -> Value:
+    """Convert a value to a JSON object, including a text in JSON, for example from an environment variable."""
+    value = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(value, dict):
+        raise TypeError
+    return json.loads(json.dumps(value, allow_nan=False))
+
+
 VALUE_TYPES: dict[Hashable, ValueType] = {
     str: ValueType(_text, "a string"),
     int: ValueType(_number(int), "a whole number of at least 0"),
     float: ValueType(_number(float), "a number of at least 0"),
     bool: ValueType(_flag, "True or False"),
     tuple: ValueType(_words, "a list of words"),
+    dict: ValueType(_json_object, "a JSON object"),
     Callable: ValueType(_function, "a function"),
     ZoneInfo: ValueType(lambda value: ZoneInfo(_text(value)).key, "an IANA time zone name such as Europe/Berlin"),
 }
 """The types that a setting can have, by `Setting.type`."""
 
 
-def _checked_url(platform: str, url: str) -> str:
+def _checked_url(platform: str, name: str, url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         valid = parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname)
@@ -316,7 +330,7 @@ def _checked_url(platform: str, url: str) -> str:
     except ValueError:
         valid = False
     if valid and ("@" in parts.netloc or parts.query or parts.fragment):
-        raise SettingsError(f"{platform}: url must end with its path: remove the user name, the query and the #")
+        raise SettingsError(f"{platform}: {name} must end with its path: remove the user name, the query and the #")
     if not valid:  # the message does not quote the URL, which may contain a token
-        raise SettingsError(f"{platform}: url must look like https://host or http://127.0.0.1:8080")
+        raise SettingsError(f"{platform}: {name} must look like https://host or http://127.0.0.1:8080")
     return url.strip()

@@ -15,6 +15,8 @@ from IPython.utils.capture import capture_output
 
 import socketnb
 from socketnb.conversation.session import Session
+from socketnb.conversation.turn import Turn
+from socketnb.errors import TurnFailed
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 
@@ -71,7 +73,7 @@ def flow() -> Flow:
 
     @flow.on("strange")
     def strange(turn: FlowTurn) -> None:
-        turn.raw("action.trace", {"trace": {"type": "fireworks", "payload": {"colour": "red"}}, "messageID": "m"})
+        turn.raw("action.trace", {"trace": {"type": "fireworks", "payload": {"colour": "red"}}})
         turn.raw("weather.report", {"sun": True})
 
     @flow.on("malformed")
@@ -104,6 +106,14 @@ def bot(hub: Hub, flow: Flow) -> Session:
 def sim(hub: Hub) -> Any:
     """Return the simulator that was started last."""
     return hub._simulators[-1]
+
+
+def failed(bot: Session, text: str) -> Turn:
+    """Say something that makes the bot fail, and return the turn."""
+    with pytest.raises(TurnFailed) as raised:
+        bot.say(text)
+    assert raised.value.turn is not None
+    return raised.value.turn
 
 
 @pytest.fixture

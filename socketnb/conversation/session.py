@@ -15,6 +15,7 @@ from socketnb.conversation.call import Calls
 from socketnb.conversation.events import EventIntake
 from socketnb.conversation.reading import SessionReader
 from socketnb.conversation.turn import Turn
+from socketnb.conversation.variables import read_variables
 from socketnb.conversation.verbs import check_fields, check_timeout
 from socketnb.errors import SessionError, TurnFailed
 from socketnb.model.actions import Action, Conversation, FieldValue
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from socketnb.engine.driver import Driver
     from socketnb.engine.events import SessionEvent
     from socketnb.engine.loop import Loop
+    from socketnb.model.json import Json
     from socketnb.recording.recorder import Log
 
 
@@ -390,6 +392,20 @@ class Session(SessionReader):
         turn = self._start(Action("hang_up", conversation=conversation))
         if not self._loop.is_current_thread:  # a listener cannot wait
             turn.wait()
+
+    def variables(self) -> dict[str, Json]:
+        """Return the variables of the bot in this conversation.
+
+        Raises:
+            ActionError: The platform does not offer this, or its address is not known. Nothing was sent.
+            ConnectError: The platform cannot be reached or refuses the request.
+
+        Example:
+            >>> with snb.connect("voiceflow", simulate=True, variables={"name": "Ana"}) as bot:
+            ...     bot.variables()
+            {'name': 'Ana'}
+        """
+        return read_variables(self._dialect, self._settings, self._loop)
 
     def panel(self, ui: Literal["rich", "core"] = "rich") -> View:
         """Return the chat panel of this session, to be displayed in a notebook.

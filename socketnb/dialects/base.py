@@ -13,8 +13,17 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from socketnb.errors import SettingsError
 from socketnb.model.actions import Action, Setting, Verb
 from socketnb.model.content import Choice, Content, Step
-from socketnb.model.effects import Address, ClientEffect, HttpCall, HttpReply, HttpResponse, Record, ServerEffect
-from socketnb.model.json import Json, JsonOut
+from socketnb.model.effects import (
+    Address,
+    ClientEffect,
+    HttpCall,
+    HttpReply,
+    HttpRequest,
+    HttpResponse,
+    Record,
+    ServerEffect,
+)
+from socketnb.model.json import Json, JsonObject, JsonOut
 from socketnb.model.secret import Secret
 
 DEFAULT_ENCODING = "audio/x-mulaw"
@@ -96,6 +105,7 @@ class ServerMachine(_Machine):
     Attributes:
         path: The path where Socket.IO is served.
         prefix: The path of the endpoint's URL.
+        url_settings: The settings of a client that hold the simulator's URL.
         namespace: The Socket.IO namespace.
         deadline: When `timer` is to be called, or None.
     """
@@ -103,6 +113,7 @@ class ServerMachine(_Machine):
     deadline: float | None = None
     path: str
     prefix: str = ""
+    url_settings: tuple[str, ...] = ("url",)
     namespace: str = "/"
 
     @abc.abstractmethod
@@ -178,6 +189,20 @@ class Transcript(NamedTuple):
 
     id: str
     records: list[TimedRecord]
+
+
+class VariablesApi(NamedTuple):
+    """How the variables of a conversation are read over HTTP.
+
+    Attributes:
+        request: Returns the request for these settings, or raises `SettingsError` if they do not allow it.
+        refusal: Returns why a request failed, or None if it succeeded.
+        read: Returns the variables in the body of a successful response.
+    """
+
+    request: Callable[[Settings], HttpRequest]
+    refusal: Callable[[HttpResponse], str | None]
+    read: Callable[[Json], JsonObject]
 
 
 class ReadContent(Protocol):
@@ -270,6 +295,7 @@ class Dialect:
         max_conversations: The maximum number of conversations per session.
         read_transcript: Reads a conversation that the platform saved as JSON, or raises `SettingsError`. It is None if
             the platform has no such format.
+        variables: How the variables of a conversation are read, or None if the platform does not offer it.
         faults: The faults of the simulator and their descriptions.
         options: The options of the simulator, by name.
     """
@@ -294,6 +320,7 @@ class Dialect:
     user_setting: str = "user_id"
     max_conversations: int = 1
     read_transcript: Callable[[object], Transcript] | None = None
+    variables: VariablesApi | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Setting] = field(default_factory=dict)
 

@@ -13,6 +13,10 @@ RATES = {MU_LAW: 8_000, "audio/pcm": 24_000}
 """Samples per second. μ-law has telephony's 8 kHz (ITU-T G.711). No vendor names a rate for PCM; 24 kHz is usual."""
 
 
+ENCODINGS = frozenset({*RATES, "audio/mp3", "audio/mpeg", "audio/wav", "audio/ogg", "audio/webm", "audio/aac"})
+"""The encodings that can be played: raw samples, and files that browsers play."""
+
+
 def wav(encoding: str, samples: bytes) -> bytes:
     """Return raw mono samples as a 16-bit WAV file. PCM samples are little-endian 16-bit already."""
     linear = samples[: len(samples) // 2 * 2]

@@ -36,7 +36,10 @@ async def fetch(request: HttpRequest, http: aiohttp.ClientSession) -> HttpRespon
                 form = aiohttp.FormData(quote_fields=False)  # file names are not quoted, as in browsers
                 file = stack.enter_context(path.open("rb"))  # noqa: ASYNC230 (aiohttp reads it in a thread)
                 form.add_field("file", file, filename=path.name, content_type=media_type)
-            async with http.request(request.method, request.url, headers=request.headers, data=form) as response:
+            http_request = http.request(
+                request.method, request.url, headers=request.headers, data=form, json=request.json
+            )
+            async with http_request as response:
                 body = b""
                 async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                     body += chunk

@@ -69,7 +69,7 @@ def demo_flow() -> Flow:  # noqa: PLR0915 (many short handlers)
 
     @flow.launch
     def welcome(turn: FlowTurn) -> None:
-        turn.vars.clear()
+        turn.vars.pop("order", None)
         turn.say("Welcome to **Trailhead**, your outdoor shop. What can I do for you?")
         turn.choices(*MENU)
 

@@ -25,6 +25,7 @@ class FlowRun:
 
     Args:
         flow: The flow. The newest flow of its name answers each turn.
+        variables: The variables of the conversation, or None for new ones.
         show: A function that is called on the loop with each step.
         done: A function that is called on the loop at the end of each turn, with the error message if the handler
             failed.
@@ -34,8 +35,14 @@ class FlowRun:
         can_ask: Whether the current handler can wait for the user's next input.
     """
 
-    def __init__(self, flow: Flow, show: Callable[[Step], None], done: Callable[[str | None], None]) -> None:
-        self.vars: dict[str, Any] = {}
+    def __init__(
+        self,
+        flow: Flow,
+        variables: dict[str, Any] | None,
+        show: Callable[[Step], None],
+        done: Callable[[str | None], None],
+    ) -> None:
+        self.vars = {} if variables is None else variables
         self.can_ask = False
         self._turn: FlowTurn | None = None  # the current turn; steps from earlier turns are discarded
         self._flow = flow

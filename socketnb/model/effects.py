@@ -99,17 +99,19 @@ class HttpRequest:
 
     Attributes:
         purpose: The purpose of the request. The machine uses it to identify the response.
-        method: GET or POST.
+        method: The method.
         url: The URL.
         headers: The headers of the request.
         file: The path of a file to send as the field `file` of a form, or None.
+        json: The JSON body, or None.
     """
 
     purpose: Hashable
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PATCH"]
     url: str
     headers: dict[str, str] = field(default_factory=dict)
     file: str | None = None
+    json: JsonOut = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +197,17 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class RunFlow:
-    """Server: run the flow of this conversation for an input of the user."""
+    """Server: run the flow of this conversation for an input of the user.
+
+    Attributes:
+        conversation: The id of the conversation.
+        user_input: The input.
+        vars: The variables of the flow, if the machine keeps them. The flow changes this object.
+    """
 
     conversation: str
     user_input: UserInput
+    vars: dict[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class Simulator:
         self._flow_runs: dict[str, FlowRun] = {}
         self._outbox: asyncio.Queue[Emit | Close] = asyncio.Queue()
         self.url = loop.run(self._start(port, ping_interval, ping_timeout)) + self._machine.prefix
-        self._settings = {"url": self.url, **self._settings}
+        self._settings = {**dict.fromkeys(self._machine.url_settings, self.url), **self._settings}
 
     @property
     def settings(self) -> Values:
@@ -328,8 +328,8 @@ class Simulator:
     def _perform(self, effects: Sequence[ServerEffect]) -> None:
         for effect in effects:
             match effect:
-                case RunFlow(conversation, user_input):
-                    self._flow_run(conversation).handle(user_input)
+                case RunFlow(conversation, user_input, variables):
+                    self._flow_run(conversation, variables).handle(user_input)
                 case EndFlow(conversation):
                     if flow_run := self._flow_runs.pop(conversation, None):
                         flow_run.stop()
@@ -351,11 +351,12 @@ class Simulator:
     def _server_of(self, link: str) -> eio3.Server | eio4.Server:
         return self._eio3 if link in self._eio3 else self._eio4
 
-    def _flow_run(self, conversation: str) -> FlowRun:
+    def _flow_run(self, conversation: str, variables: dict[str, Json] | None) -> FlowRun:
         """Return the run of the flow for a conversation. Create it if there is none."""
         if conversation not in self._flow_runs:
             self._flow_runs[conversation] = FlowRun(
                 self.flow,
+                variables,
                 lambda step: self._perform(self._machine.put(conversation, step, time.time())),
                 lambda error: self._perform(self._machine.done(conversation, error, time.time())),
             )

@@ -17,7 +17,7 @@ from socketnb.model.actions import Conversation
 PUBLIC = """
     act button call choices close conversation conversations conversations_df disown encoding event follow ids later
     launch listen messages_df new_conversation open panel press reconnect reset running say send seq start state stream
-    traces traces_df transcript turns_df verbs
+    traces traces_df transcript turns_df variables verbs
 """.split()
 
 

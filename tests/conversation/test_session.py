@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from conftest import FAST, Eventually, sim
+from conftest import FAST, Eventually, failed, sim
 
 from socketnb.conversation.session import Session
 from socketnb.errors import (
@@ -143,13 +143,13 @@ def test_a_rejected_turn_has_the_reason(hub: Hub, bot: Session) -> None:
 
 
 def test_an_error_of_the_platform_is_in_the_turn(bot: Session) -> None:
-    turn = bot.say("sorry")
-    assert turn.error == "too many tokens (quota)"
-    assert turn.status == "completed"
+    turn = failed(bot, "sorry")
+    assert turn.error == turn.reason == "too many tokens (quota)"
+    assert turn.status == "failed"
 
 
 def test_an_exception_in_a_flow_is_reported_with_its_line(bot: Session) -> None:
-    turn = bot.say("break")
+    turn = failed(bot, "break")
     assert "raised ZeroDivisionError: cannot slice a pizza by none, line" in (turn.error or "")
     assert bot.say("hi").text == "You said hi"
 

@@ -15,6 +15,7 @@ from socketnb.dialects.messages import Message, Streams, message
 from socketnb.dialects.sound import RATES, tone, wav
 from socketnb.dialects.voiceflow.shapes import Shaper
 from socketnb.dialects.voiceflow.traces import READERS, ParsedTrace, parse_trace
+from socketnb.errors import TurnFailed
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 from socketnb.model.content import Card, Cards, Choice, Choices, Custom, Delta, Media, Text
@@ -108,7 +109,41 @@ TABLE: list[tuple[str, Any, ParsedTrace]] = [
     ("completion-end", {}, ParsedTrace("delta", "", Delta("completion", last=True))),
     ("audio", {"state": "start", "messageID": "m"}, ParsedTrace("delta", None, Delta("audio", first=True))),
     ("audio", {"state": "content", "content": CHUNK}, ParsedTrace("delta", None, Delta("audio", sound=b"\x01\x02"))),
-    ("audio", {"state": "content", "audio": "not base64!"}, ParsedTrace("delta", None, Delta("audio"))),
+    (
+        "audio",
+        {"state": "content", "audio": {"base64": CHUNK}},
+        ParsedTrace("delta", None, Delta("audio", sound=b"\x01\x02")),
+    ),
+    (
+        "audio",
+        {"state": "content", "audio": "not base64!"},
+        ParsedTrace("error", error="audio chunk: the sound is not base64"),
+    ),
+    (
+        "audio",
+        {"state": "content", "content": [7]},
+        ParsedTrace("error", error="audio chunk: the sound is neither bytes nor base64"),
+    ),
+    (
+        "audio",
+        {"state": "content", "content": CHUNK, "encoding": "audio/amr"},
+        ParsedTrace("error", error="audio chunk: unknown encoding 'audio/amr'"),
+    ),
+    (
+        "speak",
+        {"type": "message", "message": '<speak>Two <break time="1s"/>teas &amp; a cake, 3 < 4</speak>'},
+        ParsedTrace("speak", "Two teas & a cake, 3 < 4", Text("Two teas & a cake, 3 < 4")),
+    ),
+    (
+        "debug",
+        {"message": "An internal error occurred."},
+        ParsedTrace("error", "An internal error occurred.", error="An internal error occurred."),
+    ),
+    (
+        "text",
+        {"message": "Hi", "ref": {"type": "agent", "nodeID": "n7", "name": "Ada"}},
+        ParsedTrace("text", "Hi", Text("Hi"), "n7"),
+    ),
     ("no-reply", {"timeout": 10}, ParsedTrace("no_reply", "the bot continues after 10 s without a reply")),
     ("end", None, ParsedTrace("flow_ended", "the bot ended the conversation")),
     ("debug", {"type": "x", "message": "m"}, ParsedTrace("debug", "m")),
@@ -123,8 +158,8 @@ TABLE: list[tuple[str, Any, ParsedTrace]] = [
         ParsedTrace("log", "step.set info", node="s1"),
     ),
     ("block", {"blockID": "b1"}, ParsedTrace("block", node="b1")),
-    ("flow", {"diagramID": "d1", "name": "Main"}, ParsedTrace("flow", "Main", node="Main")),
-    ("path", {"path": "choice:1"}, ParsedTrace("path", "choice:1", node="choice:1")),
+    ("flow", {"diagramID": "d1", "name": "Main"}, ParsedTrace("flow", "Main", node="d1")),
+    ("path", {"path": "choice:1"}, ParsedTrace("path", "choice:1")),
     (
         "goto",
         {"request": {"type": "intent", "payload": {"intent": {"name": "order"}}}},
@@ -336,8 +371,13 @@ def test_the_client_survives_a_hundred_thousand_malformed_events() -> None:
             client.received("client.started", {"newSessionRequired": False}, float(n))
     for turn in range(100_000):
         client.abandon(turn, 0.0)
-    client.act(100_001, say("hi"), 0.0)
-    ended = client.received("action.status", {"status": "completed"}, 0.0)
+    client.timer(1e6)  # the late answers are not awaited any longer
+    client.act(100_001, say("hi"), 1e6)
+    ended = [
+        effect
+        for status in ("accepted", "completed")
+        for effect in client.received("action.status", {"status": status}, 1e6)
+    ]
     assert any(isinstance(effect, TurnDone) and effect.turn == 100_001 for effect in ended)
 
 
@@ -372,14 +412,17 @@ def test_every_trace_type_of_a_flow_arrives_unchanged(hub: Hub) -> None:
         for kind, payload, _ in TABLE:
             turn.raw("action.trace", {"trace": {"type": kind, "payload": payload}})
 
-    turn = hub.connect("voiceflow", simulate=True, flow=flow).say("go")
+    with pytest.raises(TurnFailed) as failed:  # one of the traces reports a failure of the bot
+        hub.connect("voiceflow", simulate=True, flow=flow).say("go")
+    turn = failed.value.turn
+    assert turn
     arrived = [trace for trace in turn.traces if trace.event == "action.trace"][1:]  # the first names the node
     assert [(t.kind, t.text, t.node, t.intent) for t in arrived] == [
         (parsed.kind, parsed.text, parsed.node, parsed.intent) for _, _, parsed in TABLE
     ]
     sent = [{**p, "token": masked("t")} if "token" in (p or {}) else p for _, p, _ in TABLE]
     assert [json.loads(t.payload)["trace"]["payload"] for t in arrived] == sent
-    assert (turn.status, turn.error) == ("completed", None)
+    assert (turn.status, turn.reason) == ("failed", "An internal error occurred.")
 
 
 def test_a_session_survives_thousands_of_malformed_events(hub: Hub) -> None:
@@ -395,8 +438,10 @@ def test_a_session_survives_thousands_of_malformed_events(hub: Hub) -> None:
         turn.say(f"You said {turn.text}")
 
     bot = hub.connect("voiceflow", simulate=True, flow=flow)
-    turn = bot.say("junk")
-    assert turn.status == "completed"
+    with pytest.raises(TurnFailed) as failed:  # there are error events among them
+        bot.say("junk")
+    turn = failed.value.turn
+    assert turn
     assert len(turn.traces) > 3000
     assert bot.say("hi").text == "You said hi"
     traces = bot.traces_df()

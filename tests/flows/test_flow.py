@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from conftest import failed
 
 from socketnb.errors import FlowError
 from socketnb.flows.demo import demo_flow
@@ -98,7 +99,7 @@ def test_ask_in_a_plain_function_raises_an_error_that_names_the_fix(hub: Hub) ->
     def ask(turn: FlowTurn) -> None:
         turn.ask("Which size?")
 
-    error = hub.connect("voiceflow", simulate=True, flow=flow).say("hi").error
+    error = failed(hub.connect("voiceflow", simulate=True, flow=flow), "hi").error
     assert "write the handler as `async def`" in (error or "")
 
 
@@ -120,7 +121,7 @@ def test_choices_without_labels_are_an_error(hub: Hub) -> None:
     def offer(turn: FlowTurn) -> None:
         turn.choices()
 
-    assert "needs labels" in (hub.connect("voiceflow", simulate=True, flow=flow).say("hi").error or "")
+    assert "needs labels" in (failed(hub.connect("voiceflow", simulate=True, flow=flow), "hi").error or "")
 
 
 def test_the_demo_shop_tracks_orders_takes_returns_and_says_goodbye(hub: Hub) -> None:
@@ -158,7 +159,7 @@ def test_an_error_in_a_handler_is_reported_and_does_not_affect_other_conversatio
 
     simulator = hub.simulate("voiceflow", flow)
     one, other = (hub.connect("voiceflow", **simulator.settings) for _ in range(2))
-    assert message in (one.say("go").error or "")
+    assert message in (failed(one, "go").error or "")
     assert one.say("hi").text == other.say("hi").text == "here"
     assert hub.connect("voiceflow", **simulator.settings).say("hi").text == "here"
 
@@ -171,7 +172,7 @@ def test_a_handler_that_raises_cancelled_error_ends_only_its_turn(hub: Hub) -> N
         raise asyncio.CancelledError
 
     bot = hub.connect("voiceflow", simulate=True, flow=flow)
-    assert "CancelledError" in (bot.say("go").error or "")
+    assert "CancelledError" in (failed(bot, "go").error or "")
     assert bot.say("hi").status == "completed"
 
 
@@ -183,7 +184,7 @@ def test_calling_the_simulator_from_a_coroutine_handler_is_an_error_and_does_not
         simulator.fault("drop")
 
     simulator = hub.simulate("voiceflow", flow)
-    turn = hub.connect("voiceflow", **simulator.settings).say("hi")
+    turn = failed(hub.connect("voiceflow", **simulator.settings), "hi")
     assert "a coroutine on the socketnb-simulator loop cannot wait for that loop" in (turn.error or "")
 
 
@@ -253,5 +254,5 @@ def test_a_carousel_of_other_objects_than_cards_is_an_error(hub: Hub) -> None:
     def show(turn: FlowTurn) -> None:
         turn.carousel({"title": "One"})  # type: ignore[arg-type]
 
-    turn = hub.connect("voiceflow", simulate=True, flow=flow).say("hi")
+    turn = failed(hub.connect("voiceflow", simulate=True, flow=flow), "hi")
     assert "turn.carousel takes cards made with socketnb.card(title, text)" in str(turn.error)

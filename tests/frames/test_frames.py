@@ -35,7 +35,7 @@ def used(hub: Hub, flow: Flow) -> Hub:
     bot.launch()
     bot.press("Order")
     bot.press("L")
-    hub.connect("voiceflow", name="other", simulate=True, flow=flow).say("sorry")
+    hub.connect("voiceflow", name="other", simulate=True, flow=flow).send("sorry").over(10)
     return hub
 
 

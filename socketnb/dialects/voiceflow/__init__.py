@@ -1,7 +1,9 @@
 """Voiceflow's socket runtime: the client and the server side of the vendor's page "Interact (socket)".
 
 `traces.py` parses the bot's traces, `actions.py` encodes and decodes the user's actions, and `transcript.py` parses
-saved transcripts. `client.py` and `server.py` are the machines. `received.py` recognises events that a server repeats.
+saved transcripts. `client.py` and `server.py` are the machines. `accounts.py` decides which action an event answers,
+and `received.py` recognises events that a server repeats. `facts.py` reads what events report about a turn, and
+`variables.py` encodes the requests to the state API.
 """
 
 from __future__ import annotations
@@ -10,15 +12,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from socketnb.dialects.base import DEFAULT_ENCODING, Dialect
+from socketnb.dialects.base import DEFAULT_ENCODING, Dialect, VariablesApi
 from socketnb.dialects.sound import RATES
+from socketnb.dialects.turns import LATE_ANSWER_TIMEOUT
 from socketnb.dialects.voiceflow.actions import VERBS, user_input
 from socketnb.dialects.voiceflow.client import Client
-from socketnb.dialects.voiceflow.server import FAULTS, OPTIONS, Server
-from socketnb.dialects.voiceflow.traces import parse_trace
+from socketnb.dialects.voiceflow.facts import facts
+from socketnb.dialects.voiceflow.faults import FAULTS, OPTIONS
+from socketnb.dialects.voiceflow.server import Server
+from socketnb.dialects.voiceflow.traces import AGENT_MESSAGE, parse_agent_message, parse_trace
 from socketnb.dialects.voiceflow.transcript import read_transcript
+from socketnb.dialects.voiceflow.variables import check_settings, get_state, refusal, variables_of
 from socketnb.model.actions import Action, Setting
-from socketnb.model.json import JsonOut, as_dict, as_text
+from socketnb.model.content import Custom, Text
+from socketnb.model.json import Json, JsonOut, as_dict, as_text
 from socketnb.model.secret import Secret
 
 if TYPE_CHECKING:
@@ -39,11 +46,14 @@ SETTINGS: dict[str, Setting] = {
     "completion_events": Setting("stream the text of language models in pieces", type=bool, default=False),
     "audio_events": Setting("stream speech", type=bool, default=False),
     "audio_encoding": Setting("the encoding of speech", default=DEFAULT_ENCODING, among=tuple(RATES)),
+    "variables": Setting("the variables to set when a session begins, a JSON object; needs the state API", type=dict),
+    "state_url": Setting("the address of the state API; by default, `url` if that is Voiceflow's own server"),
     "user_timezone": Setting("the user's time zone, an IANA name such as Europe/Berlin", type=ZoneInfo),
     "press_typed": Setting("if a text equals the label of a button, press the button", type=bool, default=False),
     "no_reply": Setting("report to the bot when the user says nothing", type=bool, default=False),
     "transports": Setting("the transports to try, in order", type=tuple, default=TRANSPORTS, among=TRANSPORTS),
     "try_all": Setting("try the next transport if one fails", type=bool, default=True),
+    "late_answer_timeout": LATE_ANSWER_TIMEOUT,
     "timeout": Setting("seconds until a connection attempt times out", type=float, default=10.0),
     "reconnection": Setting("reconnect after a lost link", type=bool, default=True),
     "reconnection_attempts": Setting("the number of attempts to reconnect", type=int, default=5),
@@ -64,7 +74,23 @@ def content(event: str, payload: JsonOut) -> Content | None:
     trace = as_dict(fields.get("trace"))
     if event == "action.trace" and as_text(trace.get("type")):
         return parse_trace(trace, as_text(fields.get("messageID"))).content
+    if event == AGENT_MESSAGE and (text := parse_agent_message(payload)):
+        return Text(text)
     return None
+
+
+def data(event: str, payload: Json) -> Json:
+    """Return the data of a message: the `metadata` of an action, or the payload of a custom action of the bot."""
+    fields = as_dict(payload)
+    if event == "action.send":
+        return as_dict(fields.get("action")).get("metadata")
+    trace = as_dict(fields.get("trace"))
+    if event != "action.trace" or not as_text(trace.get("type")):
+        return None
+    if not isinstance(parse_trace(trace).content, Custom):
+        return None
+    payload = trace.get("payload")
+    return as_dict(payload).get("payload") if trace["type"] == "channel-action" else payload
 
 
 def prepare(action: Action, offered: Sequence[Choice], settings: Settings) -> Action:
@@ -95,6 +121,10 @@ DIALECT = Dialect(
     server=Server,
     content=content,
     simulated=simulated,
+    data=data,
+    facts=facts,
+    settle=check_settings,
+    variables=VariablesApi(get_state, refusal, variables_of),
     prepare=prepare,
     sound_encoding=sound_encoding,
     secret_fields=frozenset({"sessionKey", "authorization"}),

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from socketnb.dialects.base import ServerMachine
 from socketnb.dialects.tokens import jwt
+from socketnb.dialects.voiceflow.accounts import same_action
 from socketnb.dialects.voiceflow.actions import user_input
-from socketnb.dialects.voiceflow.client import PATH
+from socketnb.dialects.voiceflow.faults import action_problem, start_problem
+from socketnb.dialects.voiceflow.handshake import PATH
 from socketnb.dialects.voiceflow.shapes import Shaper
-from socketnb.model.actions import Setting
+from socketnb.dialects.voiceflow.state_api import StateApi
 from socketnb.model.content import End, Raw, Step
-from socketnb.model.effects import Close, Emit, EndFlow, RunFlow, ServerEffect
+from socketnb.model.effects import Close, Emit, EndFlow, HttpCall, RunFlow, ServerEffect
 from socketnb.model.json import Json, JsonObject, JsonObjectOut, JsonOut, as_dict, as_text
 
 if TYPE_CHECKING:
@@ -28,21 +30,12 @@ if TYPE_CHECKING:
 
     from socketnb.dialects.base import NewId, Settings
 
-OPTIONS: dict[str, Setting] = {
-    "idle_timeout": Setting("idle seconds after which a session ends; 0: no limit", type=float, default=0.0),
-}
 MAX_REPEATED_TURNS = 4
 """The number of completed turns that a session keeps for repetition. The protocol has no acknowledgements."""
 MAX_UNSENT_EVENTS = 10_000
 """The number of events kept for a session without a link."""
-FAULTS = {
-    "reject": "the next action is rejected",
-    "silent": "the next action is accepted but never completed",
-    "expire": "every session ends and is forgotten",
-    "mute": "events from clients are no longer answered",
-    "restart": "every client is told to reconnect and to resend its running action",
-    "error": "every client is sent a general error",
-}
+RESTART_CLOSE_S = 5.0
+"""How long a restarting server waits for its clients to reconnect before it closes their links, in seconds."""
 WIDGET_REQUESTS = {"start": "client.start", "session-key-update": "session.create", "action": "action.send"}
 """The event name that Voiceflow's web widget sends → the documented name."""
 WIDGET_EVENTS = {
@@ -61,9 +54,18 @@ class _Turn:
 
     message_id: str
     request: JsonObject
+    delay: float = 0.0  # seconds by which its events are delayed
     events: list[tuple[str, JsonOut]] = field(default_factory=list)
     completed: bool = False
     silent: bool = False  # whether its final status is withheld
+
+
+class _Delayed(NamedTuple):
+    """An event that is sent later."""
+
+    due: float
+    event: str
+    payload: JsonOut
 
 
 @dataclass(slots=True)
@@ -71,8 +73,9 @@ class _Session:
     """A conversation. It outlives its links. Without a link, events are queued in `unsent`."""
 
     id: str
+    user: str
     key: str
-    link: str | None
+    links: list[str]
     shaper: Shaper
     last_used: float
     turns: deque[_Turn] = field(default_factory=deque)  # the first one is running
@@ -81,16 +84,23 @@ class _Session:
     restarted: JsonObject | None = None  # the action that the client was told to send again
     unsent: deque[tuple[str, JsonOut]] = field(default_factory=lambda: deque(maxlen=MAX_UNSENT_EVENTS))
     ended: bool = False  # whether the flow has ended the session
+    delayed: list[_Delayed] = field(default_factory=list)  # events to be sent later, in order
 
 
 class Server(ServerMachine):
     """The server machine of an endpoint. `ids` returns a new unique string at each call."""
 
+    url_settings = ("url", "state_url")
+
     def __init__(self, settings: Settings, ids: NewId, options: Settings) -> None:
         self.path = PATH
         self._settings = settings
         self._ids = ids
+        self._options = options
         self._idle = float(options["idle_timeout"])
+        self._now = 0.0
+        self._state = StateApi(settings)
+        self._closing: dict[str, float | None] = {}  # link → when it is closed, after a restart; None: not set yet
         self._signing_key = ids().encode()
         self._starts: dict[str, JsonObject] = {}  # link → the accepted client.start
         self._widgets: set[str] = set()  # links that speak the web widget's protocol
@@ -105,6 +115,7 @@ class Server(ServerMachine):
 
     def received(self, link: str, event: str, payload: Json, now: float) -> list[ServerEffect]:
         """Handle an event from a client."""
+        self._now = now
         if "mute" in self._faults:
             return []
         if event == "start":
@@ -132,14 +143,16 @@ class Server(ServerMachine):
         """Handle the loss of a client's link. The session stays. After a clean disconnect, no events are missing."""
         self._starts.pop(link, None)
         self._widgets.discard(link)
-        if (session := self._links.pop(link, None)) and session.link == link:
-            session.link = None
+        self._closing.pop(link, None)
+        if (session := self._links.pop(link, None)) and link in session.links:
+            session.links.remove(link)
             if goodbye:
                 session.completed.clear()
         return []
 
     def put(self, conversation: str, step: Step, now: float) -> list[ServerEffect]:
         """Send a step of the flow."""
+        self._now = now
         session = self._sessions.get(conversation)
         if session is None:
             return []
@@ -151,10 +164,12 @@ class Server(ServerMachine):
 
     def done(self, conversation: str, error: str | None, now: float) -> list[ServerEffect]:
         """End a turn of the flow."""
+        self._now = now
         session = self._sessions.get(conversation)
         if session is None:
             return []
-        effects = self._to(session, "error", {"code": "flow_error", "error": error}) if error else []
+        running = session.turns[0] if session.turns else None
+        effects = self._to(session, "error", {"code": "flow_error", "error": error}, running) if error else []
         if not session.turns:  # the flow failed after asking a question
             return effects
         turn = session.turns.popleft()
@@ -171,9 +186,20 @@ class Server(ServerMachine):
         return effects
 
     def timer(self, now: float) -> list[ServerEffect]:
-        """End the sessions that have been idle for too long."""
-        idle = [s for s in self._sessions.values() if not s.turns and s.last_used + self._idle <= now]
+        """End the sessions that have been idle for too long, send delayed events, and close links after a restart."""
+        self._now = now
+        idle = [s for s in self._sessions.values() if self._idle and not s.turns and s.last_used + self._idle <= now]
         effects = [effect for session in idle for effect in self._end(session, "inactivity_timeout")]
+        for session in self._sessions.values():
+            due = [each for each in session.delayed if each.due <= now]
+            session.delayed = session.delayed[len(due) :]
+            effects += [effect for _, event, payload in due for effect in self._send(session, event, payload)]
+        for link, at in list(self._closing.items()):
+            if at is None:
+                self._closing[link] = now + RESTART_CLOSE_S
+            elif at <= now:
+                del self._closing[link]
+                effects.append(Close(link))
         self._set_timer()
         return effects
 
@@ -184,49 +210,56 @@ class Server(ServerMachine):
             case "expire":
                 return [effect for session in sessions for effect in self._end(session, "expired")]
             case "restart":
-                return [effect for session in sessions for effect in self._restart(session)]
+                return [
+                    effect
+                    for session in sessions
+                    for effect in self._restart(session, session.turns[0] if session.turns else None)
+                ]
             case "error":
                 return [e for s in sessions for e in self._to(s, "error", {"code": "test", "error": "on request"})]
             case _:
                 self._faults.add(name)
         return []
 
+    def request(self, request: HttpCall, now: float) -> list[ServerEffect]:
+        """Answer a call of the state API."""
+        return [self._state.answer(request)]
+
     # Sessions
 
     def _start(self, link: str, start: JsonObject, now: float) -> list[ServerEffect]:
-        s, refusal = self._settings, None
-        if start.get("projectID") != s["project_id"]:
-            refusal = self._error(link, "project_not_found", "unknown project: check project_id")
-        elif s.get("api_key") and start.get("authorization") != s["api_key"].reveal():
-            refusal = self._error(link, "unauthorized", "the API key was not accepted: check api_key")
-        elif not as_text(start.get("userID")):
-            refusal = self._error(link, "bad_request", "client.start needs a userID")
-        if refusal:
-            return [*refusal, Close(link)]
+        if refusal := start_problem(start, self._settings):
+            return [*self._error(link, *refusal), Close(link)]
         self._starts[link] = start
         session = self._keys.get(as_text(start.get("sessionKey")))
+        if session and session.user != start["userID"]:
+            session = None
         effects = self._emit(link, "client.started", {"newSessionRequired": session is None})
         if session:
-            session.link, session.shaper.config, session.last_used = link, as_dict(start.get("config")), now
+            session.links = [*session.links, link] if self._options["both_links"] else [link]
+            session.shaper.config, session.last_used = as_dict(start.get("config")), now
             self._links[link] = session
-            effects += self._resume(session)
+            self._state.describe(session.user, start)
+            effects += self._resume(session, link)
         return effects
 
-    def _resume(self, session: _Session) -> list[ServerEffect]:
+    def _resume(self, session: _Session, link: str) -> list[ServerEffect]:
         """Send the events queued without a link. A client with messageIDs also receives its last turns again."""
         turns = [*session.completed, *session.turns] if session.has_ids else []
         events = [event for turn in turns for event in turn.events]
         in_turns = set(map(id, events))
         events += [event for event in session.unsent if id(event) not in in_turns]
         session.unsent.clear()
-        return [effect for event, payload in events for effect in self._emit(session.link or "", event, payload)]
+        return [effect for event, payload in events for effect in self._emit(link, event, payload)]
 
     def _create(self, link: str, now: float) -> list[ServerEffect]:
-        if old := self._links.get(link):
-            old.link = None
+        if (old := self._links.get(link)) and link in old.links:
+            old.links.remove(link)
         start, sid = self._starts[link], self._ids()
         key = jwt({"sub": start["userID"], "sid": sid, "iat": int(now)}, self._signing_key)
-        session = _Session(sid, key, link, Shaper(self._ids, as_dict(start.get("config"))), now)
+        user = as_text(start["userID"])
+        session = _Session(sid, user, key, [link], Shaper(self._ids, as_dict(start.get("config"))), now)
+        self._state.describe(user, start)
         self._sessions[sid] = self._keys[key] = self._links[link] = session
         self._set_timer()
         return self._emit(link, "session.created", {"sessionKey": key})
@@ -238,29 +271,34 @@ class Server(ServerMachine):
 
     def _forget(self, session: _Session) -> None:
         del self._sessions[session.id], self._keys[session.key]
-        if session.link:
-            self._links.pop(session.link, None)
+        for link in session.links:
+            self._links.pop(link, None)
 
     def _set_timer(self) -> None:
-        used = [s.last_used for s in self._sessions.values() if not s.turns] if self._idle else []
-        self.deadline = min(used) + self._idle if used else None
+        sessions = self._sessions.values()
+        due = [session.last_used + self._idle for session in sessions if not session.turns] if self._idle else []
+        due += [session.delayed[0].due for session in sessions if session.delayed]
+        due += [self._now if at is None else at for at in self._closing.values()]
+        self.deadline = min(due, default=None)
 
     # Turns
 
     def _act(self, session: _Session, payload: JsonObject, now: float) -> list[ServerEffect]:
         session.last_used = now
         action = as_dict(payload.get("action"))
-        session.has_ids = bool(as_text(payload.get("messageID")))
-        message_id = as_text(payload.get("messageID")) or self._ids()
+        given = as_text(payload.get("messageID")) if self._options["message_ids"] == "client" else ""
+        session.has_ids = bool(given)
+        message_id = given or self._ids()
         if known := self._known(session, message_id, action):
             status = "completed" if known.completed else "accepted"
             return self._to(session, "action.status", {"status": status, "messageID": known.message_id})
-        problem = _problem(action)
-        if "reject" in self._faults:
-            self._faults.discard("reject")
+        problem = action_problem(action)
+        if self._take("reject"):
             problem = "rejected on request"
-        turn = _Turn(message_id, action, silent="silent" in self._faults)
-        self._faults.discard("silent")
+        if self._take("restart_before"):
+            return self._restart(session, _Turn(message_id, action), is_running=False)
+        delay = float(self._options["late_by"]) if self._take("late") else 0.0
+        turn = _Turn(message_id, action, delay, silent=self._take("silent"))
         if problem:
             rejected = {"status": "rejected", "messageID": message_id, "reason": problem}
             return self._to(session, "action.status", rejected)
@@ -276,22 +314,40 @@ class Server(ServerMachine):
         if action["type"] == "end":
             effects += self._to(session, "action.status", {"status": "completed", "messageID": message_id}, turn)
             return effects + self._end(session, "ended_by_user")
+        if self._take("restart_after"):
+            effects += self._restart(session, turn)
         return effects + (self._run_next(session) if len(session.turns) == 1 else [])
+
+    def _take(self, fault: str) -> bool:
+        """Return whether a fault of the next action was injected, and remove it."""
+        injected = fault in self._faults
+        self._faults.discard(fault)
+        return injected
 
     def _known(self, session: _Session, message_id: str, action: JsonObject) -> _Turn | None:
         """Return the turn of an action that is repeated after a lost link or a restart, or None."""
         for turn in [*session.turns, *session.completed]:
-            if turn.message_id == message_id or (session.restarted == turn.request == action):
+            is_restarted = session.restarted is turn.request and same_action(turn.request, action)
+            if turn.message_id == message_id or is_restarted:
                 session.restarted = None
                 return turn
         return None
 
     def _run_next(self, session: _Session) -> list[ServerEffect]:
-        return [RunFlow(session.id, user_input(session.turns[0].request))] if session.turns else []
+        if not session.turns:
+            return []
+        return [RunFlow(session.id, user_input(session.turns[0].request), self._state.variables(session.user))]
 
-    def _restart(self, session: _Session) -> list[ServerEffect]:
-        session.restarted = session.turns[0].request if session.turns else None
-        return self._to(session, "server.restart", {"action": session.restarted} if session.restarted else {})
+    def _restart(self, session: _Session, turn: _Turn | None, *, is_running: bool = True) -> list[ServerEffect]:
+        """Tell the clients of a session to reconnect and to send an action again, and close their links later."""
+        session.restarted = turn.request if turn and is_running else None
+        action: JsonObjectOut = {}
+        if turn and self._options["restart_action"]:
+            action = {"action": {**turn.request, "diagramID": "diagram-1", "time": int(self._now * 1000)}}
+        links, session.links = session.links, []  # later events wait for the next link
+        self._closing |= dict.fromkeys(links)
+        self._set_timer()
+        return [effect for link in links for effect in self._emit(link, "server.restart", action)]
 
     # Sending
 
@@ -312,14 +368,22 @@ class Server(ServerMachine):
         return self._to(session, "action.trace", payload, turn)
 
     def _to(self, session: _Session, event: str, payload: JsonOut, turn: _Turn | None = None) -> list[ServerEffect]:
-        """Send an event over the link of a session, or queue it until the session has a link."""
+        """Send an event to the clients of a session, or queue it: until it is due, or until the session has a link."""
+        delay = turn.delay if turn else 0.0
+        if session.delayed or delay:  # later events do not overtake the delayed ones
+            due = max(self._now + delay, session.delayed[-1].due if session.delayed else 0.0)
+            session.delayed.append(_Delayed(due, event, payload))
+            self._set_timer()
+            return []
+        return self._send(session, event, payload, turn)
+
+    def _send(self, session: _Session, event: str, payload: JsonOut, turn: _Turn | None = None) -> list[ServerEffect]:
         sent = (event, payload)
         if turn:
             turn.events.append(sent)
-        if session.link is None:
+        if not session.links:
             session.unsent.append(sent)
-            return []
-        return self._emit(session.link, event, payload)
+        return [effect for link in session.links for effect in self._emit(link, event, payload)]
 
     def _emit(self, link: str, event: str, payload: JsonOut) -> list[ServerEffect]:
         if link not in self._widgets or event not in WIDGET_EVENTS:
@@ -337,12 +401,3 @@ class Server(ServerMachine):
 
     def _error(self, link: str, code: str, error: str) -> list[ServerEffect]:
         return self._emit(link, "error", {"code": code, "error": error})
-
-
-def _problem(action: JsonObject) -> str | None:
-    """Return what is wrong with an action, or None."""
-    if not as_text(action.get("type")):
-        return "an action needs a type"
-    if action["type"] == "text" and not isinstance(action.get("payload"), str):
-        return "the payload of a text action must be a string"
-    return None

@@ -24,7 +24,7 @@ from socketnb.model.content import (
     Text,
     Typing,
 )
-from socketnb.model.json import JsonObject, JsonObjectOut, as_text
+from socketnb.model.json import JsonObject, JsonObjectOut, as_dict, as_text
 
 if TYPE_CHECKING:
     from socketnb.dialects.base import NewId
@@ -55,15 +55,18 @@ class Shaper:
             case Text(text):
                 return [self._text(text), *self._sound(text)]
             case Choices(options, text):
-                texts = self.traces(Text(text)) if text else []
-                return [*texts, {"type": "choice", "payload": {"buttons": self._buttons(options)}}]
+                return [*self._caption(text), {"type": "choice", "payload": {"buttons": self._buttons(options)}}]
             case Card():
                 return [{"type": "cardV2", "payload": self._card(step)}]
-            case Cards(cards, layout):
+            case Cards(cards, layout, text, options):
                 items = [{"id": self._ids(), **self._card(card)} for card in cards]
-                return [{"type": "carousel", "payload": {"layout": layout.capitalize(), "cards": items}}]
-            case Media("image", url):
-                return [{"type": "visual", "payload": {"visualType": "image", "image": url, "device": None}}]
+                carousel: JsonObjectOut = {"layout": layout.capitalize(), "cards": items}
+                buttons = self.traces(Choices(options)) if options else []
+                return [*self._caption(text), {"type": "carousel", "payload": carousel}, *buttons]
+            case Media("image", url, text, options=options):
+                image: JsonObjectOut = {"visualType": "image", "image": url, "device": None}
+                buttons = self.traces(Choices(options)) if options else []
+                return [*self._caption(text), {"type": "visual", "payload": image}, *buttons]
             case Media("audio", url, ""):
                 return [{"type": "stream", "payload": {"src": url, "token": self._ids(), "action": "PLAY"}}]
             case Media("audio", url, text):
@@ -76,8 +79,10 @@ class Shaper:
                 return []
             case Handover(agent):
                 return [{"type": "handover", "payload": {"agent": agent}}]
-            case AgentSays(text):
-                return self.traces(Text(text))
+            case AgentSays(text, attachment):
+                file = as_dict(attachment)
+                link = f"[{as_text(file.get('name')) or file['url']}]({file['url']})" if file.get("url") else ""
+                return [trace for words in (text, link) for trace in self._caption(words)]
             case Custom(name, payload, paths):
                 events: list[JsonObjectOut] = [{"label": path.label, "event": {"type": path.label}} for path in paths]
                 return [{"type": name, "payload": payload, **({"paths": events, "defaultPath": 0} if events else {})}]
@@ -92,6 +97,10 @@ class Shaper:
         """Return the traces of an unfinished stream, and remove the stream."""
         text, self._streamed = self._streamed, ""
         return [self._text(text)] if text else []
+
+    def _caption(self, text: str) -> list[JsonObjectOut]:
+        """Return the traces of a text beside other content, which has no field for it. An empty text has none."""
+        return self.traces(Text(text)) if text else []
 
     def _text(self, text: str) -> JsonObjectOut:
         slate: JsonObjectOut = {"id": self._ids(), "content": [{"children": [{"text": text}]}]}
@@ -112,13 +121,18 @@ class Shaper:
     def _stream(self, piece: Delta) -> list[JsonObjectOut]:
         """Return the trace of a piece or, if the client did not request pieces, of the whole text at the end."""
         if self.config.get("completionEvents") is not True:
-            self._streamed = piece.text if piece.first else self._streamed + piece.text
+            unfinished = self.rest() if piece.first else []  # the stream begins again
+            self._streamed += piece.text
             if not piece.last:
-                return []
+                return unfinished
             text, self._streamed = self._streamed, ""
-            return [self._text(text), *self._sound(text)]
-        state = "start" if piece.first else "end" if piece.last else "content"
-        return [{"type": "completion", "payload": {"state": state, **({"content": piece.text} if piece.text else {})}}]
+            return [*unfinished, *([self._text(text), *self._sound(text)] if text else [])]
+        states = [state for state, is_set in (("start", piece.first), ("end", piece.last)) if is_set] or ["content"]
+        texts = [piece.text, *[""] * (len(states) - 1)]
+        return [
+            {"type": "completion", "payload": {"state": state, **({"content": text} if text else {})}}
+            for state, text in zip(states, texts, strict=True)
+        ]
 
     def _sound(self, text: str) -> list[JsonObjectOut]:
         """Return a tone as long as the spoken text, in three chunks, if the client requested speech."""

@@ -12,6 +12,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from socketnb.dialects.sound import ENCODINGS
+from socketnb.dialects.ssml import ssml_words
 from socketnb.model.content import Card, Cards, Choice, Choices, Content, Custom, Delta, Media, Text
 from socketnb.model.json import Json, JsonObject, JsonObjectOut, as_dict, as_list, as_text
 
@@ -22,14 +24,27 @@ MAX_SECONDS = 9e9
 """The year 2255 in seconds since 1970. Larger times are in milliseconds. Both fit into 64 bits as nanoseconds."""
 
 
+AGENT_MESSAGE = "live-agent-message"
+"""The event with a message of a live agent, in the protocol of the vendor's web widget."""
+
+
 class ParsedTrace(NamedTuple):
-    """A parsed trace: its kind and text, its displayable content, its node and its intent."""
+    """A parsed trace: its kind and text, its displayable content, its node, its intent and its error.
+
+    A node is named by its id: of a step, a block, or else a diagram.
+    """
 
     kind: str
     text: str | None = None
     content: Content | None = None
     node: str | None = None
     intent: str | None = None
+    error: str | None = None
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the trace reports that the bot failed. An unreadable trace is an error, but the bot may continue."""
+        return self.kind == "error" and self.text is not None
 
 
 def parse_trace(trace: JsonObject, message_id: str = "") -> ParsedTrace:
@@ -88,7 +103,7 @@ def _opens(request: JsonObject) -> str | None:
 def _node(value: Json) -> str | None:
     """Return the node of a trace. In newer payloads it is in a `ref`, which has several formats."""
     ref = as_dict(value)
-    names = ("name", "nodeID", "id", "agentID", "functionID", "promptID")
+    names = ("nodeID", "id", "agentID", "functionID", "promptID", "name")
     return next((text for name in names if (text := as_text(ref.get(name)))), None)
 
 
@@ -109,7 +124,7 @@ def _speak(payload: JsonObject) -> ParsedTrace:
     message, source = as_text(payload.get("message")), as_text(payload.get("src"))
     if tag := AUDIO_TAG.search(message):
         source = source or tag[1]
-    words = AUDIO_TAG.sub("", message).strip()
+    words = ssml_words(AUDIO_TAG.sub("", message))
     return ParsedTrace("speak", words, Media("audio", source, words) if source else Text(words))
 
 
@@ -182,28 +197,41 @@ def _older_completion(*, first: bool = False, last: bool = False) -> Callable[[J
 
 
 def _audio(payload: JsonObject) -> ParsedTrace:
-    """Parse a chunk of sound. The vendor does not document the field name, so likely names are tried."""
+    """Parse a chunk of sound: bytes, or base64. The vendor does not document its field name: likely ones are tried."""
     state = payload.get("state")
+    encoding = as_text(payload.get("encoding")) or None
+    if encoding and encoding not in ENCODINGS:
+        return _unreadable_sound(f"unknown encoding {encoding!r}")
     names = ("content", "audio", "chunk", "data")
-    chunk = next((value for name in names if isinstance(value := payload.get(name), str)), "")
+    value = next((value for name in names if (value := payload.get(name)) is not None), "")
+    chunk = as_dict(value).get("base64", value)
+    if not isinstance(chunk, str):
+        return _unreadable_sound("the sound is neither bytes nor base64")
     try:
         sound = base64.b64decode(chunk + "=" * (-len(chunk) % 4), validate=True)
     except (binascii.Error, ValueError):
-        sound = b""
-    encoding = as_text(payload.get("encoding")) or None
+        return _unreadable_sound("the sound is not base64")
     delta = Delta("audio", sound=sound, encoding=encoding, first=state == "start", last=state == "end")
     return ParsedTrace("delta", None, delta)
+
+
+def _unreadable_sound(problem: str) -> ParsedTrace:
+    return ParsedTrace("error", error=f"audio chunk: {problem}")
 
 
 def _no_reply(payload: JsonObject) -> ParsedTrace:
     return ParsedTrace("no_reply", f"the bot continues after {payload.get('timeout')} s without a reply")
 
 
-MATCHED = re.compile(r"matched intent \*\*(.+?)\*\*")
+MATCHED = re.compile(r"matched intent \*\*(.+?)\*\*(?:.*?_([\d.]+)%_)?")
+FAILURES = ("An internal error occurred", "ERROR: turn timeout")
+"""How the runtime's reports of its own failure begin, in debug traces."""
 
 
 def _debug(payload: JsonObject) -> ParsedTrace:
     message = as_text(payload.get("message"))
+    if message.startswith(FAILURES):
+        return ParsedTrace("error", message, error=message)
     intent = MATCHED.search(message)
     return ParsedTrace("debug", message, intent=intent[1] if intent else None)
 
@@ -220,12 +248,12 @@ def _block(payload: JsonObject) -> ParsedTrace:
 
 def _flow(payload: JsonObject) -> ParsedTrace:
     name, diagram = as_text(payload.get("name")), as_text(payload.get("diagramID"))
-    return ParsedTrace("flow", name or diagram, node=name or diagram or None)
+    return ParsedTrace("flow", name or diagram, node=diagram or name or None)
 
 
 def _path(payload: JsonObject) -> ParsedTrace:
     path = as_text(payload.get("path"))
-    return ParsedTrace("path", path, node=path or None)
+    return ParsedTrace("path", path)
 
 
 def _goto(payload: JsonObject) -> ParsedTrace:
@@ -258,6 +286,13 @@ def _knowledge(payload: JsonObject) -> ParsedTrace:
     output = as_text(as_dict(payload.get("query")).get("output"))
     answer = as_text(payload.get("faqAnswer")) or as_text(payload.get("message"))
     return ParsedTrace("knowledge", output or answer or None)
+
+
+def parse_agent_message(payload: object) -> str:
+    """Return the text of a message of a live agent, or an empty one. The vendor does not document its fields."""
+    fields = as_dict(payload)
+    texts = (fields.get("message"), fields.get("text"), as_dict(fields.get("payload")).get("message"), payload)
+    return next((text for value in texts if (text := as_text(value))), "")
 
 
 def _channel_action(payload: JsonObject) -> ParsedTrace:
