@@ -62,8 +62,12 @@ CLOSE_TIMEOUT_S = 2.0
 """How long `Driver.close` waits for the end of the task, in seconds."""
 EndReason: TypeAlias = Literal["timeout", "cancelled"]
 """The reason why a turn is abandoned."""
+TIMED_OUT = "the bot was not done in time"
+"""The beginning of the reason of a turn that timed out after it was sent. The cause follows, if it is known."""
+NOT_SENT = "not sent"
+"""The beginning of the reason of a turn whose action is not sent. A machine's `explain` returns it too."""
 _END_TEXTS: Final[dict[EndReason, str]] = {
-    "timeout": "the bot was not done in time",
+    "timeout": TIMED_OUT,
     "cancelled": "the turn was cancelled",
 }
 _FAILED_ERRORS: Final[dict[Literal["refused", "timeout", "lost"], type[ConnectError]]] = {
@@ -104,6 +108,7 @@ class Driver:
         self._address: Address | None = None
         self._was_ready = False
         self._lost_at: float | None = None
+        self._last_loss: tuple[float, str] | None = None  # when and why a link was lost last
         self._timer: asyncio.TimerHandle | None = None
         self._now = time.monotonic()
         self._task: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -115,18 +120,25 @@ class Driver:
 
     # Called from any thread
 
-    def start(self) -> None:
-        """Open the first link."""
-        self._task = self._loop.submit(self._run())
+    def start(self, first: Sequence[Record] = ()) -> None:
+        """Open the first link, after the first traces are recorded."""
+        self._task = self._loop.submit(self._run(first))
+
+    @property
+    def state(self) -> State:
+        """The state of the session."""
+        return self._state
 
     def act(self, turn: int, action: Action, timeout: float) -> None:
-        """Perform an action of the user. The turn times out after `timeout` seconds, even if nothing waits for it."""
-        self._post(partial(self._act, turn, action))
-        self.allow(turn, timeout)
+        """Perform an action of the user. The turn times out `timeout` seconds after the action is sent.
+
+        The turn times out even if nothing waits for it. If the session is not ready, the time counts from now.
+        """
+        self._post(partial(self._act, turn, action, timeout))
 
     def allow(self, turn: int, timeout: float) -> None:
-        """Set the timeout of a turn to `timeout` seconds from now."""
-        self._post(partial(self._allow, turn, time.monotonic() + timeout))
+        """Set the timeout of a turn to `timeout` seconds from now, or from its sending if it is not sent yet."""
+        self._post(partial(self._allow, turn, timeout))
 
     def reconnect(self) -> None:
         """Reconnect a lost link now."""
@@ -149,7 +161,9 @@ class Driver:
 
     # The task
 
-    async def _run(self) -> None:
+    async def _run(self, first: Sequence[Record]) -> None:
+        for record in first:
+            self._record(record)
         self._dial()
         try:
             for n in itertools.count():
@@ -169,6 +183,7 @@ class Driver:
                     with contextlib.suppress(Exception):
                         self._note("exception", "error", error=f"{type(error).__name__}: {error}")
                 self._set_timer()
+                self._set_clocks()
         finally:
             self._events.flush()
             self._turns.stop_timers()
@@ -187,25 +202,54 @@ class Driver:
             delay = max(0.0, deadline - time.monotonic())
             self._timer = asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, self._tick)
 
+    def _set_clocks(self) -> None:
+        """Let the clocks of unsent turns run while the session is not ready, or while nothing else ends their wait."""
+        waits = self._turns.any_started or self._machine.deadline is not None
+        self._turns.run_unsent(run=self._state != "ready" or not waits)
+
     async def _tick(self) -> None:
         if self._machine.deadline is not None and self._machine.deadline <= self._now:
             await self._perform(self._machine.timer(self._now))
 
     # Turns
 
-    async def _act(self, turn: int, action: Action) -> None:
-        self._turns.begin(turn)
+    async def _act(self, turn: int, action: Action, limit: float) -> None:
+        self._turns.begin(turn, limit)
         try:
-            await self._perform(self._machine.act(turn, action, self._now))
+            effects = self._machine.act(turn, action, self._now)
+            if _is_refused(turn, effects):
+                self._note_queued(turn, action, NOT_SENT)
+            await self._perform(effects)
         except Exception as error:
             log.exception("the %s machine could not act", type(self._machine).__module__)
-            self._machine.abandon(turn, self._now)
             await self._fail_turn(turn, f"the action could not be sent: {type(error).__name__}: {error}")
+            self._machine.abandon(turn, self._now)
             return
         await self._redial()  # an action of the user reconnects a lost session
+        if self._turns.is_unsent(turn):
+            self._note_queued(turn, action, self._cause(turn) or NOT_SENT)
 
-    async def _allow(self, turn: int, deadline: float) -> None:
-        self._turns.set_deadline(turn, deadline)
+    async def _allow(self, turn: int, limit: float) -> None:
+        self._turns.set_limit(turn, limit)
+
+    def _note_queued(self, turn: int, action: Action, reason: str) -> None:
+        """Record an action that is not sent, so that its words are shown."""
+        payload = {"verb": action.verb, "text": action.words, "reason": reason}
+        self._record(Record("queued", "queued", payload, "local", "user", turn, action.words or None))
+
+    def _cause(self, turn: int) -> str | None:
+        """Return why an open turn has not ended, as far as known."""
+        try:
+            cause = self._machine.explain(turn)
+        except Exception:
+            log.exception("the %s machine could not explain turn %d", type(self._machine).__module__, turn)
+            cause = None
+        if self._turns.is_unsent(turn):
+            return cause or (f"{NOT_SENT} yet" if self._state == "ready" else f"{NOT_SENT}: the link is down")
+        if self._last_loss and self._turns.sent_at(turn) <= self._last_loss[0]:
+            cause = cause or "the link was lost after this was sent"
+            return f"{cause} ({self._last_loss[1]})"
+        return cause
 
     async def _fail_turn(self, turn: int, error: str) -> None:
         self._note("turn", "error", turn=turn, text="failed", error=error, final=True)
@@ -213,11 +257,12 @@ class Driver:
 
     async def _abandon(self, turn: int, reason: EndReason) -> None:
         if turn in self._turns:
-            effects = self._machine.abandon(turn, self._now)
-            text = _END_TEXTS[reason]
+            cause, text = self._cause(turn), _END_TEXTS[reason]
+            if cause:
+                text = cause if reason == "timeout" and self._turns.is_unsent(turn) else f"{text}: {cause}"
             self._note(reason, reason, turn=turn, text=text, final=True)
             await self._perform([TurnDone(turn, reason, text)])
-            await self._perform(effects)
+            await self._perform(self._machine.abandon(turn, self._now))
 
     async def _close(self) -> None:
         for turn in reversed(self._turns.numbers):  # newest first, so that no queued turn is sent now
@@ -257,6 +302,7 @@ class Driver:
         if self._state == "ended":
             return
         self._lost_at = self._now
+        self._last_loss = (self._now, reason)
         self._reconnects.reset()
         message = f"the link was lost ({reason})"
         if self._was_ready:
@@ -337,8 +383,8 @@ class Driver:
         self._enter("lost", error)
         self._note("connect_error", "error", error=message)
         for turn in self._turns.numbers:
+            await self._fail_turn(turn, f"{NOT_SENT}: {message}" if self._turns.is_unsent(turn) else message)
             self._machine.abandon(turn, self._now)
-            await self._fail_turn(turn, message)
 
     # Effects
 
@@ -360,6 +406,7 @@ class Driver:
                 case Credential() | Persist() | Conversations() | CallStarted() | CallEnded():
                     self._events.add(effect)
                 case HttpRequest():
+                    self._turns.mark_started(effect.turn)
                     self._requests.start(effect)
                 case Failed(reason, how):
                     await self.link_failed(_FAILED_ERRORS[how](f"{self._url}: {reason}"))
@@ -395,3 +442,9 @@ class Driver:
     def _enter(self, state: State, error: ConnectError | None = None) -> None:
         self._state = state
         self._events.add(StateChange(state, error))
+
+
+def _is_refused(turn: int, effects: Sequence[ClientEffect]) -> bool:
+    """Return whether a machine ended a turn without sending anything for it."""
+    sent = any(isinstance(effect, Record) and effect.turn == turn and effect.direction == "out" for effect in effects)
+    return not sent and any(isinstance(effect, TurnDone) and effect.turn == turn for effect in effects)

@@ -34,12 +34,12 @@ class LinkCallbacks(NamedTuple):
     """The functions that a link calls, in the order of arrival.
 
     Attributes:
-        event: Called with the name of an event and its arguments.
+        event: Called with the name of an event and its arguments, which may contain bytes.
         broken: Called with a description of each packet that is not a Socket.IO packet.
         closed: Called once, with the reason of the loss.
     """
 
-    event: Callable[[str, list[Json]], None]
+    event: Callable[[str, list[object]], None]
     broken: Callable[[str], None]
     closed: Callable[[str], None]
 
@@ -158,14 +158,14 @@ def _register(
     loop = asyncio.get_running_loop()
     refused: asyncio.Future[str] = loop.create_future()
 
-    def on_event(event: str, *args: Json) -> JsonOut:
+    def on_event(event: str, *args: object) -> JsonOut:
         """Pass on an event, and return the acknowledgement if the sender requests one."""
         callbacks.event(str(event), list(args))
         return address.acks.get(event)
 
     async def on_disconnect(reason: str = "") -> None:
         """Report the loss of the link after all earlier events, which the library delivers in tasks."""
-        loop.call_soon(callbacks.closed, str(reason) or "lost")
+        loop.call_soon(callbacks.closed, sockets.problem or str(reason) or "lost")
         await sockets.close()
 
     def on_connect_error(*args: Json) -> None:
@@ -213,6 +213,14 @@ class _Sockets:
         socket: aiohttp.ClientWebSocketResponse = await self._http.ws_connect(*args, **options)
         self._opened.append(socket)
         return socket
+
+    @property
+    def problem(self) -> str:
+        """Why the server closed a websocket, if its close code tells it."""
+        import aiohttp
+
+        too_large = aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+        return "a message was too large" if any(socket.close_code == too_large for socket in self._opened) else ""
 
     async def close(self) -> None:
         """Close the websockets that are still open."""

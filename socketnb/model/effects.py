@@ -103,6 +103,7 @@ class HttpRequest:
         url: The URL.
         headers: The headers of the request.
         file: The path of a file to send as the field `file` of a form, or None.
+        turn: The turn whose action needs the request, or 0. The time-out of the turn counts from its first request.
     """
 
     purpose: Hashable
@@ -110,6 +111,7 @@ class HttpRequest:
     url: str
     headers: dict[str, str] = field(default_factory=dict)
     file: str | None = None
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def from_bytes(value: object) -> JsonOut:
+def from_bytes(value: object) -> Json:
     """Return an argument of an event as JSON. Bytes become an object with the key `base64`."""
     match value:
         case bytes() | bytearray() | memoryview():

@@ -15,9 +15,9 @@ from socketnb.errors import ActionError
 from socketnb.model.actions import Conversation
 
 PUBLIC = """
-    act button call choices close conversation conversations disown encoding event follow ids later launch listen
-    messages_df new_conversation open panel press reconnect reset running say send seq start state stream traces
-    traces_df transcript turns_df verbs
+    act button call choices close common_ids conversation conversations disown encoding event follow ids later launch
+    listen messages messages_df new_conversation next_message open panel press reconnect reset running say send seq
+    start state stream traces traces_df transcript turns_df verbs
 """.split()
 
 

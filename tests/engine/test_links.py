@@ -121,10 +121,13 @@ def test_a_saved_session_of_another_user_or_environment_is_not_resumed(
 ) -> None:
     simulator = hub.simulate("voiceflow", flow)
     hub.connect("voiceflow", name="shop", resume=True, **simulator.settings).close()
-    again = hub.connect("voiceflow", name="shop", resume=True, **simulator.settings, **other)
-    started = again.traces_df()["payload"][1]
-    assert "sessionKey" not in started
-    assert list(again.traces_df()["kind"])[2:5] == ["session", "session", "ready"]
+    words = f"a new conversation starts, because the saved one has another {next(iter(other))}"
+    with pytest.warns(RuntimeWarning, match=f"shop: {words}"):
+        again = hub.connect("voiceflow", name="shop", resume=True, **simulator.settings, **other)
+    traces = again.traces()
+    assert "sessionKey" not in traces[2].payload
+    assert [t.kind for t in traces[:6]] == ["warning", "connected", "session", "session", "session", "ready"]
+    assert words in again.transcript()
 
 
 def test_a_turn_continues_after_a_restart_of_the_server(hub: Hub, eventually: Eventually) -> None:
