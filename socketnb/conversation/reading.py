@@ -303,11 +303,16 @@ class SessionReader:
         unsolicited = self._events.unsolicited
         while True:
             waiter = unsolicited.waiter()
-            while found := unsolicited.take(sender, self.encoding):
+            found = unsolicited.take(sender, self.encoding)
+            try:
+                if not found and waiter:
+                    await until_done(waiter)
+            finally:
+                unsolicited.drop(waiter)
+            if found:
                 yield found
-            if waiter is None:
+            elif waiter is None:
                 return
-            await until_done(waiter)
 
     # Listening
 

@@ -116,6 +116,11 @@ class UnsolicitedMessages:
             self._waiters.add(future)
         return future
 
+    def drop(self, waiter: concurrent.futures.Future[None] | None) -> None:
+        """Forget a future that `waiter` returned."""
+        with self._lock:
+            self._waiters -= {waiter} if waiter else set()
+
     def wait(self, sender: Sender | None, encoding: str, timeout: float) -> Message | None:
         """Return the oldest message, or wait for it. Return None after `timeout` seconds or if the session is closed.
 
@@ -133,5 +138,4 @@ class UnsolicitedMessages:
             except TimeoutError:
                 return self.take(sender, encoding)
             finally:
-                with self._lock:
-                    self._waiters -= {waiter} if waiter else set()
+                self.drop(waiter)
