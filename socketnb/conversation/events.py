@@ -140,7 +140,8 @@ class EventIntake:
             case CallEnded():
                 self.calls.end(event)
             case Persist(setting, value):
-                if self._saved and self._saved.persist(setting, value):
+                is_new = self._saved and self._saved.persist(setting, value)
+                if is_new and not self._opened.done():  # the saved conversation is not resumed
                     self.buttons.clear()
             case StateChange(state, error):
                 self._enter(state, error)

@@ -58,17 +58,17 @@ class SavedSession:
         user = self._dialect.user_setting
         if settings.get(user) not in (None, saved.get(user)):
             other.append(user)
-        self._resumed = {name: value for name, value in saved.items() if name in self._dialect.resume_settings}
-        if other or not self._resumed:
-            if saved:
-                what = f"has another {' and '.join(other)}" if other else "has ended"
-                self.notes = [warn(0, f"a new conversation starts, because the saved one {what}")]
-            else:
-                text = "a new conversation starts, because none is saved under this name"
-                self.notes = [Record("resume", "session", None, "local", text=text)]
-            self._resumed = {}
+        names = self._dialect.resume_settings
+        ended = any(self._dialect.settings[name].secret and not saved.get(name) for name in names)
+        if not saved:
+            text = "a new conversation starts, because none is saved under this name"
+            self.notes = [Record("resume", "session", None, "local", text=text)]
+        elif other or ended:
+            what = f"has another {' and '.join(other)}" if other else "has ended"
+            self.notes = [warn(0, f"a new conversation starts, because the saved one {what}")]
         else:
             self.buttons = saved.get(BUTTONS, "")
+        self._resumed = {} if other else {name: saved[name] for name in names if name in saved}
         return dict(self._resumed)
 
     def start(self, settings: Mapping[str, Value]) -> None:

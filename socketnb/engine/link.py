@@ -176,10 +176,16 @@ def _register(
     handle = client.eio.handlers["message"]
 
     async def on_packet(packet: str | bytes) -> None:
-        """Handle a packet. An undecodable packet would otherwise raise an unhandled error in a task."""
+        """Handle a packet. An undecodable packet would otherwise raise an unhandled error in a task.
+
+        The library would take every later packet for an attachment that is missing or does not fit.
+        """
+        if isinstance(packet, str) and client.forget_attachments():
+            callbacks.broken("an attachment of a binary event is missing")
         try:
             await handle(packet)
         except Exception as error:  # noqa: BLE001 (a hostile packet may raise anything in the decoder)
+            client.forget_attachments()
             callbacks.broken(f"{type(error).__name__}: {error}")
 
     client.on("*", on_event, namespace=address.namespace)
@@ -232,7 +238,10 @@ class _Sockets:
 
 @functools.cache
 def _client_class() -> type[socketio.AsyncClient]:
-    """Return a subclass of python-socketio's client whose garbage collection does not close the HTTP session."""
+    """Return a subclass of python-socketio's client that can be collected and that survives bad binary packets.
+
+    The garbage collection of the library's client would close the shared HTTP session.
+    """
     import engineio
     import socketio
 
@@ -243,6 +252,11 @@ def _client_class() -> type[socketio.AsyncClient]:
     class Client(socketio.AsyncClient):  # type: ignore[misc]  # untyped library
         def _engineio_client_class(self) -> type:
             return Engine
+
+        def forget_attachments(self) -> bool:
+            """Stop waiting for the attachments of a binary packet. Return whether one was missing."""
+            waited, self._binary_packet = self._binary_packet is not None, None
+            return waited
 
     return Client
 

@@ -153,7 +153,8 @@ def test_buttons_can_be_pressed_after_a_resume(hub: Hub, later: Hub, platform: s
 
 def test_the_buttons_of_a_conversation_that_is_not_resumed_are_forgotten(hub: Hub, later: Hub) -> None:
     simulator = hub.simulate("voiceflow", shop())
-    hub.connect("voiceflow", name="shop", resume=True, **simulator.settings).launch()
+    with hub.connect("voiceflow", name="shop", resume=True, **simulator.settings) as bot:
+        bot.launch()
     simulator.fault("expire")
     assert later.connect("voiceflow", name="shop", resume=True, **simulator.settings).choices == []
 
@@ -172,12 +173,24 @@ def test_a_resumed_button_is_shown_masked_and_sent_as_the_bot_sent_it(hub: Hub, 
     actions: list[Any] = []
     act = machine._act
     machine._act = lambda session, payload, now: actions.append(payload["action"]) or act(session, payload, now)
-    hub.connect("voiceflow", name="shop", resume=True, **simulator.settings).launch()
+    with hub.connect("voiceflow", name="shop", resume=True, **simulator.settings) as bot:
+        bot.launch()
     again = later.connect("voiceflow", name="shop", resume=True, **simulator.settings)
     assert "planted" not in repr(again.choices)
     again.press("Go")
     assert actions[-1] == request
     assert "planted" not in "".join(file.read_text() for file in home.rglob("*.jsonl"))
+
+
+def test_resuming_a_conversation_that_has_ended_warns(hub: Hub, later: Hub, eventually: Eventually) -> None:
+    simulator = hub.simulate("voiceflow", shop())
+    with hub.connect("voiceflow", name="shop", resume=True, **simulator.settings) as bot:
+        bot.launch()
+        bot.act("end")
+        eventually(lambda: bot.state == "ended")
+    with pytest.warns(RuntimeWarning, match="shop: a new conversation starts, because the saved one has ended"):
+        again = later.connect("voiceflow", name="shop", resume=True, **simulator.settings)
+    assert again.choices == []
 
 
 @pytest.mark.parametrize("text", ["", "x", "{}", "[7]", '[["a"]]', '[[1, "b", {}, null]]'])
