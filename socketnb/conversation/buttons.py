@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -75,8 +75,8 @@ class OfferedButtons:
         if trace.turn > self._turn and not math.isnan(trace.elapsed_ms):
             self._turn = trace.turn
             self.clear()
-        if trace.kind in OFFERS and (shown := message(trace)):
-            sent = buttons(self._read(trace.event, payload))
+        sent = buttons(self._read(trace.event, payload)) if trace.kind in OFFERS else ()
+        if sent and (shown := message(trace)):
             cards = _cards(shown.content)
             requests = [option.request for option in sent]
             if len(cards) == len(shown.choices) == len(requests):
@@ -91,6 +91,13 @@ class OfferedButtons:
     def choices(self) -> list[Choice]:
         """The buttons that can be pressed by label or position, in order."""
         return [button.choice for button in list(self._current)]
+
+    @property
+    def names(self) -> list[str]:
+        """The text that presses each of `choices`: its label, or `card / label` if several have this label."""
+        offered = list(self._current)
+        labels = Counter(_key(button.choice.label) for button in offered)
+        return [b.choice.label if labels[_key(b.choice.label)] == 1 else b.name for b in offered]
 
     def find(self, choice: FieldValue) -> Choice:
         """Return the button with this label, this `card / label`, or this position from 1.

@@ -92,6 +92,11 @@ class SessionReader:
         """The buttons of the last answered turn, and of the unsolicited messages since, in order."""
         return self._events.buttons.choices
 
+    @property
+    def button_names(self) -> list[str]:
+        """The text that presses each of `choices`: its label, or `card / label` if several have this label."""
+        return self._events.buttons.names
+
     def button(self, choice: str | int | Choice) -> Choice:
         """Return a button without pressing it.
 

@@ -81,16 +81,16 @@ class Turn:
     @property
     def messages(self) -> list[Message]:
         """The messages of the bot or of an agent during the turn. The pieces of a streamed message are joined."""
-        return [m for m in self._received if not math.isnan(m.trace.elapsed_ms)]
+        return self._received(late=False)
 
     @property
     def late_messages(self) -> list[Message]:
         """The messages of this turn that arrived after its end."""
-        return [m for m in self._received if math.isnan(m.trace.elapsed_ms)]
+        return self._received(late=True)
 
-    @property
-    def _received(self) -> list[Message]:
-        return messages([trace for trace in list(self.traces) if trace.sender != "user"], self._encoding)
+    def _received(self, *, late: bool) -> list[Message]:
+        received = (trace for trace in list(self.traces) if trace.direction == "in" and trace.sender != "user")
+        return messages([trace for trace in received if math.isnan(trace.elapsed_ms) is late], self._encoding)
 
     @property
     def text(self) -> str:
@@ -264,14 +264,12 @@ class Turn:
         if self.status == "failed" and check:
             raise TurnFailed(f"{self.session}: {reason or 'the turn failed'}{hint}", self)
         if self.status == "timeout":
-            state = AFTER_TIMEOUT[self._driver.state]
-            if reason.startswith(NOT_SENT):
-                cause = reason.removeprefix(NOT_SENT)
-                text = f"turn {self.number} was not sent within {seconds:g} s{cause}{hint}; {state}"
-            else:
-                cause = reason.removeprefix(TIMED_OUT)
-                text = f"the bot was not done with turn {self.number} within {seconds:g} s{cause}{hint}; {state}"
-                text += "; pass a larger timeout= to wait longer"
+            unsent = reason.startswith(NOT_SENT)
+            cause = reason.removeprefix(NOT_SENT if unsent else TIMED_OUT).removeprefix(": ")
+            cause = (f": {cause}" if cause else "") + hint
+            waited = f"turn {self.number} was not sent" if unsent else f"the bot was not done with turn {self.number}"
+            text = f"{waited} within {seconds:g} s{cause}; {AFTER_TIMEOUT[self._driver.state]}"
+            text += "" if unsent else "; pass a larger timeout= to wait longer"
             raise TurnTimeout(f"{self.session}: {text}", self)
         return self
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from socketnb.dialects.messages import Message, messages
 from socketnb.engine.loop import wait
 from socketnb.model.content import Delta
-from socketnb.model.trace import CONTENT_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +25,7 @@ MAX_OPEN_STREAMS = 100
 
 
 class _Arrived(NamedTuple):
-    """A complete message: its sender, and the numbers of its traces. The traces stay in the log."""
+    """A message: its sender, and the numbers of its traces. The traces stay in the log."""
 
     sender: Sender
     seqs: list[int]
@@ -48,29 +47,28 @@ class UnsolicitedMessages:
         self._traces = traces
         self._lock = threading.Lock()
         self._arrived: deque[_Arrived] = deque()
-        self._streams: dict[str, list[int] | None] = {}  # None for a stream that began during its turn
+        self._streams: dict[tuple[int, str], _Arrived] = {}  # the incomplete messages, by turn and stream
         self._waiters: set[concurrent.futures.Future[None]] = set()
 
     def add(self, trace: Trace, payload: JsonOut) -> None:
-        """Add a received message or piece, unless it belongs to a running turn. Called on the loop's thread."""
-        late = math.isnan(trace.elapsed_ms)
-        if trace.kind == "delta":
-            delta = self._read(trace.event, payload)
-            if isinstance(delta, Delta) and (seqs := self._stream(trace, delta, late=late)):
-                self._push(_Arrived(trace.sender, seqs))
-        elif late and trace.kind in CONTENT_KINDS:
+        """Add a received message or piece, unless its turn is running. Called on the loop's thread."""
+        if not math.isnan(trace.elapsed_ms):
+            return
+        if trace.kind != "delta":
             self._push(_Arrived(trace.sender, [trace.seq]))
+        elif isinstance(delta := self._read(trace.event, payload), Delta):
+            self._add_piece(trace, delta)
 
-    def _stream(self, trace: Trace, delta: Delta, *, late: bool) -> list[int] | None:
-        """Add a piece of a stream. Return the numbers of all pieces if the stream is complete and unsolicited."""
-        if delta.first or delta.stream not in self._streams:
-            self._streams[delta.stream] = [] if late else None
-            if len(self._streams) > MAX_OPEN_STREAMS:
-                del self._streams[next(iter(self._streams))]
-        seqs = self._streams.get(delta.stream)
-        if seqs is not None:
-            seqs.append(trace.seq)
-        return self._streams.pop(delta.stream, None) if delta.last else None
+    def _add_piece(self, trace: Trace, delta: Delta) -> None:
+        """Add a piece of a stream. A stream that begins again, or is one of too many, ends without its last piece."""
+        stream = (trace.turn, delta.stream)
+        if delta.first and stream in self._streams:
+            self._push(self._streams.pop(stream))
+        self._streams.setdefault(stream, _Arrived(trace.sender, [])).seqs.append(trace.seq)
+        if delta.last:
+            self._push(self._streams.pop(stream))
+        elif len(self._streams) > MAX_OPEN_STREAMS:
+            self._push(self._streams.pop(next(iter(self._streams))))
 
     def _push(self, arrived: _Arrived) -> None:
         with self._lock:

@@ -245,7 +245,8 @@ class Driver:
             log.exception("the %s machine could not explain turn %d", type(self._machine).__module__, turn)
             cause = None
         if self._turns.is_unsent(turn):
-            return cause or (f"{NOT_SENT} yet" if self._state == "ready" else f"{NOT_SENT}: the link is down")
+            cause = cause or ("no reason is known" if self._state == "ready" else "the link is down")
+            return cause if cause.startswith(NOT_SENT) else f"{NOT_SENT}: {cause}"
         if self._last_loss and self._turns.sent_at(turn) <= self._last_loss[0]:
             cause = cause or "the link was lost after this was sent"
             return f"{cause} ({self._last_loss[1]})"
@@ -259,7 +260,8 @@ class Driver:
         if turn in self._turns:
             cause, text = self._cause(turn), _END_TEXTS[reason]
             if cause:
-                text = cause if reason == "timeout" and self._turns.is_unsent(turn) else f"{text}: {cause}"
+                is_unsent = reason == "timeout" and self._turns.is_unsent(turn)
+                text = cause if is_unsent else f"{text}: {cause}"
             self._note(reason, reason, turn=turn, text=text, final=True)
             await self._perform([TurnDone(turn, reason, text)])
             await self._perform(self._machine.abandon(turn, self._now))

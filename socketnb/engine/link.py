@@ -255,8 +255,9 @@ def _client_class() -> type[socketio.AsyncClient]:
 
         def forget_attachments(self) -> bool:
             """Stop waiting for the attachments of a binary packet. Return whether one was missing."""
-            waited, self._binary_packet = self._binary_packet is not None, None
-            return waited
+            waited: object = self._binary_packet  # type: ignore[has-type]  # untyped library
+            self._binary_packet = None
+            return waited is not None
 
     return Client
 

@@ -56,6 +56,7 @@ def test_the_buttons_are_those_of_the_whole_turn_in_order(bot: Session) -> None:
     turn = bot.launch()
     assert [choice.label for choice in turn.choices] == LABELS
     assert bot.choices == turn.choices
+    assert bot.button_names == ["Search", "Cart", "Blue shoes / Buy", "Details", "Red shoes / Buy"]
 
 
 @pytest.mark.parametrize(("position", "reply"), [(1, "Search"), (3, "buy blue"), (5, "buy red")])

@@ -214,7 +214,7 @@ def test_a_wait_ends_if_the_background_loop_has_stopped(hub: Hub, bot: Session, 
     sim(hub).fault("silent")
     turn = bot.send("hi")
     hub.engine.close()
-    with pytest.raises(TurnTimeout, match="the background loop does not respond: restart the kernel"):
+    with pytest.raises(TurnTimeout, match="within 0.2 s: the background loop does not respond: restart the kernel;"):
         turn.wait(timeout=SHORT)
 
 
