@@ -46,10 +46,10 @@ class Action:
         """What the user typed or pressed, for display; empty for an action without words, such as a launch."""
         if self.choice:
             return self.choice.label
-        words = [
-            value.name if isinstance(value, Path) else value for key, value in self.fields.items() if key != "data"
-        ]
-        return " ".join(str(word) for word in words if isinstance(word, str | int | float) and word != "")
+        words = {name: value for name, value in self.fields.items() if name != "data" and not isinstance(value, bool)}
+        if file := words.get("file"):
+            words["file"] = Path(str(file)).name
+        return " ".join(str(word) for word in words.values() if isinstance(word, str | int | float) and word != "")
 
     def text(self, name: str) -> str:
         """Return a field that is a text, or an empty one if the field is not set."""
