@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from socketnb import render
 from socketnb.conversation.verbs import check_timeout
 from socketnb.dialects.messages import Message, message, messages, parse
-from socketnb.engine.driver import NOT_SENT, TIMED_OUT
 from socketnb.engine.loop import WAIT_SLICE_S, wait
+from socketnb.engine.reasons import NOT_SENT, TIMED_OUT
 from socketnb.errors import SessionError, TurnFailed, TurnTimeout
 from socketnb.model.actions import Action
 from socketnb.model.content import Choice, Choices, Delta
@@ -22,9 +22,10 @@ from socketnb.model.json import as_dict, as_text
 from socketnb.model.trace import NO_TIME, Sender, Status, Trace
 
 if TYPE_CHECKING:
-    from socketnb.engine.driver import Driver, EndReason
+    from socketnb.engine.driver import Driver
     from socketnb.engine.events import State
     from socketnb.engine.loop import Loop
+    from socketnb.engine.reasons import EndReason
 
 WAIT_MARGIN_S = 5.0
 """After this many seconds without the end of a turn that should have ended, the background loop is checked."""

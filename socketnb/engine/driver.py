@@ -19,13 +19,14 @@ import math
 import time
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from socketnb.engine.events import EventBatch, Observation, SessionEvent, State, StateChange
 from socketnb.engine.http import HttpRequests
 from socketnb.engine.links import Links, Step
 from socketnb.engine.loop import wait
 from socketnb.engine.open_turns import OpenTurns
+from socketnb.engine.reasons import NOT_SENT, EndReason, Reasons, is_refused, queued
 from socketnb.engine.reconnect import ReconnectPolicy, Reconnects, backoff
 from socketnb.errors import ConnectError, ConnectTimeout, Refused
 from socketnb.model.effects import (
@@ -60,16 +61,6 @@ STEPS_PER_YIELD = 64
 """The number of steps after which a driver with a full inbox lets other tasks of the loop run."""
 CLOSE_TIMEOUT_S = 2.0
 """How long `Driver.close` waits for the end of the task, in seconds."""
-EndReason: TypeAlias = Literal["timeout", "cancelled"]
-"""The reason why a turn is abandoned."""
-TIMED_OUT = "the bot was not done in time"
-"""The beginning of the reason of a turn that timed out after it was sent. The cause follows, if it is known."""
-NOT_SENT = "not sent"
-"""The beginning of the reason of a turn whose action is not sent. A machine's `explain` returns it too."""
-_END_TEXTS: Final[dict[EndReason, str]] = {
-    "timeout": TIMED_OUT,
-    "cancelled": "the turn was cancelled",
-}
 _FAILED_ERRORS: Final[dict[Literal["refused", "timeout", "lost"], type[ConnectError]]] = {
     "refused": Refused,
     "timeout": ConnectTimeout,
@@ -102,13 +93,13 @@ class Driver:
         self._events = EventBatch(on_events)
         self._links = Links(loop, self._inbox.put_nowait, self, links)
         self._turns = OpenTurns(lambda turn: self._inbox.put_nowait(partial(self._abandon, turn, "timeout")))
+        self._reasons = Reasons(machine, self._turns)
         self._requests = HttpRequests(loop, lambda r: self._inbox.put_nowait(partial(self._http_response, r)))
         self._reconnects = Reconnects(policy)
         self._state: State = "connecting"
         self._address: Address | None = None
         self._was_ready = False
         self._lost_at: float | None = None
-        self._last_loss: tuple[float, str] | None = None  # when and why a link was lost last
         self._timer: asyncio.TimerHandle | None = None
         self._now = time.monotonic()
         self._task: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -217,8 +208,8 @@ class Driver:
         self._turns.begin(turn, limit)
         try:
             effects = self._machine.act(turn, action, self._now)
-            if _is_refused(turn, effects):
-                self._note_queued(turn, action, NOT_SENT)
+            if is_refused(turn, effects):
+                self._record(queued(turn, action, NOT_SENT))
             await self._perform(effects)
         except Exception as error:
             log.exception("the %s machine could not act", type(self._machine).__module__)
@@ -227,30 +218,10 @@ class Driver:
             return
         await self._redial()  # an action of the user reconnects a lost session
         if self._turns.is_unsent(turn):
-            self._note_queued(turn, action, self._cause(turn) or NOT_SENT)
+            self._record(queued(turn, action, self._reasons.cause(turn, self._state) or NOT_SENT))
 
     async def _allow(self, turn: int, limit: float) -> None:
         self._turns.set_limit(turn, limit)
-
-    def _note_queued(self, turn: int, action: Action, reason: str) -> None:
-        """Record an action that is not sent, so that its words are shown."""
-        payload = {"verb": action.verb, "text": action.words, "reason": reason}
-        self._record(Record("queued", "queued", payload, "local", "user", turn, action.words or None))
-
-    def _cause(self, turn: int) -> str | None:
-        """Return why an open turn has not ended, as far as known."""
-        try:
-            cause = self._machine.explain(turn)
-        except Exception:
-            log.exception("the %s machine could not explain turn %d", type(self._machine).__module__, turn)
-            cause = None
-        if self._turns.is_unsent(turn):
-            cause = cause or ("no reason is known" if self._state == "ready" else "the link is down")
-            return cause if cause.startswith(NOT_SENT) else f"{NOT_SENT}: {cause}"
-        if self._last_loss and self._turns.sent_at(turn) <= self._last_loss[0]:
-            cause = cause or "the link was lost after this was sent"
-            return f"{cause} ({self._last_loss[1]})"
-        return cause
 
     async def _fail_turn(self, turn: int, error: str) -> None:
         self._note("turn", "error", turn=turn, text="failed", error=error, final=True)
@@ -258,10 +229,7 @@ class Driver:
 
     async def _abandon(self, turn: int, reason: EndReason) -> None:
         if turn in self._turns:
-            cause, text = self._cause(turn), _END_TEXTS[reason]
-            if cause:
-                is_unsent = reason == "timeout" and self._turns.is_unsent(turn)
-                text = cause if is_unsent else f"{text}: {cause}"
+            text = self._reasons.ending(turn, reason, self._state)
             self._note(reason, reason, turn=turn, text=text, final=True)
             await self._perform([TurnDone(turn, reason, text)])
             await self._perform(self._machine.abandon(turn, self._now))
@@ -304,7 +272,7 @@ class Driver:
         if self._state == "ended":
             return
         self._lost_at = self._now
-        self._last_loss = (self._now, reason)
+        self._reasons.link_lost(self._now, reason)
         self._reconnects.reset()
         message = f"the link was lost ({reason})"
         if self._was_ready:
@@ -444,9 +412,3 @@ class Driver:
     def _enter(self, state: State, error: ConnectError | None = None) -> None:
         self._state = state
         self._events.add(StateChange(state, error))
-
-
-def _is_refused(turn: int, effects: Sequence[ClientEffect]) -> bool:
-    """Return whether a machine ended a turn without sending anything for it."""
-    sent = any(isinstance(effect, Record) and effect.turn == turn and effect.direction == "out" for effect in effects)
-    return not sent and any(isinstance(effect, TurnDone) and effect.turn == turn for effect in effects)
