@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from socketnb.engine.events import EventBatch, Observation, SessionEvent, State, StateChange
 from socketnb.engine.http import HttpRequests
+from socketnb.engine.link import TOO_LARGE
 from socketnb.engine.links import Links, Step
 from socketnb.engine.loop import wait
 from socketnb.engine.open_turns import OpenTurns
-from socketnb.engine.reasons import NOT_SENT, EndReason, Reasons, is_refused, queued
+from socketnb.engine.reasons import NOT_SENT, EndReason, Reasons, is_refused, queued, with_cause
 from socketnb.engine.reconnect import ReconnectPolicy, Reconnects, backoff
 from socketnb.errors import ConnectError, ConnectTimeout, Refused
 from socketnb.model.effects import (
@@ -268,7 +269,8 @@ class Driver:
         if self._state != "ended":
             self._enter("reconnecting")
         self._note("disconnected", "disconnected", text=reason)
-        await self._perform(self._machine.closed(self._now))
+        effects = self._machine.closed(self._now)
+        await self._perform(with_cause(effects, reason) if reason == TOO_LARGE else effects)
         if self._state == "ended":
             return
         self._lost_at = self._now

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 wire = logging.getLogger("socketnb.wire")
 """The logger of python-socketio. It is silent, because the library logs addresses and payloads with credentials."""
 wire.setLevel(logging.CRITICAL)
+TOO_LARGE = "a message was too large"
+"""The reason of the loss of a link that the server closed because of the size of a message."""
 GOODBYE_TIMEOUT_S = 1.0
 """How long to wait when closing a link if the server does not answer, in seconds."""
 SOCKET_CLOSE_TIMEOUT_S = 0.2
@@ -226,7 +228,7 @@ class _Sockets:
         import aiohttp
 
         too_large = aiohttp.WSCloseCode.MESSAGE_TOO_BIG
-        return "a message was too large" if any(socket.close_code == too_large for socket in self._opened) else ""
+        return TOO_LARGE if any(socket.close_code == too_large for socket in self._opened) else ""
 
     async def close(self) -> None:
         """Close the websockets that are still open."""

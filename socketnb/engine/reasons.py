@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from socketnb.model.effects import ClientEffect, Record, TurnDone
@@ -35,6 +36,21 @@ def queued(turn: int, action: Action, reason: str) -> Record:
     """Return the record of an action that is not sent, so that its words are shown."""
     payload = {"verb": action.verb, "text": action.words, "reason": reason}
     return Record("queued", "queued", payload, "local", "user", turn, action.words or None)
+
+
+def with_cause(effects: Sequence[ClientEffect], cause: str) -> list[ClientEffect]:
+    """Return effects in which the failures of turns name a cause."""
+
+    def named(effect: ClientEffect) -> ClientEffect:
+        match effect:
+            case TurnDone(_, "failed", str(reason)):
+                return replace(effect, reason=f"{reason} ({cause})")
+            case Record(final=True, error=str(error)):
+                return effect._replace(error=f"{error} ({cause})")
+            case _:
+                return effect
+
+    return list(map(named, effects))
 
 
 class Reasons:

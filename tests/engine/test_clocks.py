@@ -14,7 +14,7 @@ from conftest import FAST, Eventually, sim
 from socketnb.conversation import turn as turn_module
 from socketnb.conversation.session import Session
 from socketnb.engine.open_turns import OpenTurns
-from socketnb.errors import TurnFailed, TurnTimeout
+from socketnb.errors import TurnError, TurnFailed, TurnTimeout
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 
@@ -187,6 +187,13 @@ def test_the_error_of_a_turn_says_that_the_session_is_lost(hub: Hub, flow: Flow,
     eventually(lambda: bot.state == "lost")
     with pytest.raises(TurnTimeout, match="the session is lost, and the next action tries to reconnect"):
         turn.wait()
+
+
+@pytest.mark.parametrize("platform", ["cognigy", "voiceflow", "eusate"])
+def test_the_error_of_a_turn_says_that_its_message_was_too_large(hub: Hub, flow: Flow, platform: str) -> None:
+    bot = hub.connect(platform, simulate=True, flow=flow)
+    with pytest.raises(TurnError, match=r"the link was lost .*\(a message was too large\)"):
+        bot.say("x" * 2_000_000, timeout=3)
 
 
 def test_closing_a_session_ends_the_turns_that_were_not_sent(slow: Session) -> None:
