@@ -152,6 +152,7 @@ def test_buttons_can_be_pressed_after_a_resume(hub: Hub, later: Hub, platform: s
     assert again.press("Red shoes / Buy").text.startswith("You said ")
 
 
+@pytest.mark.filterwarnings("ignore:shop")  # the platform may report it as a warning
 def test_the_buttons_of_a_conversation_that_is_not_resumed_are_forgotten(hub: Hub, later: Hub) -> None:
     simulator = hub.simulate("voiceflow", shop())
     with hub.connect("voiceflow", name="shop", resume=True, **simulator.settings) as bot:

@@ -106,6 +106,7 @@ def test_a_session_is_resumed_by_a_later_kernel(hub: Hub, flow: Flow, home: Path
         later.close()
 
 
+@pytest.mark.filterwarnings("ignore:shop")  # Voiceflow's client may report it as a warning
 def test_a_saved_session_that_has_expired_is_noted_and_replaced(hub: Hub, flow: Flow) -> None:
     simulator = hub.simulate("voiceflow", flow)
     hub.connect("voiceflow", name="shop", resume=True, **simulator.settings).close()
