@@ -31,7 +31,7 @@ def token_request(turn: int, url: str, token: Secret) -> HttpRequest:
 def file_request(turn: int, answer: JsonObject, file: str) -> HttpRequest:
     """Return the request that sends the file, built from the response to the token request."""
     headers = {"Authorization": f"Bearer {as_text(answer.get('token'))}"}
-    return HttpRequest(UploadStep("file", turn), "POST", as_text(answer.get("fileUploadUrl")), headers, file, turn)
+    return HttpRequest(UploadStep("file", turn), "POST", as_text(answer.get("fileUploadUrl")), headers, file, turn=turn)
 
 
 def answer_of(step: UploadStep, response: HttpResponse) -> JsonObject:
