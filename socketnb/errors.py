@@ -11,8 +11,8 @@ The message of each is one sentence, without credentials, that says what is wron
     │   ├── Refused        the server refused the connection
     │   └── ConnectTimeout a step of the connection timed out; the message names the step
     ├── TurnError          a turn failed; `.turn` holds what arrived so far
-    │   ├── TurnTimeout    the bot did not finish in time; the session stays usable
-    │   └── TurnFailed     the session failed during the turn
+    │   ├── TurnTimeout    the bot did not finish in time
+    │   └── TurnFailed     the bot reported an error, or the session failed during the turn
     ├── ExpectationFailed  a reply differs from what a `%%chat` cell expects; `.expected`, `.got`, `.turn`
     ├── FlowError          an error in the definition or use of a flow
     └── RecordingError     a recording is missing, damaged, in use, or of a newer version
@@ -91,7 +91,7 @@ class TurnError(SocketnbError):
     """A turn failed.
 
     Attributes:
-        turn: The `Turn`, with the traces and messages that arrived so far.
+        turn: The `Turn`, with the traces and messages that arrived so far; None if the error is about no turn.
     """
 
     def __init__(self, message: str, turn: Any) -> None:
@@ -100,11 +100,11 @@ class TurnError(SocketnbError):
 
 
 class TurnTimeout(TurnError, TimeoutError):
-    """The bot did not finish its turn in time. The session stays usable."""
+    """The bot did not finish its turn in time, or no message arrived in time."""
 
 
 class TurnFailed(TurnError):
-    """The session failed during the turn."""
+    """The bot reported an error, or the session failed during the turn."""
 
 
 class ExpectationFailed(SocketnbError, AssertionError):

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import uuid
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from socketnb.conversation.open_sessions import OpenSessions
 from socketnb.conversation.saved import SavedSession, complete_settings
 from socketnb.conversation.session import Session
 from socketnb.dialects import registry
+from socketnb.dialects.base import warn
 from socketnb.engine.driver import Driver
 from socketnb.engine.loop import Loop
 from socketnb.flows.demo import demo_flow
@@ -80,6 +82,9 @@ class Hub(OpenSessions, TraceFrames):
     ) -> Session:
         """Connect to a bot and wait until the session is ready. The connection then runs in the background.
 
+        What may be wrong with the session, for example an endpoint that never says that it is ready, is a Python
+        warning (`RuntimeWarning`) and a trace of kind `warning`.
+
         A setting that is not passed is read from an environment variable, such as `SOCKETNB_VOICEFLOW_API_KEY`, or from
         the profile. In a notebook, the user is asked for a required setting without a value.
 
@@ -91,6 +96,7 @@ class Hub(OpenSessions, TraceFrames):
             simulate: Whether to connect to a new simulator instead of the platform.
             flow: The bot that the simulator runs (default: the demo shop).
             resume: Whether to resume the conversation of an earlier session of this name, even from an earlier kernel.
+                Its last buttons can still be pressed. If it cannot be resumed, a trace says so, and a new one starts.
             record: Where to record: True for this kernel's recording, the path of a folder, or False to keep traces in
                 memory only.
             turn_timeout: The timeout of a turn in seconds.
@@ -134,10 +140,13 @@ class Hub(OpenSessions, TraceFrames):
                 )
             cleanup.pop_all()  # the session stops its simulator when it closes
             cleanup.callback(session.close)
-            session.open()
+            conflict = self._conflict(session)
+            warned = session.open([*(saved.notes if saved else ()), *([warn(0, conflict)] if conflict else ())])
             cleanup.pop_all()
         self._used = session.name
         self._panels.show(session)
+        for text in warned:
+            warnings.warn(f"{session.name}: {text}", RuntimeWarning, stacklevel=2)
         return session
 
     def _build(

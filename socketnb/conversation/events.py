@@ -5,17 +5,18 @@ from __future__ import annotations
 import concurrent.futures
 import logging
 import time
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from socketnb.conversation.buttons import OfferedButtons
 from socketnb.conversation.conversations import SessionConversations
-from socketnb.conversation.verbs import OfferedButtons
-from socketnb.dialects.messages import OFFERS
+from socketnb.conversation.unsolicited import UnsolicitedMessages
 from socketnb.engine.events import Observation, SessionEvent, State, StateChange
 from socketnb.engine.loop import wait
 from socketnb.errors import ConnectError
 from socketnb.model.effects import CallEnded, CallStarted, Conversations, Credential, Persist, Ready, Record, TurnDone
-from socketnb.model.trace import NO_TIME, Trace
+from socketnb.model.trace import CONTENT_KINDS, NO_TIME, Trace
 
 if TYPE_CHECKING:
     from socketnb.conversation.call import Calls
@@ -42,7 +43,8 @@ class EventIntake:
 
     Attributes:
         state: The state of the session.
-        buttons: The buttons that the bot offered last.
+        buttons: The buttons that can be pressed.
+        unsolicited: The unsolicited messages that were not taken yet.
         conversations: The conversations of the session.
         calls: The voice calls of the session.
         turns: The turns that have not ended, by number.
@@ -52,6 +54,9 @@ class EventIntake:
     def __init__(self, session: str, dialect: Dialect, rows: Log, saved: SavedSession | None, calls: Calls) -> None:
         self.state: State = "connecting"
         self.buttons = OfferedButtons(session, dialect.content)
+        self.unsolicited = UnsolicitedMessages(dialect.content, rows.traces)
+        if saved and saved.buttons:
+            self.buttons.restore(saved.buttons, rows.mask_json)
         self.conversations = SessionConversations(dialect.name, dialect.max_conversations)
         self.calls = calls
         self.turns: dict[int, Turn] = {}
@@ -60,14 +65,17 @@ class EventIntake:
         self._rows = rows
         self._saved = saved
         self._opened: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._warnings: list[str] = []  # about the session, until it is ready
+        self._ended: weakref.WeakValueDictionary[int, Turn] = weakref.WeakValueDictionary()
 
-    def wait_until_ready(self) -> None:
-        """Wait until the session is ready for the first time.
+    def wait_until_ready(self) -> list[str]:
+        """Wait until the session is ready for the first time, and return the warnings about the session so far.
 
         Raises:
             ConnectError: The session cannot become ready.
         """
         wait(self._opened)
+        return self._warnings
 
     def take(self, events: list[SessionEvent]) -> None:
         """Record a batch of events, then update the session, call the listeners and finish the turns that ended."""
@@ -86,6 +94,7 @@ class EventIntake:
         self.notify([trace for _, trace in recorded if trace])
         for event in events:
             if isinstance(event, TurnDone) and (turn := self.turns.pop(event.turn, None)):
+                self._ended[event.turn] = turn
                 turn.finish(event.status, event.reason and self._rows.mask(event.reason))
 
     def notify(self, traces: list[Trace]) -> None:
@@ -120,8 +129,9 @@ class EventIntake:
         match event:
             case Observation(record):
                 if trace:
-                    if trace.kind in OFFERS:
+                    if trace.direction == "in" and (trace.kind in CONTENT_KINDS or trace.kind == "delta"):
                         self.buttons.add(trace, record.payload)
+                        self.unsolicited.add(trace, record.payload)
                     self._add(trace)
             case Conversations(conversations):
                 self.conversations.current = conversations
@@ -130,23 +140,31 @@ class EventIntake:
             case CallEnded():
                 self.calls.end(event)
             case Persist(setting, value):
-                if self._saved:
-                    self._saved.save(**{setting: value})
+                is_new = self._saved and self._saved.persist(setting, value)
+                if is_new and not self._opened.done():  # the saved conversation is not resumed
+                    self.buttons.clear()
             case StateChange(state, error):
                 self._enter(state, error)
-            case Ready() | Credential() | TurnDone():
-                pass  # handled in `_record` and `take`
+            case TurnDone():  # `take` finishes the turn
+                if self._saved:
+                    self._saved.save_buttons(self.buttons.dump())
+            case Ready() | Credential():
+                pass  # handled in `_record`
             case _:
                 assert_never(event)
 
     def _add(self, trace: Trace) -> None:
+        if trace.kind == "warning" and trace.turn == 0 and not self._opened.done():
+            self._warnings.append(trace.text or "")
         if self.state == "ready" and not self._opened.done():
             self._opened.set_result(None)
-        if turn := self.turns.get(trace.turn):
+        if turn := self.turns.get(trace.turn) or self._ended.get(trace.turn):
             turn.add(trace)
 
     def _enter(self, state: State, error: ConnectError | None) -> None:
         self.state = state
+        if state == "closed":
+            self.unsolicited.close()
         if state in ("lost", "closed") and not self._opened.done():
             error = error or ConnectError("the session was closed")
             self._opened.set_exception(type(error)(self._rows.mask(str(error))))

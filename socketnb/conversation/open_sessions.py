@@ -109,6 +109,14 @@ class OpenSessions:
                 panel.turn_to(session)
         return panel
 
+    def _conflict(self, session: Session) -> str | None:
+        """Return a warning if another open session has the same ids on the same server; None if there is none."""
+        for other in self.sessions():
+            if other is not session and (ids := session.common_ids(other)):
+                names = f"session {other.name!r} is open with the same {' and '.join(ids)}"
+                return f"{names}, so the two may receive each other's messages: close one, or use other ids"
+        return None
+
     def _free_name(self, prefix: str, name: str | None) -> str:
         """Return the name of a new session: the given name, or the prefix, with a number if the prefix is taken."""
         if name is not None:

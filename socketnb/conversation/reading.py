@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from socketnb import render
+from socketnb.conversation.verbs import check_timeout
 from socketnb.dialects.entries import in_conversation
-from socketnb.errors import SettingsError, unknown
+from socketnb.engine.loop import until_done
+from socketnb.errors import ActionError, SessionError, SettingsError, TurnTimeout, unknown
 from socketnb.frames import query
 from socketnb.frames.columns import (
     CONVERSATION_COLUMNS,
@@ -19,7 +21,7 @@ from socketnb.frames.columns import (
     document_columns,
 )
 from socketnb.model.content import Choice
-from socketnb.model.trace import Trace
+from socketnb.model.trace import Sender, Trace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,11 +29,15 @@ if TYPE_CHECKING:
     from socketnb.conversation.events import EventIntake, Listener
     from socketnb.conversation.turn import Turn
     from socketnb.dialects.base import Dialect
+    from socketnb.dialects.messages import Message
     from socketnb.engine.events import State
+    from socketnb.engine.loop import Loop
     from socketnb.model.actions import Conversation, Verb
     from socketnb.recording.recorder import Log
 
 log = logging.getLogger(__name__)
+SENDERS: tuple[Sender, ...] = ("bot", "agent", "system")
+"""The senders of unsolicited messages."""
 
 
 class SessionReader:
@@ -43,18 +49,30 @@ class SessionReader:
         settings: The settings of the session.
         rows: The log of the session, which holds its traces.
         events: The processor of session events, which holds the state of the session.
+        loop: The background loop.
+        timeout: Seconds to wait by default.
     """
 
     def __init__(
-        self, name: str, dialect: Dialect, *, settings: Mapping[str, object], rows: Log, events: EventIntake
+        self,
+        name: str,
+        dialect: Dialect,
+        *,
+        settings: Mapping[str, object],
+        rows: Log,
+        events: EventIntake,
+        loop: Loop,
+        timeout: float,
     ) -> None:
         self.name = name
+        self.timeout = timeout
         self.platform = dialect.name
         self.first = rows.seq
         self._dialect = dialect
         self._settings = settings
         self._log = rows
         self._events = events
+        self._loop = loop
 
     @property
     def state(self) -> State:
@@ -78,11 +96,16 @@ class SessionReader:
 
     @property
     def choices(self) -> list[Choice]:
-        """The buttons of the last message that has buttons."""
+        """The buttons of the last answered turn, and of the unsolicited messages since, in order."""
         return self._events.buttons.choices
 
+    @property
+    def button_names(self) -> list[str]:
+        """The text that presses each of `choices`: its label, or `card / label` if several have this label."""
+        return self._events.buttons.names
+
     def button(self, choice: str | int | Choice) -> Choice:
-        """Return a button of the last message that has buttons, without pressing it.
+        """Return a button without pressing it.
 
         The argument and the errors are those of `press`.
         """
@@ -242,9 +265,103 @@ class SessionReader:
         secret = [name for name, setting in self._dialect.settings.items() if setting.secret]
         return {n: str(v) for n, v in self._settings.items() if n.endswith("_id") and v and n not in secret}
 
+    def common_ids(self, other: SessionReader) -> list[str]:
+        """Return the names of the ids of the conversation if both sessions have the same; otherwise an empty list."""
+        names, settings = self._dialect.resume_settings, self._dialect.settings
+        same = self.platform == other.platform and all(
+            self._settings[name] == other._settings[name] and (self._settings[name] or not settings[name].secret)
+            for name in ("url", *names)
+        )
+        return [name for name in names if self._settings[name]] if same else []
+
     @property
     def _store(self) -> query.Store:
         return self._log.recorder.store
+
+    # Unsolicited messages
+
+    def next_message(self, timeout: float | None = None, *, sender: Sender | None = None) -> Message:
+        """Return the oldest unsolicited message that was not returned yet, or wait for one.
+
+        A message is unsolicited if no running turn waits for it: what the bot or an agent sends on its own, and what
+        arrives after the end of its turn. A streamed message is returned when it is complete. Each message is returned
+        once, by this method or by `messages`. A keyboard interrupt ends the wait.
+
+        Args:
+            timeout: Seconds to wait at most (default: the session's timeout).
+            sender: `bot`, `agent` or `system`: other messages stay for later calls (default: any sender).
+
+        Returns:
+            The message.
+
+        Raises:
+            ActionError: `timeout` is not a number of seconds above 0, or there is no such sender.
+            TurnTimeout: No message arrived in time. The attribute `turn` of the error is None.
+            SessionError: The session is closed, or a listener called this. A listener cannot wait.
+
+        Example:
+            >>> with snb.simulate("cognigy") as simulator:
+            ...     bot = snb.connect("cognigy", **simulator.settings)
+            ...     simulator.notify("Your parcel has arrived.")
+            ...     message = bot.next_message(timeout=5)
+            ...     bot.close()
+            >>> message.text
+            'Your parcel has arrived.'
+        """
+        check_timeout(timeout)
+        if sender not in (None, *SENDERS):
+            raise ActionError(unknown("sender", sender, SENDERS))
+        if self._loop.is_current_thread:
+            raise SessionError("a listener cannot wait for a message: its argument is the trace of the message")
+        seconds = self.timeout if timeout is None else timeout
+        unsolicited = self._events.unsolicited
+        if found := unsolicited.wait(sender, self.encoding, seconds):
+            return found
+        if unsolicited.closed:
+            raise SessionError(f"session {self.name!r} is closed: no more messages arrive")
+        state = "" if self.state == "ready" else f" (the session is {self.state})"
+        of = f" of the {sender}" if sender else ""
+        raise TurnTimeout(f"{self.name}: no unsolicited message{of} arrived within {seconds:g} s{state}", None)
+
+    async def messages(self, *, sender: Sender | None = None) -> AsyncIterator[Message]:
+        """Yield the unsolicited messages that were not returned yet, then new ones, until the session is closed.
+
+        Args:
+            sender: As in `next_message`.
+
+        Yields:
+            The messages, as `next_message` returns them.
+
+        Raises:
+            ActionError: There is no such sender.
+
+        Example:
+            >>> async def first(bot):
+            ...     async for message in bot.messages():
+            ...         return message.text
+            >>> with snb.simulate("cognigy") as simulator:
+            ...     bot = snb.connect("cognigy", **simulator.settings)
+            ...     simulator.notify("Your parcel has arrived.")
+            ...     text = snb.run(first(bot))
+            ...     bot.close()
+            >>> text
+            'Your parcel has arrived.'
+        """
+        if sender not in (None, *SENDERS):
+            raise ActionError(unknown("sender", sender, SENDERS))
+        unsolicited = self._events.unsolicited
+        while True:
+            waiter = unsolicited.waiter()
+            found = unsolicited.take(sender, self.encoding)
+            try:
+                if not found and waiter:
+                    await until_done(waiter)
+            finally:
+                unsolicited.drop(waiter)
+            if found:
+                yield found
+            elif waiter is None:
+                return
 
     # Listening
 

@@ -7,6 +7,8 @@ import os
 import warnings
 from typing import TYPE_CHECKING
 
+from socketnb.dialects.base import warn
+from socketnb.model.effects import Record
 from socketnb.model.secret import Secret
 from socketnb.settings import convert, home
 
@@ -17,19 +19,31 @@ if TYPE_CHECKING:
     from socketnb.settings import Value, Values
 
 
+BUTTONS = "buttons"
+"""The name under which the buttons are saved, beside the names of settings."""
+
+
 class SavedSession:
     """The values that a later kernel needs to resume a session, in a JSON file that only its owner can read.
 
     The file is `sessions/<platform>-<name>.json` in the data folder. It contains the settings that the dialect lists in
-    `resume_settings` and `resume_scope`. Credentials in `resume_scope` are stored as fingerprints.
+    `resume_settings` and `resume_scope`, and the buttons of the last turn. Credentials in `resume_scope` are stored as
+    fingerprints.
 
     Args:
         dialect: The dialect of the platform.
         name: The name of the session.
+
+    Attributes:
+        buttons: The saved buttons as JSON; empty if there are none or the conversation is a new one.
+        notes: What to record if no conversation is resumed.
     """
 
     def __init__(self, dialect: Dialect, name: str) -> None:
+        self.buttons = ""
+        self.notes: list[Record] = []
         self._dialect = dialect
+        self._resumed: dict[str, str] = {}
         self._path = home() / "sessions" / f"{dialect.name}-{name}.json"
 
     def load(self, settings: Mapping[str, Value]) -> dict[str, str]:
@@ -39,17 +53,45 @@ class SavedSession:
             settings: The settings of the new session.
         """
         saved = self._read()
-        same_scope = all(str(settings.get(name) or "") == saved.get(name, "") for name in self._dialect.resume_scope)
+        scope = self._dialect.resume_scope
+        other = [name for name in scope if str(settings.get(name) or "") != saved.get(name, "")]
         user = self._dialect.user_setting
-        if not same_scope or settings.get(user) not in (None, saved.get(user)):
-            return {}
-        return {name: value for name, value in saved.items() if name in self._dialect.resume_settings}
+        if settings.get(user) not in (None, saved.get(user)):
+            other.append(user)
+        names = self._dialect.resume_settings
+        ended = any(self._dialect.settings[name].secret and not saved.get(name) for name in names)
+        if not saved:
+            text = "a new conversation starts, because none is saved under this name"
+            self.notes = [Record("resume", "session", None, "local", text=text)]
+        elif other or ended:
+            what = f"has another {' and '.join(other)}" if other else "has ended"
+            self.notes = [warn(0, f"a new conversation starts, because the saved one {what}")]
+        else:
+            self.buttons = saved.get(BUTTONS, "")
+        self._resumed = {} if other else {name: saved[name] for name in names if name in saved}
+        return dict(self._resumed)
 
     def start(self, settings: Mapping[str, Value]) -> None:
         """Save the initial settings of a session."""
+        for name, value in self._resumed.items():
+            if (now := settings[name]) != value and not (isinstance(now, Secret) and now.reveal() == value):
+                self.buttons = ""  # an argument replaces the saved value
         resumed = {name: settings[name] or "" for name in self._dialect.resume_settings}
         clear = {name: value.reveal() if isinstance(value, Secret) else value for name, value in resumed.items()}
-        self.save(**{name: str(settings[name] or "") for name in self._dialect.resume_scope}, **clear)
+        scope = {name: str(settings[name] or "") for name in self._dialect.resume_scope}
+        self.save(**scope, **clear, **{BUTTONS: self.buttons})
+
+    def persist(self, setting: str, value: str) -> bool:
+        """Save the value of a setting. Return whether the platform has started a new conversation instead."""
+        self.save(**{setting: value})
+        before = self._resumed.pop(setting, value)
+        return value not in ("", before)
+
+    def save_buttons(self, buttons: str) -> None:
+        """Save the buttons as JSON if they have changed."""
+        if buttons != self.buttons:
+            self.buttons = buttons
+            self.save(**{BUTTONS: buttons})
 
     def save(self, **settings: str) -> None:
         """Add settings to the saved ones. An empty value deletes a setting.

@@ -5,27 +5,41 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import html
+import math
 import threading
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from socketnb import render
-from socketnb.conversation.verbs import check_timeout, choices_of
-from socketnb.dialects.messages import Message, is_reply, message, messages
+from socketnb.conversation.verbs import check_timeout
+from socketnb.dialects.messages import Message, message, messages, parse
 from socketnb.engine.loop import WAIT_SLICE_S, wait
+from socketnb.engine.reasons import NOT_SENT, TIMED_OUT
 from socketnb.errors import SessionError, TurnFailed, TurnTimeout
 from socketnb.model.actions import Action
 from socketnb.model.content import Choice, Delta
-from socketnb.model.trace import NO_TIME, Status, Trace
+from socketnb.model.json import as_dict, as_text
+from socketnb.model.trace import NO_TIME, Sender, Status, Trace
 
 if TYPE_CHECKING:
-    from socketnb.engine.driver import Driver, EndReason
+    from socketnb.engine.driver import Driver
+    from socketnb.engine.events import State
     from socketnb.engine.loop import Loop
+    from socketnb.engine.reasons import EndReason
 
 WAIT_MARGIN_S = 5.0
-"""How long a wait continues after the driver should have ended the turn, in seconds."""
+"""After this many seconds without the end of a turn that should have ended, the background loop is checked."""
 CANCEL_TIMEOUT_S = 1.0
 """How long to wait for a cancelled turn to end, in seconds."""
+AFTER_TIMEOUT: Final[dict[State, str]] = {
+    "connecting": "the session is not connected yet",
+    "ready": "the session stays usable",
+    "reconnecting": "the session is reconnecting and stays usable",
+    "ended": "the platform has ended the conversation, and the next action starts a new one",
+    "lost": "the session is lost, and the next action tries to reconnect",
+    "closed": "the session is closed",
+}
+"""What an error says about the session after a turn timed out."""
 
 
 class Turn:
@@ -35,8 +49,9 @@ class Turn:
         number: The number of the turn in its session: 1, 2, 3 …
         action: The action of the user.
         status: `running`, then `completed`, `rejected`, `failed`, `timeout` or `cancelled`.
-        reason: Why the turn ended with this status, if known.
-        traces: The traces observed so far.
+        reason: Why the turn ended with this status, if known. While the turn is not sent: why it waits, for example
+            `not sent: waiting for the end of turn 2`.
+        traces: The traces observed so far, including those that arrived after the end of the turn.
         session: The name of the session.
 
     Example:
@@ -66,8 +81,17 @@ class Turn:
 
     @property
     def messages(self) -> list[Message]:
-        """The messages of the bot or of an agent. The pieces of a streamed message are joined."""
-        return messages(filter(is_reply, self.traces), self._encoding)
+        """The messages of the bot or of an agent during the turn. The pieces of a streamed message are joined."""
+        return self._received(late=False)
+
+    @property
+    def late_messages(self) -> list[Message]:
+        """The messages of this turn that arrived after its end."""
+        return self._received(late=True)
+
+    def _received(self, *, late: bool) -> list[Message]:
+        received = (trace for trace in list(self.traces) if trace.direction == "in" and trace.sender != "user")
+        return messages([trace for trace in received if math.isnan(trace.elapsed_ms) is late], self._encoding)
 
     @property
     def text(self) -> str:
@@ -76,8 +100,21 @@ class Turn:
 
     @property
     def choices(self) -> list[Choice]:
-        """The buttons of the last message that has buttons."""
-        return choices_of(self.traces)
+        """The buttons of all messages of the turn, in order."""
+        return [choice for message in self.messages for choice in message.choices]
+
+    @property
+    def sender(self) -> Sender | None:
+        """Who answered: `bot`, or `agent` if an agent sent the last message. None if no message has arrived."""
+        return next((m.trace.sender for m in reversed(self.messages) if m.trace.sender in ("bot", "agent")), None)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Warnings about this turn, for example that a message may belong to another turn.
+
+        A warning can arrive after the end of the turn.
+        """
+        return [trace.text or "" for trace in list(self.traces) if trace.kind == "warning"]
 
     @property
     def error(self) -> str | None:
@@ -98,20 +135,21 @@ class Turn:
         """Wait at most `within` seconds for the end of the turn, and return whether it has ended."""
         return bool(concurrent.futures.wait([self._done], timeout=within).done)
 
-    def wait(self, timeout: float | None = None) -> Turn:
+    def wait(self, timeout: float | None = None, *, check: bool = True) -> Turn:
         """Wait until the bot is done.
 
         Args:
-            timeout: Seconds from now after which the turn times out (default: the session's timeout, counted from
-                the start of the turn).
+            timeout: Seconds after which the turn times out, counted from now, or from the sending if the turn is not
+                sent yet (default: the session's timeout, counted from the sending).
+            check: Whether to raise `TurnFailed` if the turn fails.
 
         Returns:
             This turn.
 
         Raises:
             ActionError: `timeout` is not a number of seconds above 0.
-            TurnTimeout: The bot was not done in time. The session stays usable.
-            TurnFailed: The session failed during the turn.
+            TurnTimeout: The bot was not done in time.
+            TurnFailed: The turn failed, because of an error of the bot or of the session, and `check` is True.
             SessionError: A listener called this. A listener cannot wait.
 
         Example:
@@ -122,13 +160,20 @@ class Turn:
         """
         seconds = self.allow(timeout)
         try:
-            wait(self._done, seconds + WAIT_MARGIN_S)  # the driver ends it earlier unless its loop has stopped
+            self._wait(seconds + WAIT_MARGIN_S)
         except KeyboardInterrupt:
             self._abandon("cancelled")
             raise
-        except TimeoutError:
-            self.finish("timeout", "the background loop does not respond: restart the kernel")
-        return self._result(seconds)
+        return self._result(seconds, check=check)
+
+    def _wait(self, patience: float) -> None:
+        """Wait for the end of the turn. The driver ends it, unless its loop has stopped."""
+        while not self._done.done():
+            try:
+                wait(self._done, patience)
+            except TimeoutError:  # a turn that is not sent yet may wait longer
+                if not self._loop.responds(WAIT_MARGIN_S):
+                    self.finish("timeout", "the background loop does not respond: restart the kernel")
 
     def cancel(self) -> None:
         """Stop waiting for this turn. Later traces of the turn are still recorded in the session.
@@ -142,15 +187,16 @@ class Turn:
         """
         self._abandon("cancelled")
 
-    def stream(self, timeout: float | None = None) -> Iterator[Message]:
+    def stream(self, timeout: float | None = None, *, check: bool = True) -> Iterator[Message]:
         """Yield the messages as they arrive, and each piece of a streamed message, until the turn has ended.
 
         Args:
             timeout: As in `wait`.
+            check: As in `wait`.
 
         Raises:
-            TurnTimeout: The bot was not done in time. The session stays usable.
-            TurnFailed: The session failed during the turn.
+            TurnTimeout: The bot was not done in time.
+            TurnFailed: The turn failed, and `check` is True.
         """
         seconds = self.allow(timeout)
         seen = 0
@@ -161,12 +207,13 @@ class Turn:
                         self._changed.wait(WAIT_SLICE_S)
                 new = self.traces[seen:]
                 seen += len(new)
-                shown = (m for m in map(message, new) if m and m.trace.sender != "user")
+                received = [trace for trace in new if trace.sender != "user" and not math.isnan(trace.elapsed_ms)]
+                shown = (m for m in map(message, received) if m)
                 yield from (m for m in shown if m.text or not isinstance(m.content, Delta))
         except KeyboardInterrupt:
             self._abandon("cancelled")
             raise
-        self._result(seconds)
+        self._result(seconds, check=check)
 
     def __await__(self) -> Generator[object, None, Turn]:
         return self._until_done().__await__()
@@ -177,10 +224,10 @@ class Turn:
         except asyncio.CancelledError:
             self._abandon("cancelled")
             raise
-        return self._result(self._timeout)
+        return self._result(self._timeout, check=True)
 
     def allow(self, timeout: float | None) -> float:
-        """Set the timeout of the turn, counted from now.
+        """Set the timeout of the turn, counted from now, or from the sending if the turn is not sent yet.
 
         Args:
             timeout: Seconds above 0, or None to keep the current timeout.
@@ -204,13 +251,26 @@ class Turn:
         self._driver.abandon(self.number, reason)
         concurrent.futures.wait([self._done], timeout=CANCEL_TIMEOUT_S)
 
-    def _result(self, seconds: float) -> Turn:
-        if self.status == "failed":
-            raise TurnFailed(f"{self.session}: {self.reason}", self)
+    def _result(self, seconds: float, *, check: bool) -> Turn:
+        """Return this turn after its end.
+
+        Raises:
+            TurnTimeout: The turn timed out.
+            TurnFailed: The turn failed, and `check` is True.
+        """
+        reason, hint = self.reason or "", ""
+        if self.error and self.error not in reason:
+            hint = f" (its first error was: {self.error})"
+        if self.status == "failed" and check:
+            raise TurnFailed(f"{self.session}: {reason or 'the turn failed'}{hint}", self)
         if self.status == "timeout":
-            hint = f" (its first error was: {self.error})" if self.error else ""
-            text = f"{self.session}: the bot was not done with turn {self.number} within {seconds:g} s{hint}"
-            raise TurnTimeout(f"{text}; the session stays usable; pass a larger timeout= to wait longer", self)
+            unsent = reason.startswith(NOT_SENT)
+            cause = reason.removeprefix(NOT_SENT if unsent else TIMED_OUT).removeprefix(": ")
+            cause = (f": {cause}" if cause else "") + hint
+            waited = f"turn {self.number} was not sent" if unsent else f"the bot was not done with turn {self.number}"
+            text = f"{waited} within {seconds:g} s{cause}; {AFTER_TIMEOUT[self._driver.state]}"
+            text += "" if unsent else "; pass a larger timeout= to wait longer"
+            raise TurnTimeout(f"{self.session}: {text}", self)
         return self
 
     # Called by the session, on the loop's thread
@@ -219,6 +279,9 @@ class Turn:
         """Add a trace."""
         with self._changed:
             self.traces.append(trace)
+            if self.status == "running" and trace.kind in ("queued", "action"):
+                waits = trace.kind == "queued"
+                self.reason = as_text(as_dict(parse(trace.payload)).get("reason")) if waits else None
             self._changed.notify_all()
 
     def finish(self, status: Status, reason: str | None) -> None:
@@ -233,7 +296,7 @@ class Turn:
 
     @property
     def summary(self) -> str:
-        """The status and the duration of the turn, for example `completed · first 212 ms · 1.4 s`."""
+        """The status, its reason and the durations of the turn, such as `completed · first 212 ms · 1.4 s`."""
         first_ms = render.milliseconds(self.first_ms)
         parts = [self.status, self.reason, first_ms and f"first {first_ms}", render.milliseconds(self.done_ms)]
         return " · ".join(part for part in parts if part)

@@ -1,28 +1,21 @@
-"""Checks of the arguments of session methods before anything is sent: verbs, fields, buttons, files, timeouts."""
+"""Checks of the arguments of session methods before anything is sent: verbs, fields, files, data, timeouts."""
 
 from __future__ import annotations
 
 import json
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from socketnb.dialects.messages import buttons, message
 from socketnb.errors import ActionError, unknown
 from socketnb.model.content import Choice
-from socketnb.model.secret import MASK
 from socketnb.settings import is_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from socketnb.dialects.base import Dialect, ReadContent
+    from socketnb.dialects.base import Dialect
     from socketnb.model.actions import FieldValue
     from socketnb.model.json import JsonOut
-    from socketnb.model.trace import Trace
-
-MAX_OFFERS = 8
-"""The number of traces with buttons that a session remembers."""
 
 
 def check_timeout(timeout: float | None) -> None:
@@ -33,6 +26,19 @@ def check_timeout(timeout: float | None) -> None:
     """
     if timeout is not None and not is_timeout(timeout):
         raise ActionError(f"timeout must be a number of seconds above 0, got {timeout!r}")
+
+
+def text_fields(dialect: Dialect, text: str, data: JsonOut) -> dict[str, FieldValue]:
+    """Check a text and the data that is sent with it, and return them as the fields of the verb `text`.
+
+    Raises:
+        ActionError: The platform sends no data with a text, or a value is of the wrong type.
+    """
+    if data is None:
+        return check_fields(dialect, "text", {"text": text})
+    if all(field.name != "data" for field in dialect.verbs["text"].fields):
+        raise ActionError(f"on {dialect.name} a text carries no data: leave out data= (nothing was sent)")
+    return check_fields(dialect, "text", {"text": text, "data": data})
 
 
 def check_fields(dialect: Dialect, verb: str, fields: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
@@ -92,81 +98,3 @@ def _existing_file(verb: str, value: object) -> str:
     except (OSError, ValueError, RuntimeError):
         path = None
     raise ActionError(f"{verb} needs the path of an existing file, got {str(value)!r} (nothing was sent)")
-
-
-def choices_of(traces: Iterable[Trace]) -> list[Choice]:
-    """Return the buttons of the last trace that has buttons."""
-    for trace in reversed(list(traces)):
-        shown = message(trace)
-        if shown and shown.choices:
-            return list(shown.choices)
-    return []
-
-
-class OfferedButtons:
-    """The buttons that the bot offered last.
-
-    Traces are kept with their unmasked payloads, so that a button is sent exactly as the bot defined it.
-
-    Args:
-        session: The name of the session.
-        read: Reads the content of an event.
-    """
-
-    def __init__(self, session: str, read: ReadContent) -> None:
-        self._session = session
-        self._read = read
-        self._offers: deque[tuple[Trace, JsonOut]] = deque(maxlen=MAX_OFFERS)
-
-    def add(self, trace: Trace, payload: JsonOut) -> None:
-        """Keep a trace that may have buttons, with its unmasked payload."""
-        self._offers.append((trace, payload))
-
-    @property
-    def choices(self) -> list[Choice]:
-        """The buttons of the last message that has buttons."""
-        return choices_of(trace for trace, _ in list(self._offers))
-
-    def of_turn(self, turn: int) -> list[Choice]:
-        """Return the buttons of the last message in a turn that has buttons."""
-        return choices_of(trace for trace, _ in list(self._offers) if trace.turn == turn)
-
-    def find(self, choice: FieldValue) -> Choice:
-        """Return the button with this label or position (from 1). A `Choice` is returned as it is.
-
-        Raises:
-            ActionError: There is no such button, or the button sends nothing.
-        """
-        if isinstance(choice, Choice):
-            if choice.request is None:
-                raise ActionError(f"the button {choice.label!r} sends nothing: press a button that the bot offered")
-            return choice
-        if isinstance(choice, bool) or not isinstance(choice, str | int):
-            raise ActionError(f"choice must be the label of a button, its position or a Choice, got {choice!r}")
-        offered = self.choices
-        if not offered:
-            raise ActionError(f"{self._session}: no message has offered a button yet (nothing was sent)")
-        if isinstance(choice, int):
-            if not 1 <= choice <= len(offered):
-                raise ActionError(f"there is no button {choice}: press 1 to {len(offered)} (nothing was sent)")
-            return offered[choice - 1]
-        label = choice.strip().casefold()
-        for option in offered:
-            if option.label.strip().casefold() == label:
-                return option
-        known = [option.label for option in offered]
-        raise ActionError(f"{unknown('button', choice, known)} (nothing was sent)")
-
-    def unmask(self, choice: Choice) -> Choice:
-        """Return a button with its unmasked credentials. In traces and messages they are masked.
-
-        Raises:
-            ActionError: The credentials are no longer known.
-        """
-        for trace, payload in reversed(list(self._offers)):
-            shown, content = message(trace), self._read(trace.event, payload)
-            if shown and content and choice in shown.choices:
-                return buttons(content)[shown.choices.index(choice)]
-        if MASK.search(json.dumps(choice.request)):
-            raise ActionError(f"the credential in the button {choice.label!r} is no longer known: press a newer button")
-        return choice

@@ -19,13 +19,15 @@ import math
 import time
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from socketnb.engine.events import EventBatch, Observation, SessionEvent, State, StateChange
 from socketnb.engine.http import HttpRequests
+from socketnb.engine.link import TOO_LARGE
 from socketnb.engine.links import Links, Step
 from socketnb.engine.loop import wait
 from socketnb.engine.open_turns import OpenTurns
+from socketnb.engine.reasons import NOT_SENT, EndReason, Reasons, is_refused, queued, with_cause
 from socketnb.engine.reconnect import ReconnectPolicy, Reconnects, backoff
 from socketnb.errors import ConnectError, ConnectTimeout, Refused
 from socketnb.model.effects import (
@@ -60,12 +62,6 @@ STEPS_PER_YIELD = 64
 """The number of steps after which a driver with a full inbox lets other tasks of the loop run."""
 CLOSE_TIMEOUT_S = 2.0
 """How long `Driver.close` waits for the end of the task, in seconds."""
-EndReason: TypeAlias = Literal["timeout", "cancelled"]
-"""The reason why a turn is abandoned."""
-_END_TEXTS: Final[dict[EndReason, str]] = {
-    "timeout": "the bot was not done in time",
-    "cancelled": "the turn was cancelled",
-}
 _FAILED_ERRORS: Final[dict[Literal["refused", "timeout", "lost"], type[ConnectError]]] = {
     "refused": Refused,
     "timeout": ConnectTimeout,
@@ -98,6 +94,7 @@ class Driver:
         self._events = EventBatch(on_events)
         self._links = Links(loop, self._inbox.put_nowait, self, links)
         self._turns = OpenTurns(lambda turn: self._inbox.put_nowait(partial(self._abandon, turn, "timeout")))
+        self._reasons = Reasons(machine, self._turns)
         self._requests = HttpRequests(loop, lambda r: self._inbox.put_nowait(partial(self._http_response, r)))
         self._reconnects = Reconnects(policy)
         self._state: State = "connecting"
@@ -115,18 +112,25 @@ class Driver:
 
     # Called from any thread
 
-    def start(self) -> None:
-        """Open the first link."""
-        self._task = self._loop.submit(self._run())
+    def start(self, first: Sequence[Record] = ()) -> None:
+        """Open the first link, after the first traces are recorded."""
+        self._task = self._loop.submit(self._run(first))
+
+    @property
+    def state(self) -> State:
+        """The state of the session."""
+        return self._state
 
     def act(self, turn: int, action: Action, timeout: float) -> None:
-        """Perform an action of the user. The turn times out after `timeout` seconds, even if nothing waits for it."""
-        self._post(partial(self._act, turn, action))
-        self.allow(turn, timeout)
+        """Perform an action of the user. The turn times out `timeout` seconds after the action is sent.
+
+        The turn times out even if nothing waits for it. If the session is not ready, the time counts from now.
+        """
+        self._post(partial(self._act, turn, action, timeout))
 
     def allow(self, turn: int, timeout: float) -> None:
-        """Set the timeout of a turn to `timeout` seconds from now."""
-        self._post(partial(self._allow, turn, time.monotonic() + timeout))
+        """Set the timeout of a turn to `timeout` seconds from now, or from its sending if it is not sent yet."""
+        self._post(partial(self._allow, turn, timeout))
 
     def reconnect(self) -> None:
         """Reconnect a lost link now."""
@@ -149,7 +153,9 @@ class Driver:
 
     # The task
 
-    async def _run(self) -> None:
+    async def _run(self, first: Sequence[Record]) -> None:
+        for record in first:
+            self._record(record)
         self._dial()
         try:
             for n in itertools.count():
@@ -169,6 +175,7 @@ class Driver:
                     with contextlib.suppress(Exception):
                         self._note("exception", "error", error=f"{type(error).__name__}: {error}")
                 self._set_timer()
+                self._set_clocks()
         finally:
             self._events.flush()
             self._turns.stop_timers()
@@ -187,25 +194,35 @@ class Driver:
             delay = max(0.0, deadline - time.monotonic())
             self._timer = asyncio.get_running_loop().call_later(delay, self._inbox.put_nowait, self._tick)
 
+    def _set_clocks(self) -> None:
+        """Let the clocks of unsent turns run while the session is not ready, or while nothing else ends their wait."""
+        waits = self._turns.any_started or self._machine.deadline is not None
+        self._turns.run_unsent(run=self._state != "ready" or not waits)
+
     async def _tick(self) -> None:
         if self._machine.deadline is not None and self._machine.deadline <= self._now:
             await self._perform(self._machine.timer(self._now))
 
     # Turns
 
-    async def _act(self, turn: int, action: Action) -> None:
-        self._turns.begin(turn)
+    async def _act(self, turn: int, action: Action, limit: float) -> None:
+        self._turns.begin(turn, limit)
         try:
-            await self._perform(self._machine.act(turn, action, self._now))
+            effects = self._machine.act(turn, action, self._now)
+            if is_refused(turn, effects):
+                self._record(queued(turn, action, NOT_SENT))
+            await self._perform(effects)
         except Exception as error:
             log.exception("the %s machine could not act", type(self._machine).__module__)
-            self._machine.abandon(turn, self._now)
             await self._fail_turn(turn, f"the action could not be sent: {type(error).__name__}: {error}")
+            self._machine.abandon(turn, self._now)
             return
         await self._redial()  # an action of the user reconnects a lost session
+        if self._turns.is_unsent(turn):
+            self._record(queued(turn, action, self._reasons.cause(turn, self._state) or NOT_SENT))
 
-    async def _allow(self, turn: int, deadline: float) -> None:
-        self._turns.set_deadline(turn, deadline)
+    async def _allow(self, turn: int, limit: float) -> None:
+        self._turns.set_limit(turn, limit)
 
     async def _fail_turn(self, turn: int, error: str) -> None:
         self._note("turn", "error", turn=turn, text="failed", error=error, final=True)
@@ -213,11 +230,10 @@ class Driver:
 
     async def _abandon(self, turn: int, reason: EndReason) -> None:
         if turn in self._turns:
-            effects = self._machine.abandon(turn, self._now)
-            text = _END_TEXTS[reason]
+            text = self._reasons.ending(turn, reason, self._state)
             self._note(reason, reason, turn=turn, text=text, final=True)
             await self._perform([TurnDone(turn, reason, text)])
-            await self._perform(effects)
+            await self._perform(self._machine.abandon(turn, self._now))
 
     async def _close(self) -> None:
         for turn in reversed(self._turns.numbers):  # newest first, so that no queued turn is sent now
@@ -253,10 +269,12 @@ class Driver:
         if self._state != "ended":
             self._enter("reconnecting")
         self._note("disconnected", "disconnected", text=reason)
-        await self._perform(self._machine.closed(self._now))
+        effects = self._machine.closed(self._now)
+        await self._perform(with_cause(effects, reason) if reason == TOO_LARGE else effects)
         if self._state == "ended":
             return
         self._lost_at = self._now
+        self._reasons.link_lost(self._now, reason)
         self._reconnects.reset()
         message = f"the link was lost ({reason})"
         if self._was_ready:
@@ -338,8 +356,8 @@ class Driver:
         self._enter("lost", error)
         self._note("connect_error", "error", error=message)
         for turn in self._turns.numbers:
+            await self._fail_turn(turn, f"{NOT_SENT}: {message}" if self._turns.is_unsent(turn) else message)
             self._machine.abandon(turn, self._now)
-            await self._fail_turn(turn, message)
 
     # Effects
 
@@ -361,6 +379,7 @@ class Driver:
                 case Credential() | Persist() | Conversations() | CallStarted() | CallEnded():
                     self._events.add(effect)
                 case HttpRequest():
+                    self._turns.mark_started(effect.turn)
                     self._requests.start(effect)
                 case Failed(reason, how):
                     await self.link_failed(_FAILED_ERRORS[how](f"{self._url}: {reason}"))

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 wire = logging.getLogger("socketnb.wire")
 """The logger of python-socketio. It is silent, because the library logs addresses and payloads with credentials."""
 wire.setLevel(logging.CRITICAL)
+TOO_LARGE = "a message was too large"
+"""The reason of the loss of a link that the server closed because of the size of a message."""
 GOODBYE_TIMEOUT_S = 1.0
 """How long to wait when closing a link if the server does not answer, in seconds."""
 SOCKET_CLOSE_TIMEOUT_S = 0.2
@@ -34,12 +36,12 @@ class LinkCallbacks(NamedTuple):
     """The functions that a link calls, in the order of arrival.
 
     Attributes:
-        event: Called with the name of an event and its arguments.
+        event: Called with the name of an event and its arguments, which may contain bytes.
         broken: Called with a description of each packet that is not a Socket.IO packet.
         closed: Called once, with the reason of the loss.
     """
 
-    event: Callable[[str, list[Json]], None]
+    event: Callable[[str, list[object]], None]
     broken: Callable[[str], None]
     closed: Callable[[str], None]
 
@@ -158,14 +160,14 @@ def _register(
     loop = asyncio.get_running_loop()
     refused: asyncio.Future[str] = loop.create_future()
 
-    def on_event(event: str, *args: Json) -> JsonOut:
+    def on_event(event: str, *args: object) -> JsonOut:
         """Pass on an event, and return the acknowledgement if the sender requests one."""
         callbacks.event(str(event), list(args))
         return address.acks.get(event)
 
     async def on_disconnect(reason: str = "") -> None:
         """Report the loss of the link after all earlier events, which the library delivers in tasks."""
-        loop.call_soon(callbacks.closed, str(reason) or "lost")
+        loop.call_soon(callbacks.closed, sockets.problem or str(reason) or "lost")
         await sockets.close()
 
     def on_connect_error(*args: Json) -> None:
@@ -176,10 +178,16 @@ def _register(
     handle = client.eio.handlers["message"]
 
     async def on_packet(packet: str | bytes) -> None:
-        """Handle a packet. An undecodable packet would otherwise raise an unhandled error in a task."""
+        """Handle a packet. An undecodable packet would otherwise raise an unhandled error in a task.
+
+        The library would take every later packet for an attachment that is missing or does not fit.
+        """
+        if isinstance(packet, str) and client.forget_attachments():
+            callbacks.broken("an attachment of a binary event is missing")
         try:
             await handle(packet)
         except Exception as error:  # noqa: BLE001 (a hostile packet may raise anything in the decoder)
+            client.forget_attachments()
             callbacks.broken(f"{type(error).__name__}: {error}")
 
     client.on("*", on_event, namespace=address.namespace)
@@ -214,6 +222,14 @@ class _Sockets:
         self._opened.append(socket)
         return socket
 
+    @property
+    def problem(self) -> str:
+        """Why the server closed a websocket, if its close code tells it."""
+        import aiohttp
+
+        too_large = aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+        return TOO_LARGE if any(socket.close_code == too_large for socket in self._opened) else ""
+
     async def close(self) -> None:
         """Close the websockets that are still open."""
         for socket in self._opened:
@@ -224,7 +240,10 @@ class _Sockets:
 
 @functools.cache
 def _client_class() -> type[socketio.AsyncClient]:
-    """Return a subclass of python-socketio's client whose garbage collection does not close the HTTP session."""
+    """Return a subclass of python-socketio's client that can be collected and that survives bad binary packets.
+
+    The garbage collection of the library's client would close the shared HTTP session.
+    """
     import engineio
     import socketio
 
@@ -235,6 +254,12 @@ def _client_class() -> type[socketio.AsyncClient]:
     class Client(socketio.AsyncClient):  # type: ignore[misc]  # untyped library
         def _engineio_client_class(self) -> type:
             return Engine
+
+        def forget_attachments(self) -> bool:
+            """Stop waiting for the attachments of a binary packet. Return whether one was missing."""
+            waited: object = self._binary_packet  # type: ignore[has-type]  # untyped library
+            self._binary_packet = None
+            return waited is not None
 
     return Client
 

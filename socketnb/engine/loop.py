@@ -70,6 +70,16 @@ class Loop:
                 return True
         return False
 
+    def responds(self, timeout: float) -> bool:
+        """Return whether the loop answers within `timeout` seconds. A listener that blocks its thread delays it."""
+        answer: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.post(answer.set_result, None)
+        try:
+            wait(answer, timeout)
+        except TimeoutError:
+            return False
+        return True
+
     def run(self, coro: Coro[T], timeout: float | None = None) -> T:
         """Run a coroutine on the loop and wait for its result. A keyboard interrupt cancels it.
 
@@ -183,6 +193,11 @@ def wait(future: concurrent.futures.Future[T], timeout: float | None = None) -> 
                 return future.result()
             if left <= 0:
                 raise
+
+
+async def until_done(future: concurrent.futures.Future[T]) -> T:
+    """Wait for a future in any event loop. If the waiting task is cancelled, the future is cancelled too."""
+    return await asyncio.wrap_future(future)
 
 
 def run(coro: Coro[T]) -> T:

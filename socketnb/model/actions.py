@@ -41,6 +41,16 @@ class Action:
         """The request of the button that is pressed, or an empty object."""
         return {} if self.choice is None or self.choice.request is None else self.choice.request
 
+    @property
+    def words(self) -> str:
+        """What the user typed or pressed, for display; empty for an action without words, such as a launch."""
+        if self.choice:
+            return self.choice.label
+        words = {name: value for name, value in self.fields.items() if name != "data" and not isinstance(value, bool)}
+        if file := words.get("file"):
+            words["file"] = Path(str(file)).name
+        return " ".join(str(word) for word in words.values() if isinstance(word, str | int | float) and word != "")
+
     def text(self, name: str) -> str:
         """Return a field that is a text, or an empty one if the field is not set."""
         return as_text(self.fields.get(name))

@@ -104,6 +104,7 @@ class HttpRequest:
         headers: The headers of the request.
         file: The path of a file to send as the field `file` of a form, or None.
         json: The JSON body, or None.
+        turn: The turn whose action needs the request, or 0. The time-out of the turn counts from its first request.
     """
 
     purpose: Hashable
@@ -112,6 +113,7 @@ class HttpRequest:
     headers: dict[str, str] = field(default_factory=dict)
     file: str | None = None
     json: JsonOut = None
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ thread seals full segments, so that the recording thread never waits for sealing
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import warnings
 from array import array
@@ -15,6 +16,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from socketnb.model.effects import Record
+from socketnb.model.json import as_dict
 from socketnb.model.trace import SCHEMA, Trace
 from socketnb.recording.journal import Journal, part_of
 from socketnb.recording.lines import line_of
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from socketnb.model.json import JsonObject
+    from socketnb.model.json import JsonObject, JsonOut
     from socketnb.recording.schema import TraceValues
 
 log = logging.getLogger(__name__)
@@ -236,6 +238,10 @@ class Log:
     def mask(self, text: str) -> str:
         """Return a text with credentials masked."""
         return self._mask.text(text)
+
+    def mask_json(self, value: JsonOut) -> JsonObject:
+        """Return a JSON object with credentials masked; empty if the value is no object."""
+        return as_dict(json.loads(self._mask.payload(value)))
 
     def trouble(self) -> str | None:
         """Return why the recording has stopped. Only the first call returns the reason; later calls return None."""

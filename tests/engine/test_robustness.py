@@ -100,9 +100,9 @@ def test_closing_while_another_thread_sends_ends_every_turn(hub: Hub, flow: Flow
 
 def test_closing_one_of_two_sessions_with_the_same_key_leaves_the_other_open(hub: Hub, flow: Flow) -> None:
     simulator = hub.simulate("voiceflow", flow)
-    one = hub.connect("voiceflow", **simulator.settings)
+    one = hub.connect("voiceflow", **simulator.settings, user_id="ada")
     key = next(iter(simulator._machine._keys))  # type: ignore[attr-defined]
-    two = hub.connect("voiceflow", **simulator.settings, session_key=key)
+    two = hub.connect("voiceflow", **simulator.settings, user_id="ada", session_key=key)
     one.close()
     assert two.say("hi").text == "You said hi"
 

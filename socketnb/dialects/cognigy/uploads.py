@@ -24,13 +24,14 @@ class UploadRefused(Exception):
 
 def token_request(turn: int, url: str, token: Secret) -> HttpRequest:
     """Return the request for an upload token."""
-    return HttpRequest(UploadStep("token", turn), "GET", f"{url}/{quote(token.reveal(), safe='')}/fileuploadtoken")
+    path = f"{quote(token.reveal(), safe='')}/fileuploadtoken"
+    return HttpRequest(UploadStep("token", turn), "GET", f"{url}/{path}", turn=turn)
 
 
 def file_request(turn: int, answer: JsonObject, file: str) -> HttpRequest:
     """Return the request that sends the file, built from the response to the token request."""
     headers = {"Authorization": f"Bearer {as_text(answer.get('token'))}"}
-    return HttpRequest(UploadStep("file", turn), "POST", as_text(answer.get("fileUploadUrl")), headers, file)
+    return HttpRequest(UploadStep("file", turn), "POST", as_text(answer.get("fileUploadUrl")), headers, file, turn=turn)
 
 
 def answer_of(step: UploadStep, response: HttpResponse) -> JsonObject:

@@ -1,0 +1,139 @@
+"""Unsolicited messages: those that arrive while no turn that they belong to is running."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import math
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from socketnb.dialects.messages import Message, messages
+from socketnb.engine.loop import wait
+from socketnb.model.content import Delta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from socketnb.dialects.base import ReadContent
+    from socketnb.model.json import JsonOut
+    from socketnb.model.trace import Sender, Trace
+
+MAX_OPEN_STREAMS = 100
+"""The maximum number of streamed messages that can be incomplete at the same time."""
+
+
+class _Arrived(NamedTuple):
+    """A message: its sender, and the numbers of its traces. The traces stay in the log."""
+
+    sender: Sender
+    seqs: list[int]
+
+
+class UnsolicitedMessages:
+    """The unsolicited messages of a session that were not taken yet, oldest first. It can be used from any thread.
+
+    A streamed message is added when its last piece has arrived.
+
+    Args:
+        read: Reads the content of an event.
+        traces: Returns the recorded traces from a number on, at most the given number of them.
+    """
+
+    def __init__(self, read: ReadContent, traces: Callable[[int, int], list[Trace]]) -> None:
+        self.closed = False
+        self._read = read
+        self._traces = traces
+        self._lock = threading.Lock()
+        self._arrived: deque[_Arrived] = deque()
+        self._streams: dict[tuple[int, str], _Arrived] = {}  # the incomplete messages, by turn and stream
+        self._waiters: set[concurrent.futures.Future[None]] = set()
+
+    def add(self, trace: Trace, payload: JsonOut) -> None:
+        """Add a received message or piece, unless its turn is running. Called on the loop's thread."""
+        if not math.isnan(trace.elapsed_ms):
+            return
+        if trace.kind != "delta":
+            self._push(_Arrived(trace.sender, [trace.seq]))
+        elif isinstance(delta := self._read(trace.event, payload), Delta):
+            self._add_piece(trace, delta)
+
+    def _add_piece(self, trace: Trace, delta: Delta) -> None:
+        """Add a piece of a stream. A stream that begins again, or is one of too many, ends without its last piece."""
+        stream = (trace.turn, delta.stream)
+        if delta.first and stream in self._streams:
+            self._push(self._streams.pop(stream))
+        self._streams.setdefault(stream, _Arrived(trace.sender, [])).seqs.append(trace.seq)
+        if delta.last:
+            self._push(self._streams.pop(stream))
+        elif len(self._streams) > MAX_OPEN_STREAMS:
+            self._push(self._streams.pop(next(iter(self._streams))))
+
+    def _push(self, arrived: _Arrived) -> None:
+        with self._lock:
+            self._arrived.append(arrived)
+        self._wake()
+
+    def close(self) -> None:
+        """End all waits. Messages that have arrived can still be taken."""
+        self.closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._lock:
+            waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            if waiter.set_running_or_notify_cancel():
+                waiter.set_result(None)
+
+    def take(self, sender: Sender | None, encoding: str) -> Message | None:
+        """Remove and return the oldest message, or None.
+
+        Args:
+            sender: Only a message of this sender, or of any sender if None.
+            encoding: The encoding of streamed sound.
+        """
+        while True:
+            with self._lock:
+                arrived = next((a for a in self._arrived if sender in (None, a.sender)), None)
+                if arrived is None:
+                    return None
+                self._arrived.remove(arrived)
+            first, last, pieces = arrived.seqs[0], arrived.seqs[-1], set(arrived.seqs)
+            traces = self._traces(first, last - first + 1)
+            for found in messages([trace for trace in traces if trace.seq in pieces], encoding):
+                return found  # a trace without displayable content is no message: the next one is taken
+
+    def waiter(self) -> concurrent.futures.Future[None] | None:
+        """Return a future that is done when the next message has arrived; None if the session is closed."""
+        future: concurrent.futures.Future[None] = concurrent.futures.Future()
+        with self._lock:
+            if self.closed:
+                return None
+            self._waiters.add(future)
+        return future
+
+    def drop(self, waiter: concurrent.futures.Future[None] | None) -> None:
+        """Forget a future that `waiter` returned."""
+        with self._lock:
+            self._waiters -= {waiter} if waiter else set()
+
+    def wait(self, sender: Sender | None, encoding: str, timeout: float) -> Message | None:
+        """Return the oldest message, or wait for it. Return None after `timeout` seconds or if the session is closed.
+
+        A keyboard interrupt ends the wait.
+        """
+        due = time.monotonic() + timeout
+        while True:
+            waiter = self.waiter()
+            try:
+                if found := self.take(sender, encoding):
+                    return found
+                if waiter is None or (left := due - time.monotonic()) <= 0:
+                    return None
+                wait(waiter, left)
+            except TimeoutError:
+                return self.take(sender, encoding)
+            finally:
+                self.drop(waiter)
