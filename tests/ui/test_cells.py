@@ -9,10 +9,9 @@ import pytest
 from conftest import Cells, sim
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from IPython.core.error import UsageError
 
 from socketnb.conversation.session import Session
-from socketnb.errors import CONTROLS, ExpectationFailed
+from socketnb.errors import CONTROLS, ExpectationFailed, SocketnbError
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 
@@ -23,11 +22,12 @@ def sent_texts(hub: Hub) -> list[str]:
 
 
 def error_of(cells: Cells, cell: str) -> str:
-    """Run a cell that fails with a UsageError, and return the message, which is one line."""
-    result = cells.run(cell)
-    assert isinstance(result.error_in_exec, UsageError), result.error_in_exec
-    message = str(result.error_in_exec)
+    """Run a cell that fails with an error of socketnb, and return the message, which is one line."""
+    error = cells.run(cell).error_in_exec
+    assert isinstance(error, SocketnbError), error
+    message = str(error)
     assert "\n" not in message
+    assert error._render_traceback_() == [f"{type(error).__name__}: {message}"]
     assert "Traceback" not in cells.text + cells.errors
     return message
 
@@ -397,12 +397,26 @@ def test_traces_that_arrive_during_a_wait_are_traces_of_the_cell(cells: Cells, h
     assert cells.text.strip() == "(waited 0.0 s)"
 
 
-@pytest.mark.parametrize("typed", ["", "\n", "   \n", "%%chat\n", "1 +", "%%chat bot\nhi\n"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "\n",
+        "   \n",
+        "1 +",
+        "%chat connect?",
+        *(f"%%chat{rest}" for rest in ("", " bot", "\n", "\nhi", "\n>>> hi\n")),
+    ],
+)
 def test_the_extension_does_not_change_whether_a_cell_is_complete(cells: Cells, typed: str) -> None:
     with_extension = cells.shell.input_transformer_manager.check_complete(typed)
     cells.run("%unload_ext socketnb")
-    if not typed.startswith("%%"):
-        assert with_extension == cells.shell.input_transformer_manager.check_complete(typed)
+    assert with_extension == cells.shell.input_transformer_manager.check_complete(typed)
+
+
+def test_a_cell_that_is_typed_in_a_terminal_has_a_body(cells: Cells) -> None:
+    assert cells.shell.check_complete("%%chat bot")[0] == "incomplete"
+    assert cells.shell.check_complete("%%chat bot\n>>> where is my order?")[0] == "incomplete"
 
 
 def test_if_one_of_several_sessions_closes_the_turns_of_the_others_complete(

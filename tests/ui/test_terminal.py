@@ -197,6 +197,23 @@ def test_ctrl_c_stops_waiting_and_the_conversation_continues(tmp_path: Path) -> 
         type_("/help\r", "/wait seconds")
 
 
+def test_a_cell_can_be_typed_in_a_terminal_of_ipython(tmp_path: Path) -> None:
+    import pexpect
+
+    prompt = r"In \[(?:\x1b\[\d*m)*{}"
+    more = r"\.\.\.:"
+    env = {**os.environ, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", "IPYTHONDIR": str(tmp_path)}
+    options: Any = {"env": env, "encoding": "utf-8", "timeout": 30, "dimensions": (40, 100)}
+    with pexpect.spawn(sys.executable, ["-m", "IPython", "--no-banner", "--colors=nocolor"], **options) as shell:
+        for n, line in enumerate(["%load_ext socketnb", "b = %chat connect voiceflow --simulate", "%%chat"], 1):
+            shell.expect(prompt.format(n))
+            shell.send(f"{line}\r")
+        for line in ("hours", "", ""):
+            shell.expect(more)
+            shell.send(f"{line}\r")
+        shell.expect("Saturday")
+
+
 def settings(simulator: Simulator) -> list[str]:
     return [word for name, value in simulator.revealed().items() for word in ("--set", f"{name}={value}")]
 
