@@ -26,7 +26,7 @@ from socketnb.ui.arguments import (
 )
 from socketnb.ui.cell.notebook_view import FORMATS, ErrorView, NotebookView
 from socketnb.ui.cell.repeat import RepeatedRun
-from socketnb.ui.cell.run import CellRun, WaitResult, run_in_background
+from socketnb.ui.cell.run import CellRun, run_in_background
 from socketnb.ui.cell.view import NoView
 from socketnb.ui.commands import Commands, overview
 from socketnb.ui.completion import Completer
@@ -118,7 +118,7 @@ class Chat(Magics):
         action="append",
         default=[],
         metavar="TEXT",
-        help="words that the replies must contain, or a /regular expression/; can be repeated",
+        help="words that the replies must contain, a /regular expression/, or data.path = value; can be repeated",
     )
     def talk(self, line: str, cell: str) -> None:
         '''Send each line of the cell as one message, exactly as it is typed, and wait for the reply.
@@ -131,6 +131,7 @@ class Chat(Magics):
           /wait 2                  waits 2 seconds
           //press                  sends a message that begins with one slash
           ?? Saturday              checks that the last reply contains this, or matches a /regular expression/
+          ?? data.order.id = 4567  checks a value in the data of the last reply
 
         A failed check raises an error, which stops a notebook that runs unattended.
         '''
@@ -215,11 +216,10 @@ class Chat(Magics):
             assign_traces()
 
     def _traces_of(self, run: CellRun | RepeatedRun, cursor: Mapping[str, int] | None) -> pd.DataFrame:
-        """Return the traces of a cell's turns and waits."""
+        """Return the traces of a cell's turns, and everything else that arrived during its steps."""
         new = self._hub.traces_df(since=cursor)
         turns = {(turn.session, turn.number) for turn in run.turns}
-        waits = [result for result in run.results if isinstance(result, WaitResult)]
-        arrived = {(wait.session, trace.seq) for wait in waits for trace in wait.traces}
+        arrived = {(result.session, trace.seq) for result in run.results for trace in result.traces}
         rows = zip(new["session"], new["turn"], new["seq"], strict=True)
         of_cell = [(name, turn) in turns or (name, seq) in arrived for name, turn, seq in rows]
         return new[of_cell].reset_index(drop=True)

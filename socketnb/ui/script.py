@@ -8,6 +8,7 @@ r'''Parsing of a `%%chat` cell, or of a line in a terminal, into steps.
     //press                    sends a message that begins with one slash
     ?? Saturday                checks that the last reply contains these words
     ?? /Sat.*day/i             checks that the last reply matches a regular expression; /…/i ignores case
+    ?? data.order.id = 4567    checks a value in the data of the last reply; 0 is the first element of a list
     # a comment                is ignored, if comments are enabled
 
 All other text is sent byte for byte.
@@ -25,6 +26,7 @@ from socketnb.errors import ActionError, unknown
 from socketnb.model.content import Choice
 from socketnb.model.secret import Secret
 from socketnb.settings import VALUE_TYPES
+from socketnb.ui.expectation import Reply, is_met
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,11 +38,8 @@ FENCE = '"""'
 WAIT = "wait"
 MAX_WAIT_S = 86_400.0
 """The maximum duration of /wait, in seconds."""
-REGEX_TIMEOUT_S = 2.0
-"""The timeout of a regular expression search, in seconds. Some patterns would search a reply forever."""
 PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 VERB = re.compile(r"/(\w+)(?:\s+(.*))?", re.DOTALL)
-PATTERN = re.compile(r"/(.+)/(i?)", re.DOTALL)
 KEY = re.compile(r"(\w+)=\s*")
 NOTHING_SENT = " (nothing was sent)"
 
@@ -96,28 +95,7 @@ class Wait(Step):
 
 
 class Expect(Step):
-    """Check that the last reply contains the text, or matches it if it is a /regular expression/."""
-
-    def matches(self, reply: str) -> bool:
-        """Return whether a reply meets the expectation.
-
-        Raises:
-            ActionError: The regular expression is invalid, or its search takes too long.
-        """
-        pattern = PATTERN.fullmatch(self.text)
-        if not pattern:
-            return self.text in reply
-        import regex
-
-        try:
-            flags = regex.MULTILINE | (regex.IGNORECASE if pattern[2] else 0)
-            return bool(regex.search(pattern[1], reply, flags, timeout=REGEX_TIMEOUT_S))
-        except TimeoutError:
-            raise ActionError(
-                f"the search for {self.text} took more than {REGEX_TIMEOUT_S:g} s; use a simpler regular expression"
-            ) from None
-        except (regex.error, OverflowError, RecursionError) as error:
-            raise ActionError(f"{self.text} is not a valid regular expression ({error})") from None
+    """Check the reply to the step before, see `expectation.is_met`."""
 
 
 def parse_steps(
@@ -217,7 +195,7 @@ def parse_expectation(text: str) -> Expect:
         raise ActionError("--expect needs the expected words")
     step = Expect(0, text)
     with error_at_line(step):
-        step.matches("")
+        is_met(step.text, Reply("", []))
     return step
 
 
@@ -229,7 +207,7 @@ def _check(step: Step, previous: Step | None) -> None:
         case Expect():
             if previous is None:
                 raise ActionError("?? checks the reply to the step before it, and no step comes before it")
-            step.matches("")
+            is_met(step.text, Reply("", []))
 
 
 @contextmanager

@@ -446,12 +446,13 @@ def test_with_continue_on_error_a_wait_lasts_while_one_session_is_open(cells: Ce
     assert "✗ line 2: session 'b' closed during the wait" in cells.text
 
 
-def test_a_missing_file_is_reported_with_its_line(cells: Cells) -> None:
+def test_a_missing_file_is_found_before_anything_is_sent(cells: Cells, hub: Hub) -> None:
     cells.run("%chat connect cognigy --simulate")
     line = error_of(cells, "%%chat\nhours\n/upload nofile.txt")
     assert line.startswith("line 3: upload ")
     assert "'nofile.txt'" in line
-    assert line.endswith(" (this line was not sent)")
+    assert line.endswith(" (nothing was sent)")
+    assert sent_texts(hub) == []
 
 
 @pytest.mark.parametrize(("head", "name"), [("T<<bot", "T"), ("T <<bot", "T"), ("bot T <<", "T")])

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from command_line import CommandLine
 
+from socketnb.dialects.base import warn
+from socketnb.dialects.cognigy import client as cognigy_client
 from socketnb.errors import CONTROLS
 from socketnb.hub import Hub
 from socketnb.simulator.server import Simulator
@@ -65,15 +67,21 @@ def test_input_from_a_pipe_is_a_script_that_can_fail(command_line: CommandLine) 
 
 
 @pytest.mark.parametrize(
-    ("stdin", "message"),
+    ("stdin", "status", "message"),
     [
-        ("hi\n/lunch", "line 2: unknown verb 'lunch'; did you mean 'launch'?"),
-        ("/press Nothing", "no message has offered a button yet"),
+        ("hi\n/lunch", 2, "line 2: unknown verb 'lunch'; did you mean 'launch'?"),
+        ("hi\n?? /(/", 2, "line 2: /(/ is not a valid regular expression"),
+        ("hi\n/event", 2, "line 2: event needs name"),
+        ("/press Nothing", 1, "no message has offered a button yet"),
+        ("hours\n?? Sunday", 1, "line 2: expected 'Sunday'"),
+        ("hours\n?? data.order.id = 1", 1, "line 2: expected 'data.order.id = 1'"),
     ],
 )
-def test_a_mistake_in_a_pipe_is_one_line(command_line: CommandLine, stdin: str, message: str) -> None:
+def test_the_exit_status_tells_a_bot_that_failed_from_lines_that_cannot_run(
+    command_line: CommandLine, stdin: str, status: int, message: str
+) -> None:
     done = command_line.run("chat", "voiceflow", "--simulate", stdin=stdin)
-    assert done.status == 1
+    assert done.status == status
     assert message in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -135,6 +143,24 @@ def test_check_prints_one_line_per_step(command_line: CommandLine) -> None:
     assert done.status == 1
     assert done.stdout.startswith("✗ reachable     ")
     assert "http://127.0.0.1:9" in done.stdout
+
+
+def test_check_fails_with_the_advice_of_a_warning_at_connecting(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advice = "connected, but the endpoint never said it is ready: an old endpoint, or a wrong token"
+    opened = cognigy_client.Client.opened
+    monkeypatch.setattr(cognigy_client.Client, "opened", lambda *args: [warn(0, advice), *opened(*args)])
+    done = command_line.run("check", "cognigy", "--simulate")
+    assert done.status == 1
+    assert f"✗ ready         {advice}" in done.stdout
+
+
+def test_a_file_that_does_not_exist_is_found_before_anything_is_sent(command_line: CommandLine) -> None:
+    done = command_line.run("chat", "cognigy", "--simulate", stdin="hi\n/upload nowhere.png")
+    assert done.status == 2
+    assert "line 2: upload needs the path of an existing file" in done.stdout
+    assert "completed" not in done.stdout
 
 
 def test_a_wrong_key_is_reported_without_the_key(command_line: CommandLine, hub: Hub) -> None:

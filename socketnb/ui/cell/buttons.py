@@ -22,6 +22,7 @@ import anywidget
 from socketnb.errors import SocketnbError
 from socketnb.render import cut
 from socketnb.ui.cell.live_output import UPDATE_INTERVAL_S, LiveOutput
+from socketnb.ui.cell.results import TurnResult
 from socketnb.ui.comms import answer_at_once
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class CellButtons(anywidget.AnyWidget):
             if offer != self._offer or self._pressed is not None or not 0 <= index < len(self._choices):
                 return
             self._pressed = index
-            turn = None
+            turn, since = None, self._session.seq
             try:
                 turn = self._session.start("press", choice=self._choices[index])
                 self._turn = turn.number
@@ -118,13 +119,15 @@ class CellButtons(anywidget.AnyWidget):
                 self.send({"type": "problem", "text": str(error)})
             self._send_offer()
         if turn:
-            threading.Thread(target=self._show_turn, args=(turn,), name="socketnb-cell", daemon=True).start()
+            threading.Thread(target=self._show_turn, args=(turn, since), name="socketnb-cell", daemon=True).start()
 
-    def _show_turn(self, turn: Turn) -> None:
+    def _show_turn(self, turn: Turn, since: int) -> None:
         """Show a turn in the view until it ends, then show its buttons."""
-        self._view.add([turn])
+        result = TurnResult(self._session, since, turn)
+        self._view.add([result])
         while not turn.over(UPDATE_INTERVAL_S):
             self._view.refresh()
+        result.finish()
         self._view.refresh(final=True)
         with self._lock:
             self._offer += 1
