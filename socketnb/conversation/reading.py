@@ -73,6 +73,11 @@ class SessionReader:
         """The buttons of the last message that has buttons."""
         return self._events.buttons.choices
 
+    @property
+    def button_names(self) -> list[str]:
+        """The text that presses each of `choices`: its label, or `card / label` if several have this label."""
+        return [choice.label for choice in self.choices]
+
     def button(self, choice: str | int | Choice) -> Choice:
         """Return a button of the last message that has buttons, without pressing it.
 

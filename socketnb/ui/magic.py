@@ -230,11 +230,11 @@ class Chat(Magics):
                 buttons.close()
 
     def _show_buttons(self, session: Session, run: CellRun | RepeatedRun) -> None:
-        """Show the buttons of the last turn under the cell; only a notebook can show them."""
+        """Show the buttons that can be pressed under the cell; only a notebook can show them."""
         if not isinstance(run, CellRun) or not run.turns or not getattr(self.shell, "kernel", None):
             return
         turn, view = run.turns[-1], run.views[-1]
-        if turn.choices and isinstance(view, NotebookView):
+        if session.choices and isinstance(view, NotebookView):
             from socketnb.ui.cell.buttons import CellButtons
 
             self._buttons[session.name] = CellButtons(session, view, turn)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
@@ -269,8 +270,14 @@ def usage(verb: str, spec: Verb) -> str:
     return " ".join([verb, *(field.name if field.required else f"[{field.name}]" for field in spec.fields)])
 
 
-def complete_line(line: str, verbs: Mapping[str, Verb], choices: Sequence[Choice]) -> tuple[str, list[str]]:
-    """Return the last word of a line, and its completions: verbs, buttons or fields."""
+def complete_line(line: str, verbs: Mapping[str, Verb], buttons: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the last word of a line, and its completions: verbs, buttons or fields.
+
+    Args:
+        line: The line before the cursor.
+        verbs: The verbs of the platform.
+        buttons: The names of the buttons that can be pressed, in order.
+    """
     if not line.startswith("/") or line.startswith("//"):
         return "", []
     verb, space, rest = line[1:].partition(" ")
@@ -278,13 +285,17 @@ def complete_line(line: str, verbs: Mapping[str, Verb], choices: Sequence[Choice
         return verb, [*(name for name in verbs if name != "text"), WAIT]
     fields = verbs[verb].fields if verb in verbs else ()
     if fields and fields[0].type is Choice:
-        return rest.removeprefix(f"{fields[0].name}="), _button_words(choices)
+        return rest.removeprefix(f"{fields[0].name}="), _button_words(buttons)
     return rest.rpartition(" ")[2], [f"{field.name}=" for field in fields if f"{field.name}=" not in rest]
 
 
-def _button_words(choices: Sequence[Choice]) -> list[str]:
-    """Return the text to type for each button: its label, or its number if the label is not one line of text."""
-    return [c.label if c.label.isprintable() and c.label.strip() else str(n) for n, c in enumerate(choices, 1)]
+def _button_words(buttons: Sequence[str]) -> list[str]:
+    """Return the text to type for each button: its name, or its number if the name is not one unique line of text."""
+    count = Counter(buttons)
+    return [
+        name if name.isprintable() and name.strip() and count[name] == 1 else str(n)
+        for n, name in enumerate(buttons, 1)
+    ]
 
 
 def describe_verbs(verbs: Mapping[str, Verb]) -> str:

@@ -161,7 +161,7 @@ def _new_prompt(session: Session, mask: Callable[[str], str]) -> PromptSession[s
 
     class LineCompleter(Completer):
         def get_completions(self, document: Document, _: CompleteEvent) -> Iterator[Completion]:
-            word, values = script.complete_line(document.text_before_cursor, session.verbs, session.choices)
+            word, values = script.complete_line(document.text_before_cursor, session.verbs, session.button_names)
             values += ["help"] if document.text_before_cursor == f"/{word}" else []
             for value in values:
                 if value.casefold().startswith(word.casefold()):

@@ -2,18 +2,27 @@
 
 import json
 import threading
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Cells, sim
+from conftest import Cells, observe, output, queued, sim
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from IPython.utils.capture import capture_output
 
 from socketnb.conversation.session import Session
+from socketnb.dialects.base import warn
+from socketnb.dialects.messages import Message
+from socketnb.engine.events import Observation
 from socketnb.errors import CONTROLS, ExpectationFailed, SocketnbError
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
+from socketnb.model.trace import NO_TIME, Trace
+from socketnb.ui.cell.notebook_view import NotebookView
+from socketnb.ui.cell.results import SessionFeed, TurnResult
 
 
 def sent_texts(hub: Hub) -> list[str]:
@@ -73,6 +82,68 @@ def test_a_wait_shows_messages_that_arrive_and_they_can_be_expected(cells: Cells
     assert "Ada here" in cells.text
     assert "waited 0.8 s" in cells.text
     assert "✓ Ada here" in cells.text
+
+
+def test_messages_outside_turns_are_shown_where_they_came_and_judged_after_a_wait(cells: Cells, hub: Hub) -> None:
+    bot = hub.connect("cognigy", name="desk", simulate=True)
+
+    def interrupt(trace: Trace) -> None:
+        if trace.kind == "action":
+            bot._events.take([Observation(output("news of the day"), 1, time.time_ns(), NO_TIME)])
+
+    stop = bot.listen(interrupt)
+    error = cells.run("%%chat desk\nhours\n?? news of the day").error_in_exec
+    assert isinstance(error, ExpectationFailed)
+    assert "news of the day" in cells.text
+    stop()
+    observe(bot, output("too early"))
+    timer = threading.Timer(0.2, lambda: observe(bot, output("a late answer", turn=bot._log.turn)))
+    timer.start()
+    assert cells.run("%%chat desk --expect 'late answer'\nhours\n/wait 0.5\n?? a late answer").success
+    timer.join()
+    assert "too early" not in cells.text
+
+
+def test_a_message_between_two_steps_is_part_of_the_second(
+    cells: Cells, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = hub.connect("cognigy", name="desk", simulate=True)
+    finish = TurnResult.finish
+
+    def finish_and_receive(result: TurnResult) -> None:
+        finish(result)
+        observe(bot, output("at once after the turn"))
+
+    monkeypatch.setattr(TurnResult, "finish", finish_and_receive)
+    assert cells.run("%%chat desk\nhours\n/wait 0\n?? at once after the turn").success
+
+
+def test_an_action_that_was_not_sent_keeps_its_words_in_its_cell(cells: Cells, hub: Hub) -> None:
+    bot = hub.connect("cognigy", name="desk", simulate=True)
+    feed = SessionFeed(bot)
+    observe(bot, queued(1, "my words", "not sent: waiting for the end of turn 0"))
+    turn = SimpleNamespace(number=1, status="running", summary="running · not sent: waiting for the end of turn 0")
+    with capture_output() as shown:
+        view = NotebookView("text", "my words")
+        view.add([TurnResult(feed, 0, turn)])  # type: ignore[arg-type]
+        view.refresh(final=True)
+    text = shown.outputs[0].data["text/plain"]
+    assert "user:  my words" in text
+    assert "not sent: waiting for the end of turn 0" in text
+
+
+def test_the_json_format_has_data_warnings_and_unsolicited_messages(
+    cells: Cells, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Message, "data", property(lambda self: {"id": 1} if self.trace.text == "with data" else None))
+    bot = hub.connect("cognigy", name="desk", simulate=True)
+    threading.Timer(0.1, lambda: observe(bot, output("with data"), warn(1, "may be late"))).start()
+    cells.run("%%chat desk -f json\n/wait 0.4\n?? data.id = 1")
+    result = cells.outputs[0].data["application/json"]
+    assert result["messages"] == [
+        {"sender": "bot", "kind": "text", "text": "with data", "unsolicited": True, "data": {"id": 1}}
+    ]
+    assert result["warnings"] == ["may be late"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
@@ -345,8 +416,8 @@ def test_hostile_messages_are_harmless_in_every_format(cells: Cells, hub: Hub) -
     hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
     for form in ("-f markdown", "-f html", "-f text", "-f json", "--raw"):
         cells.run(f"%%chat bot {form}\nhi\n?? ok")
-        for output in cells.outputs:
-            for mime, shown in output.data.items():
+        for part in cells.outputs:
+            for mime, shown in part.data.items():
                 harmless = mime in ("application/json", "text/html") or not CONTROLS.search(shown.replace("\n", ""))
                 assert harmless, (form, mime)
     cells.run("%%chat bot -f markdown\nhi")

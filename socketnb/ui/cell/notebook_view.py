@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from socketnb import render
 from socketnb.dialects.messages import Message, messages
 from socketnb.ui.cell.live_output import UPDATE_INTERVAL_S, LiveOutput
-from socketnb.ui.cell.results import TurnResult, is_unsolicited
+from socketnb.ui.cell.results import TurnResult
 from socketnb.ui.cell.view import NoView
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def _result_json(result: StepResult) -> JsonObjectOut:
 def _message_json(message: Message) -> JsonObjectOut:
     trace = message.trace
     facts = {"sender": trace.sender, "kind": trace.kind, "text": render.message_text(message)}
-    unsolicited = {"unsolicited": True} if is_unsolicited(trace) else {}
+    unsolicited = {"unsolicited": True} if trace.is_unsolicited else {}
     return {**facts, **unsolicited, **({} if message.data is None else {"data": message.data})}
 
 

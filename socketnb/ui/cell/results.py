@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import math
 from typing import TYPE_CHECKING
 
 from socketnb import render
@@ -19,27 +18,40 @@ if TYPE_CHECKING:
     from socketnb.model.trace import Trace
 
 
-def is_unsolicited(trace: Trace) -> bool:
-    """Return whether a trace was received while no turn waited for it."""
-    return trace.direction == "in" and trace.sender != "user" and math.isnan(trace.elapsed_ms)
+class SessionFeed:
+    """Collects the traces of a session from now on, on the background thread.
+
+    Args:
+        session: The session.
+
+    Attributes:
+        session: The name of the session.
+        traces: The traces so far.
+        stop: Ends the collection.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session.name
+        self.traces: list[Trace] = []
+        self.stop = session.follow(self.traces.extend)
 
 
 class StepResult(abc.ABC):
     """The result of a step in one session.
 
     Args:
-        of: The session.
-        since: The `seq` of the first trace that belongs to this step.
+        feed: The traces of the session.
+        begin: The index of the first trace in the feed that belongs to this step.
 
     Attributes:
         session: The name of the session.
-        end: The `seq` after the last trace that was read. The next step begins there, so that no message is lost.
+        end: The index after the last trace that was read. The next step begins there, so that no message is lost.
     """
 
-    def __init__(self, of: Session, since: int) -> None:
-        self.session = of.name
-        self.end = since
-        self._of = of
+    def __init__(self, feed: SessionFeed, begin: int) -> None:
+        self.session = feed.session
+        self.end = begin
+        self._feed = feed
         self._ended = False
         self._traces: list[Trace] = []
 
@@ -47,7 +59,7 @@ class StepResult(abc.ABC):
     def traces(self) -> list[Trace]:
         """The traces so far."""
         if not self._ended:
-            new = self._of.traces(self.end)
+            new = self._feed.traces[self.end :]
             self.end += len(new)
             self._traces += filter(self._belongs, new)
         return self._traces
@@ -83,12 +95,12 @@ class TurnResult(StepResult):
         turn: The turn.
     """
 
-    def __init__(self, of: Session, since: int, turn: Turn) -> None:
-        super().__init__(of, since)
+    def __init__(self, feed: SessionFeed, begin: int, turn: Turn) -> None:
+        super().__init__(feed, begin)
         self.turn = turn
 
     def _belongs(self, trace: Trace) -> bool:
-        return trace.turn == self.turn.number or is_unsolicited(trace) or trace.kind == "warning"
+        return trace.turn == self.turn.number or trace.is_unsolicited or trace.kind == "warning"
 
     @property
     def status(self) -> str:
@@ -102,14 +114,14 @@ class TurnResult(StepResult):
 
     def reply(self) -> Reply:
         """Return the messages of the turn, without those that arrived after its end."""
-        return _reply(trace for trace in self.turn.traces if not is_unsolicited(trace))
+        return _reply(trace for trace in self.turn.traces if not trace.is_unsolicited)
 
 
 class WaitResult(StepResult):
     """What arrived in a session during a `/wait`."""
 
-    def __init__(self, of: Session, since: int) -> None:
-        super().__init__(of, since)
+    def __init__(self, feed: SessionFeed, begin: int) -> None:
+        super().__init__(feed, begin)
         self._waited = ""
 
     def _belongs(self, _: Trace) -> bool:

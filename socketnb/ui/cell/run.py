@@ -12,7 +12,7 @@ from socketnb.dialects import registry
 from socketnb.errors import ActionError, ExpectationFailed, SessionError, SocketnbError, TurnError, TurnFailed
 from socketnb.model.content import Choice
 from socketnb.ui import script
-from socketnb.ui.cell.results import StepResult, TurnResult, WaitResult
+from socketnb.ui.cell.results import SessionFeed, StepResult, TurnResult, WaitResult
 from socketnb.ui.cell.view import NoView, StepView
 from socketnb.ui.expectation import Reply, got, is_met
 from socketnb.ui.script import Act, Expect, Step, Wait, error_at_line
@@ -92,6 +92,7 @@ class CellRun:
         self._started_steps = 0
         self._last_results: list[StepResult] = []
         self._latest: dict[str, StepResult] = {}  # the latest result of each session
+        self._feeds: dict[str, SessionFeed] = {}
 
     def create_views(self) -> None:
         """Create the views of all steps, so that a cell in the background can fill them while other cells run."""
@@ -109,6 +110,18 @@ class CellRun:
             ExpectationFailed: A reply is not as expected.
             KeyboardInterrupt: The user interrupted the cell. Running turns are cancelled.
         """
+        self._feeds = {session.name: SessionFeed(session) for session in self._sessions}
+        try:
+            self._run_steps()
+        finally:
+            for feed in self._feeds.values():
+                feed.stop()
+        for step in expectations:
+            self._check(step, self.results, "--expect")
+        if self.failures:
+            raise self.failures[0]
+
+    def _run_steps(self) -> None:
         for step in self._steps:
             match step:
                 case Expect():
@@ -117,10 +130,6 @@ class CellRun:
                     self._wait(step)
                 case _:
                     self._start_turns(step)
-        for step in expectations:
-            self._check(step, self.results, "--expect")
-        if self.failures:
-            raise self.failures[0]
 
     def show_error(self, error: Exception) -> None:
         """Show the error that ended the run at the failed step, and mark later steps as not run."""
@@ -207,8 +216,8 @@ class CellRun:
             with error_at_line(step, NOT_SENT):
                 starts = [(session, self._prepare(session, step)) for session in self._sessions]
                 for session, start in starts:
-                    since = self._next_seq(session)
-                    result = TurnResult(session, since, start())
+                    begin = self._begin(session)
+                    result = TurnResult(self._feeds[session.name], begin, start())
                     results.append(result)
                     self.turns.append(result.turn)
                     self._steps_of_turns.append((step, result.turn))
@@ -217,10 +226,10 @@ class CellRun:
             return error
         return None
 
-    def _next_seq(self, session: Session) -> int:
-        """Return the seq of the first trace of the next step."""
+    def _begin(self, session: Session) -> int:
+        """Return the index of the first trace of the next step."""
         latest = self._latest.get(session.name)
-        return latest.end if latest else session.seq
+        return latest.end if latest else len(self._feeds[session.name].traces)
 
     def _add_results(self, view: StepView, results: Sequence[StepResult]) -> None:
         self._latest.update((result.session, result) for result in results)
@@ -256,7 +265,7 @@ class CellRun:
 
     def _wait(self, step: Wait) -> None:
         view = self._begin_step(step)
-        results = [WaitResult(session, self._next_seq(session)) for session in self._sessions]
+        results = [WaitResult(self._feeds[session.name], self._begin(session)) for session in self._sessions]
         self._last_results = []
         self._add_results(view, results)
         started = time.monotonic()
