@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.text import Text as Line
 
 from socketnb import render
-from socketnb.dialects.messages import message
+from socketnb.dialects.messages import message, parse
 from socketnb.errors import ExpectationFailed, SocketnbError
 from socketnb.model.content import Delta
+from socketnb.model.json import as_dict, as_text
 from socketnb.settings import home
 from socketnb.ui import script
 from socketnb.ui.cell.run import CellRun
@@ -76,11 +77,16 @@ class TerminalView:
                 self._in_stream = True
         elif received:
             self._print_message(received)
+        elif trace.kind == "queued":
+            self._print_line(as_text(as_dict(parse(trace.payload)).get("reason")), "yellow")
         elif notice := render.notice(trace):
             self._print_line(notice, "yellow")
 
     def _print_message(self, received: Message) -> None:
         self._end_stream()
+        if received.trace.is_unsolicited:
+            turn = received.trace.turn
+            self._print_line(f"late message of turn {turn}:" if turn else "unsolicited:", "dim")
         text = render.printable(render.cut(render.message_text(received)))
         self._console.print(Line(text, STYLES.get(received.trace.sender, "")), soft_wrap=True)
 

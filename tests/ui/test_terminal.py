@@ -13,12 +13,16 @@ from typing import Any
 
 import pytest
 from command_line import CommandLine
+from conftest import observe, output, queued
+from rich.console import Console
 
 from socketnb.dialects.base import warn
 from socketnb.dialects.cognigy import client as cognigy_client
 from socketnb.errors import CONTROLS
 from socketnb.hub import Hub
 from socketnb.simulator.server import Simulator
+from socketnb.ui.cell.results import SessionFeed, WaitResult
+from socketnb.ui.terminal import TerminalView
 
 SOCKETNB = [sys.executable, "-m", "socketnb"]
 FLOW = """
@@ -93,6 +97,21 @@ def test_messages_of_a_bot_cannot_control_the_terminal(command_line: CommandLine
     assert "\x1b" not in done.stdout
     assert "\x07" not in done.stdout
     assert "one two three\n" in done.stdout
+
+
+def test_messages_outside_turns_and_actions_that_wait_are_printed(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    bot = hub.connect("cognigy", simulate=True)
+    feed = SessionFeed(bot)
+    observe(bot, output("Your parcel."), output("I am late.", turn=1), queued(2, "hi", "not sent: the link is down"))
+    view = TerminalView(Console(highlight=False))
+    view.add([WaitResult(feed, 0)])
+    assert capsys.readouterr().out.splitlines() == [
+        "unsolicited:",
+        "Your parcel.",
+        "late message of turn 1:",
+        "I am late.",
+        "not sent: the link is down",
+    ]
 
 
 def test_markup_in_messages_is_printed(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
