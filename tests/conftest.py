@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -16,11 +15,8 @@ from IPython.utils.capture import capture_output
 
 import socketnb
 from socketnb.conversation.session import Session
-from socketnb.engine.events import Observation
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
-from socketnb.model.effects import Record
-from socketnb.model.trace import NO_TIME
 
 hypothesis.settings.register_profile("mutants", max_examples=20, deadline=None, database=None)  # make mutants
 NUMBERS = count()
@@ -108,27 +104,6 @@ def bot(hub: Hub, flow: Flow) -> Session:
 def sim(hub: Hub) -> Any:
     """Return the simulator that was started last."""
     return hub._simulators[-1]
-
-
-def observe(session: Session, *records: Record, elapsed_ms: float = NO_TIME) -> None:
-    """Let a session observe events that no server sent."""
-
-    async def take() -> None:
-        session._events.take([Observation(record, 1, time.time_ns(), elapsed_ms) for record in records])
-
-    session._loop.run(take(), 10)
-
-
-def output(text: str, data: Any = None, **columns: Any) -> Record:
-    """Return a message of a bot on Cognigy, as the client records it."""
-    payload = {"type": "output", "data": {"source": "bot", "text": text, "data": data or {}}}
-    return Record("output", "text", payload, sender="bot", text=text, **columns)
-
-
-def queued(turn: int, text: str, reason: str) -> Record:
-    """Return the record of a text that is not sent yet."""
-    payload = {"verb": "text", "text": text, "reason": reason}
-    return Record("queued", "queued", payload, "local", "user", turn, text)
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Cells, observe, output, queued, sim
+from conftest import Cells, sim
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from IPython.utils.capture import capture_output
+from observing import observe, output, queued
 
 from socketnb.conversation.session import Session
 from socketnb.dialects.base import warn

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import observe, output, queued
 from ipywidgets import widget
+from observing import observe, output, queued
 
 import socketnb.ui.panel as panel_module
 from socketnb import render

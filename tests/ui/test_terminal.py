@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from command_line import CommandLine
-from conftest import observe, output, queued
+from observing import observe, output, queued
 from rich.console import Console
 
 from socketnb.dialects.base import warn
