@@ -59,10 +59,10 @@ def test_a_cell_ends_each_turn_with_its_latency_and_numbers_its_buttons(cells: C
 
 
 def test_lines_are_verbs_messages_and_literal_slashes(cells: Cells, hub: Hub, bot: Session) -> None:
-    cells.run("%%chat bot --comments\n# a comment\n/launch\n/press Track\n/press 1")
+    cells.run("%%chat bot --comments\n# a comment\n/launch\n/press Track\n/launch\n/press 1")
     cells.run('%%chat bot\n//launch\none \\\ntwo\n"""\na\n\nb\n"""')
-    assert list(hub.turns_df()["action"]) == ["launch", "press", "press", "text", "text", "text"]
-    assert sent_texts(hub)[1:] == ["Track", "Order", "/launch", "one two", "a\n\nb"]
+    assert list(hub.turns_df()["action"]) == ["launch", "press", "launch", "press", "text", "text", "text"]
+    assert sent_texts(hub) == ["", "Track", "", "Order", "/launch", "one two", "a\n\nb"]
 
 
 def test_verbs_have_their_fields(cells: Cells, hub: Hub) -> None:

@@ -555,7 +555,7 @@ def test_an_uploaded_file_is_sent_and_then_deleted(
     fields = {"file": "../../secret.txt", "text": "look"}
     page.request("act", b"the content", verb="upload", fields=fields, id="a")
     eventually(lambda: any("Got it" in row.get("html", "") for row in page.rows))
-    assert any(row.get("text") == "look (secret.txt)" for row in page.rows)
+    assert any(row.get("text", "").endswith("look (secret.txt)") for row in page.rows)
     assert page.last("accepted")["id"] == "a"
     (view,) = page.panel._views
     assert view._files
@@ -626,7 +626,7 @@ def test_a_rating_is_sent_with_the_verb_of_its_request(
     (row,) = [row for row in page.rows if "form" in row]
     verb = row["form"]["rating"]
     page.request("act", verb=verb, fields={"rating": 4, "comment": "good"}, seq=row["seq"], id="a")
-    eventually(lambda: any(row.get("text") == "4 good" for row in page.rows))
+    eventually(lambda: any(row.get("text", "").endswith("4 good") for row in page.rows))
     assert page.last("pressed")["seq"] == row["seq"]
 
 
@@ -741,10 +741,10 @@ def test_too_many_traces_at_once_are_left_to_be_fetched(
 def test_a_row_that_cannot_be_made_becomes_a_notice(bot: Session, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     working = render.parts
 
-    def fail_for_bots(message: Any) -> Any:
+    def fail_for_bots(message: Any, *more: Any) -> Any:
         if message.trace.sender == "bot":
             raise RuntimeError("does not work")
-        return working(message)
+        return working(message, *more)
 
     monkeypatch.setattr(render, "parts", fail_for_bots)
     bot.say("hi")
