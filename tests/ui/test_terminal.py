@@ -42,6 +42,11 @@ def markup(turn):
     turn.say("Type <your-name>\\n<div>\\nin a block</div>\\n[1]: http://x.example")
 
 
+@mine.on("boom")
+def boom(turn):
+    raise ValueError("broken flow")
+
+
 @mine.otherwise
 def otherwise(turn):
     turn.say("\\x1b[2Jhostile \\x07" + turn.text)
@@ -162,6 +167,14 @@ def test_check_prints_one_line_per_step(command_line: CommandLine) -> None:
     assert done.status == 1
     assert done.stdout.startswith("✗ reachable     ")
     assert "http://127.0.0.1:9" in done.stdout
+
+
+@pytest.mark.parametrize("platform", ["cognigy", "eusate", "voiceflow"])
+def test_an_error_of_the_bot_ends_the_script_with_status_1(command_line: CommandLine, platform: str) -> None:
+    done = command_line.run("chat", platform, "--simulate", "--flow", "bots:mine", stdin="boom\nnever")
+    assert done.status == 1
+    assert "broken flow" in done.stdout
+    assert "never" not in done.stdout
 
 
 def test_check_fails_with_the_advice_of_a_warning_at_connecting(
