@@ -42,7 +42,12 @@ class SocketnbError(Exception):
     """The base class of all errors that socketnb raises.
 
     A notebook shows only the frames of the user's own code in its traceback.
+
+    Attributes:
+        is_brief: Whether a notebook shows the message without a traceback.
     """
+
+    is_brief = False
 
     def __str__(self) -> str:
         """Return the message on one line without control characters, because the message may quote a bot."""
@@ -50,8 +55,8 @@ class SocketnbError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython shows instead of a traceback."""
-        frames = []
-        for frame in traceback.extract_tb(self.__traceback__):
+        frames: list[traceback.FrameSummary] = []
+        for frame in [] if self.is_brief else traceback.extract_tb(self.__traceback__):
             if PurePath(__file__).parent in PurePath(frame.filename).parents:
                 break
             if "IPython" not in PurePath(frame.filename).parts:

@@ -118,6 +118,11 @@ class Trace(NamedTuple):
     bytes: Annotated[int, Column("int32", "The size of the payload as JSON, in bytes.")]
     payload: Annotated[str, Column("string", "The complete payload of the event, as JSON.")]
 
+    @property
+    def is_unsolicited(self) -> bool:
+        """Whether the trace was received while no turn waited for it."""
+        return self.direction == "in" and self.sender != "user" and math.isnan(self.elapsed_ms)
+
 
 SCHEMA: Final[dict[str, Column]] = {
     name: get_args(hint)[1] for name, hint in get_type_hints(Trace, include_extras=True).items()

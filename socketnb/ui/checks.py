@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
+import warnings
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from socketnb.errors import ConnectError, ConnectTimeout, Refused, TurnError, Unreachable
 from socketnb.render import milliseconds, printable
+from socketnb.ui.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +51,7 @@ class Report:
         self._console.print(Text.assemble(mark, f"{step:<{STEP_WIDTH}}", text), soft_wrap=True)
 
 
-def check_bot(hub: Hub, bot: str, say: str | None, settings: Mapping[str, Value]) -> int:
+def check_bot(hub: Hub, bot: str, say: str | None, settings: Mapping[str, Value]) -> ExitStatus:
     """Connect to a bot, send a message if one is given, print each step, and return the exit status.
 
     Args:
@@ -59,7 +61,8 @@ def check_bot(hub: Hub, bot: str, say: str | None, settings: Mapping[str, Value]
         settings: Other arguments of `connect`.
 
     Returns:
-        0 if every step passed, otherwise 1.
+        `PASSED` if every step passed, otherwise `FAILED`. A warning at connecting, such as an endpoint that never said
+        that it is ready, is a failed step.
 
     Raises:
         SettingsError: A setting is missing, unknown or malformed.
@@ -69,28 +72,34 @@ def check_bot(hub: Hub, bot: str, say: str | None, settings: Mapping[str, Value]
         importlib.import_module(name)
     started = time.perf_counter()
     try:
-        session = hub.connect(bot, record=False, **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a warning at connecting is a failed step below
+            session = hub.connect(bot, record=False, **settings)
     except ConnectError as error:
         if isinstance(error, Refused):
             report.passed("reachable", "a server answered")
         step = next((step for kind, step in FAILED_STEPS.items() if isinstance(error, kind)), "connected")
         report.failed(step, str(error))
-        return 1
+        return ExitStatus.FAILED
     with session:
         _report_times(report, session, (time.perf_counter() - started) * 1000)
+        if unready := [trace.text or "" for trace in session.traces() if trace.kind == "warning"]:
+            for text in unready:
+                report.failed("ready", text)
+            return ExitStatus.FAILED
         if say is None:
             report.hint("use --say TEXT to send a message and measure the reply")
-            return 0
+            return ExitStatus.PASSED
         try:
             turn = session.say(say)
         except TurnError as error:
             report.failed("answers", str(error))
-            return 1
+            return ExitStatus.FAILED
         if turn.status != "completed":
             report.failed("answers", turn.summary)
-            return 1
+            return ExitStatus.FAILED
         report.passed("answers", turn.summary)
-        return 0
+        return ExitStatus.PASSED
 
 
 def _report_times(report: Report, session: Session, total_ms: float) -> None:

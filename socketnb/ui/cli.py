@@ -19,16 +19,13 @@ from socketnb.dialects.registry import PLATFORMS
 from socketnb.errors import SettingsError, SocketnbError, unknown
 from socketnb.frames.exports import EXPORTS, format_of, write
 from socketnb.settings import parse_pairs
+from socketnb.ui.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from socketnb.flows.flow import Flow
 
-MISTAKE = 2
-"""The exit status for invalid arguments, or if a command could not run."""
-INTERRUPTED = 130
-"""The exit status after Ctrl-C, as in a shell."""
 STOP_POLL_INTERVAL_S = 0.2
 """The interval between checks for a stop signal, in seconds. Python handles signals between the checks."""
 
@@ -148,8 +145,10 @@ set_option = click.option(
 def chat(bot: str, pairs: tuple[str, ...], flow: str | None, timeout: float | None, *, simulate: bool) -> None:
     """Talk to a bot in the terminal.
 
-    Each line is one turn. Input from a pipe is run as the lines of a %%chat cell; the exit status is 1 if a turn or an
-    expectation fails.
+    Each line is one turn. Input from a pipe is run as the lines of a %%chat cell.
+
+    The exit status is 0 if all lines passed, 1 if the bot failed (a turn or an expectation failed, or a button does
+    not exist), and 2 if the lines could not run (a line is invalid, or the bot could not be reached).
     """
     from socketnb.conversation.verbs import check_timeout
     from socketnb.hub import hub
@@ -170,7 +169,7 @@ def chat(bot: str, pairs: tuple[str, ...], flow: str | None, timeout: float | No
 def check(bot: str, pairs: tuple[str, ...], say: str | None, *, simulate: bool) -> None:
     """Check the connection to a bot, and measure its speed.
 
-    The exit status is 1 if the check fails.
+    The exit status is 0 if all steps passed, 1 if a step failed, and 2 if an argument is invalid.
     """
     from socketnb.hub import hub
     from socketnb.ui.checks import check_bot
@@ -235,18 +234,18 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(commands.main(args, standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        sys.exit(MISTAKE)
+        sys.exit(ExitStatus.COULD_NOT_RUN)
     except click.ClickException as error:
         click.echo(f"socketnb: {' '.join(error.format_message().split())} (see: socketnb --help)", err=True)
-        sys.exit(MISTAKE)
+        sys.exit(ExitStatus.COULD_NOT_RUN)
     except SocketnbError as error:
         click.echo(f"socketnb: {error}", err=True)
-        sys.exit(MISTAKE)
+        sys.exit(ExitStatus.COULD_NOT_RUN)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitStatus.INTERRUPTED)
     except BrokenPipeError:  # the reader of the pipe closed it, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
+        sys.exit(ExitStatus.FAILED)
     except OSError as error:
         click.echo(f"socketnb: {error.strerror or error}", err=True)
-        sys.exit(1)
+        sys.exit(ExitStatus.FAILED)

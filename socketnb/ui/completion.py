@@ -73,7 +73,7 @@ class Completer:
         """Complete a line of a cell's body: a verb, its fields, or the label of a button."""
         words = split_at_cursor(f"{ASSIGNMENT.sub(' ', head)} ", self._cell_parser).words
         session = self._hub.session(words[0] if words else None)
-        return complete_line(before, session.verbs, session.choices)
+        return complete_line(before, session.verbs, session.button_names)
 
     def _arguments(self, before: str, parser: argparse.ArgumentParser) -> Candidates:
         """Complete the arguments of a command or cell."""

@@ -209,7 +209,7 @@ class CorePanel(VBox):
         for trace in traces:
             if trace.final:
                 self._running_turns.discard(trace.turn)
-            if trace.kind == "action":
+            if trace.kind in ("action", "queued"):
                 self._choices_used = True
                 self._running_turns.add(trace.turn)
             elif trace.kind in OFFERS and (received := message(trace)) and received.choices:

@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from IPython.core.magic_arguments import magic_arguments
 
 from socketnb.conversation.verbs import check_timeout
-from socketnb.errors import CONTROLS, ExpectationFailed, SettingsError, SocketnbError
+from socketnb.errors import CONTROLS, SettingsError, SocketnbError
 from socketnb.ui import script
 from socketnb.ui.arguments import (
     DEFAULT_SESSION,
@@ -26,7 +26,7 @@ from socketnb.ui.arguments import (
 )
 from socketnb.ui.cell.notebook_view import FORMATS, ErrorView, NotebookView
 from socketnb.ui.cell.repeat import RepeatedRun
-from socketnb.ui.cell.run import CellRun, WaitResult, run_in_background
+from socketnb.ui.cell.run import CellRun, run_in_background
 from socketnb.ui.cell.view import NoView
 from socketnb.ui.commands import Commands, overview
 from socketnb.ui.completion import Completer
@@ -77,8 +77,12 @@ class Chat(Magics):
     @line_magic("chat")  # type: ignore[arg-type]  # IPython's annotation of it allows no method
     def manage(self, line: str) -> object:
         """Open, list, show and close chat sessions."""
-        with self._one_line_errors():
+        try:
             return self._commands.run(line)
+        except (SocketnbError, UsageError) as error:
+            raise UsageError(CONTROLS.sub(" ", self._hub.mask(str(error)))) from None
+        except KeyboardInterrupt:
+            raise UsageError("interrupted") from None
 
     @no_var_expand
     @cell_magic("chat")
@@ -114,7 +118,7 @@ class Chat(Magics):
         action="append",
         default=[],
         metavar="TEXT",
-        help="words that the replies must contain, or a /regular expression/; can be repeated",
+        help="words that the replies must contain, a /regular expression/, or data.path = value; can be repeated",
     )
     def talk(self, line: str, cell: str) -> None:
         '''Send each line of the cell as one message, exactly as it is typed, and wait for the reply.
@@ -127,10 +131,11 @@ class Chat(Magics):
           /wait 2                  waits 2 seconds
           //press                  sends a message that begins with one slash
           ?? Saturday              checks that the last reply contains this, or matches a /regular expression/
+          ?? data.order.id = 4567  checks a value in the data of the last reply
 
         A failed check raises an error, which stops a notebook that runs unattended.
         '''
-        with self._one_line_errors(INTERRUPTED):
+        with self._brief_errors():
             args = self._parse_head(line)
             sessions = [self._hub.session(name) for name in args.to or [args.name]]
             steps = self._parse_body(cell, args)
@@ -211,11 +216,10 @@ class Chat(Magics):
             assign_traces()
 
     def _traces_of(self, run: CellRun | RepeatedRun, cursor: Mapping[str, int] | None) -> pd.DataFrame:
-        """Return the traces of a cell's turns and waits."""
+        """Return the traces of a cell's turns, and everything else that arrived during its steps."""
         new = self._hub.traces_df(since=cursor)
         turns = {(turn.session, turn.number) for turn in run.turns}
-        waits = [result for result in run.results if isinstance(result, WaitResult)]
-        arrived = {(wait.session, trace.seq) for wait in waits for trace in wait.traces}
+        arrived = {(result.session, trace.seq) for result in run.results for trace in result.traces}
         rows = zip(new["session"], new["turn"], new["seq"], strict=True)
         of_cell = [(name, turn) in turns or (name, seq) in arrived for name, turn, seq in rows]
         return new[of_cell].reset_index(drop=True)
@@ -226,11 +230,11 @@ class Chat(Magics):
                 buttons.close()
 
     def _show_buttons(self, session: Session, run: CellRun | RepeatedRun) -> None:
-        """Show the buttons of the last turn under the cell; only a notebook can show them."""
+        """Show the buttons that can be pressed under the cell; only a notebook can show them."""
         if not isinstance(run, CellRun) or not run.turns or not getattr(self.shell, "kernel", None):
             return
         turn, view = run.turns[-1], run.views[-1]
-        if turn.choices and isinstance(view, NotebookView):
+        if session.choices and isinstance(view, NotebookView):
             from socketnb.ui.cell.buttons import CellButtons
 
             self._buttons[session.name] = CellButtons(session, view, turn)
@@ -240,7 +244,8 @@ class Chat(Magics):
         """Rewrite `%%chat` cells and `%chat command?` before IPython transforms them.
 
         Without this, IPython would remove text that looks like a prompt (`>>> `, `... `) from the lines of a body, and
-        would look up the name of a command as a variable.
+        would look up the name of a command as a variable. IPython skips this transformation when it checks whether a
+        typed cell is complete, because it has the attribute `has_side_effects`. A rewritten cell is always complete.
         """
         first = next((n for n, line in enumerate(lines) if line.strip()), 0)
         if lines and (head := CELL_HEAD.fullmatch(lines[first].rstrip())):
@@ -250,16 +255,24 @@ class Chat(Magics):
         return lines
 
     @contextmanager
-    def _one_line_errors(self, interrupted: str = "interrupted") -> Iterator[None]:
-        """Replace errors with one line without a traceback, in which credentials are masked."""
+    def _brief_errors(self) -> Iterator[None]:
+        """Raise each error as one that is displayed without a traceback, and in which credentials are masked.
+
+        A `UsageError` would leave no error output, and programs that run notebooks would not notice it.
+        """
         try:
             yield
-        except ExpectationFailed:
-            raise  # programs that run notebooks need this error, which is displayed without a traceback
-        except (SocketnbError, UsageError) as error:
-            raise UsageError(CONTROLS.sub(" ", self._hub.mask(str(error)))) from None
+        except SocketnbError as error:
+            raised = error
+        except UsageError as error:
+            raised = SettingsError(str(error))
         except KeyboardInterrupt:
-            raise UsageError(interrupted) from None
+            raised = SocketnbError(INTERRUPTED)
+        else:
+            return
+        raised.args = (self._hub.mask(str(raised)),)
+        raised.is_brief = True
+        raise raised from None
 
     def close(self) -> None:
         """Remove the visible buttons."""
@@ -267,6 +280,7 @@ class Chat(Magics):
 
 
 Chat.manage.__doc__ = f"{Chat.manage.__doc__}\n\n{overview()}\n"  # type: ignore[assignment]  # see above
+vars(Chat.transform_cell)["has_side_effects"] = True
 
 
 def _assignment_as_option(words: list[str]) -> list[str]:

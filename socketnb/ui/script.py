@@ -8,6 +8,7 @@ r'''Parsing of a `%%chat` cell, or of a line in a terminal, into steps.
     //press                    sends a message that begins with one slash
     ?? Saturday                checks that the last reply contains these words
     ?? /Sat.*day/i             checks that the last reply matches a regular expression; /…/i ignores case
+    ?? data.order.id = 4567    checks a value in the data of the last reply; 0 is the first element of a list
     # a comment                is ignored, if comments are enabled
 
 All other text is sent byte for byte.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
@@ -25,6 +27,7 @@ from socketnb.errors import ActionError, unknown
 from socketnb.model.content import Choice
 from socketnb.model.secret import Secret
 from socketnb.settings import VALUE_TYPES
+from socketnb.ui.expectation import Reply, is_met
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,11 +39,8 @@ FENCE = '"""'
 WAIT = "wait"
 MAX_WAIT_S = 86_400.0
 """The maximum duration of /wait, in seconds."""
-REGEX_TIMEOUT_S = 2.0
-"""The timeout of a regular expression search, in seconds. Some patterns would search a reply forever."""
 PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 VERB = re.compile(r"/(\w+)(?:\s+(.*))?", re.DOTALL)
-PATTERN = re.compile(r"/(.+)/(i?)", re.DOTALL)
 KEY = re.compile(r"(\w+)=\s*")
 NOTHING_SENT = " (nothing was sent)"
 
@@ -96,28 +96,7 @@ class Wait(Step):
 
 
 class Expect(Step):
-    """Check that the last reply contains the text, or matches it if it is a /regular expression/."""
-
-    def matches(self, reply: str) -> bool:
-        """Return whether a reply meets the expectation.
-
-        Raises:
-            ActionError: The regular expression is invalid, or its search takes too long.
-        """
-        pattern = PATTERN.fullmatch(self.text)
-        if not pattern:
-            return self.text in reply
-        import regex
-
-        try:
-            flags = regex.MULTILINE | (regex.IGNORECASE if pattern[2] else 0)
-            return bool(regex.search(pattern[1], reply, flags, timeout=REGEX_TIMEOUT_S))
-        except TimeoutError:
-            raise ActionError(
-                f"the search for {self.text} took more than {REGEX_TIMEOUT_S:g} s; use a simpler regular expression"
-            ) from None
-        except (regex.error, OverflowError, RecursionError) as error:
-            raise ActionError(f"{self.text} is not a valid regular expression ({error})") from None
+    """Check the reply to the step before, see `expectation.is_met`."""
 
 
 def parse_steps(
@@ -217,7 +196,7 @@ def parse_expectation(text: str) -> Expect:
         raise ActionError("--expect needs the expected words")
     step = Expect(0, text)
     with error_at_line(step):
-        step.matches("")
+        is_met(step.text, Reply("", []))
     return step
 
 
@@ -229,7 +208,7 @@ def _check(step: Step, previous: Step | None) -> None:
         case Expect():
             if previous is None:
                 raise ActionError("?? checks the reply to the step before it, and no step comes before it")
-            step.matches("")
+            is_met(step.text, Reply("", []))
 
 
 @contextmanager
@@ -291,8 +270,14 @@ def usage(verb: str, spec: Verb) -> str:
     return " ".join([verb, *(field.name if field.required else f"[{field.name}]" for field in spec.fields)])
 
 
-def complete_line(line: str, verbs: Mapping[str, Verb], choices: Sequence[Choice]) -> tuple[str, list[str]]:
-    """Return the last word of a line, and its completions: verbs, buttons or fields."""
+def complete_line(line: str, verbs: Mapping[str, Verb], buttons: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the last word of a line, and its completions: verbs, buttons or fields.
+
+    Args:
+        line: The line before the cursor.
+        verbs: The verbs of the platform.
+        buttons: The names of the buttons that can be pressed, in order.
+    """
     if not line.startswith("/") or line.startswith("//"):
         return "", []
     verb, space, rest = line[1:].partition(" ")
@@ -300,13 +285,17 @@ def complete_line(line: str, verbs: Mapping[str, Verb], choices: Sequence[Choice
         return verb, [*(name for name in verbs if name != "text"), WAIT]
     fields = verbs[verb].fields if verb in verbs else ()
     if fields and fields[0].type is Choice:
-        return rest.removeprefix(f"{fields[0].name}="), _button_words(choices)
+        return rest.removeprefix(f"{fields[0].name}="), _button_words(buttons)
     return rest.rpartition(" ")[2], [f"{field.name}=" for field in fields if f"{field.name}=" not in rest]
 
 
-def _button_words(choices: Sequence[Choice]) -> list[str]:
-    """Return the text to type for each button: its label, or its number if the label is not one line of text."""
-    return [c.label if c.label.isprintable() and c.label.strip() else str(n) for n, c in enumerate(choices, 1)]
+def _button_words(buttons: Sequence[str]) -> list[str]:
+    """Return the text to type for each button: its name, or its number if the name is not one unique line of text."""
+    count = Counter(buttons)
+    return [
+        name if name.isprintable() and name.strip() and count[name] == 1 else str(n)
+        for n, name in enumerate(buttons, 1)
+    ]
 
 
 def describe_verbs(verbs: Mapping[str, Verb]) -> str:

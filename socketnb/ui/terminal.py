@@ -11,12 +11,14 @@ from rich.text import Text as Line
 
 from socketnb import render
 from socketnb.dialects.entries import notice
-from socketnb.dialects.messages import message
+from socketnb.dialects.messages import message, parse
 from socketnb.errors import ExpectationFailed, SocketnbError
 from socketnb.model.content import Delta
+from socketnb.model.json import as_dict, as_text
 from socketnb.settings import home
 from socketnb.ui import script
 from socketnb.ui.cell.run import CellRun
+from socketnb.ui.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,14 +31,12 @@ if TYPE_CHECKING:
     from socketnb.conversation.session import Session
     from socketnb.dialects.messages import Message
     from socketnb.model.trace import Trace
-    from socketnb.ui.cell.view import StepResult
+    from socketnb.ui.cell.results import StepResult
 
 HELP = """Each line is sent as one message. /press 2 or /press Label presses a button.
 Tab completes, Ctrl-C stops waiting for a reply, Ctrl-D ends the conversation.
 Verbs of this platform:"""
 STYLES = {"agent": "magenta", "bot": "cyan", "system": "dim"}
-INTERRUPTED_STATUS = 130
-"""The exit status after Ctrl-C, as in a shell."""
 
 
 class TerminalView:
@@ -78,11 +78,16 @@ class TerminalView:
                 self._in_stream = True
         elif received:
             self._print_message(received)
+        elif trace.kind == "queued":
+            self._print_line(as_text(as_dict(parse(trace.payload)).get("reason")), "yellow")
         elif text := notice(trace):
             self._print_line(text, "yellow")
 
     def _print_message(self, received: Message) -> None:
         self._end_stream()
+        if received.trace.is_unsolicited:
+            turn = received.trace.turn
+            self._print_line(f"late message of turn {turn}:" if turn else "unsolicited:", "dim")
         text = render.printable(render.cut(render.message_text(received)))
         self._console.print(Line(text, STYLES.get(received.trace.sender, "")), soft_wrap=True)
 
@@ -96,7 +101,7 @@ class TerminalView:
             self._in_stream = False
 
 
-def converse(session: Session, timeout: float | None, mask: Callable[[str], str]) -> int:
+def converse(session: Session, timeout: float | None, mask: Callable[[str], str]) -> ExitStatus:
     """Send each input line until the user ends the conversation. Input from a pipe runs like a `%%chat` cell.
 
     Args:
@@ -105,7 +110,7 @@ def converse(session: Session, timeout: float | None, mask: Callable[[str], str]
         mask: Replaces credentials in a text that is shown or stored.
 
     Returns:
-        The exit status: 0, or 1 if input from a pipe had a failed turn or expectation.
+        The exit status. It is `PASSED` for a conversation in a terminal.
     """
     console = Console(highlight=False)
     if sys.stdin is None or not sys.stdin.isatty():
@@ -116,25 +121,30 @@ def converse(session: Session, timeout: float | None, mask: Callable[[str], str]
             console.print(Line(f"{HELP}\n{script.describe_verbs(session.verbs)}", "dim"))
         else:
             _run(session, line, console, timeout, mask)
-    return 0
+    return ExitStatus.PASSED
 
 
-def _run(session: Session, text: str, console: Console, timeout: float | None, mask: Callable[[str], str]) -> int:
+def _run(
+    session: Session, text: str, console: Console, timeout: float | None, mask: Callable[[str], str]
+) -> ExitStatus:
     """Run lines like a `%%chat` cell, and return the exit status."""
+    status = ExitStatus.COULD_NOT_RUN
     try:
         steps = script.parse_steps(text)
-        CellRun(steps, [session], new_view=lambda _: TerminalView(console), timeout=timeout, mask=mask).run()
+        run = CellRun(steps, [session], new_view=lambda _: TerminalView(console), timeout=timeout, mask=mask)
+        status = ExitStatus.FAILED
+        run.run()
     except KeyboardInterrupt:
         console.print(Line("stopped", "yellow"))
-        return INTERRUPTED_STATUS
+        return ExitStatus.INTERRUPTED
     except ExpectationFailed as error:
         console.print(Line(f"{error.where}: expected {error.expected!r}", "red"))
-        return 1
+        return status
     except SocketnbError as error:
         problem = str(error) if "\n" in text.strip() else str(error).removeprefix("line 1: ")
         console.print(Line(render.printable(mask(problem)), "red"), soft_wrap=True)
-        return 1
-    return 0
+        return status
+    return ExitStatus.PASSED
 
 
 def _typed_lines(session: Session, mask: Callable[[str], str]) -> Iterator[str]:
@@ -158,7 +168,7 @@ def _new_prompt(session: Session, mask: Callable[[str], str]) -> PromptSession[s
 
     class LineCompleter(Completer):
         def get_completions(self, document: Document, _: CompleteEvent) -> Iterator[Completion]:
-            word, values = script.complete_line(document.text_before_cursor, session.verbs, session.choices)
+            word, values = script.complete_line(document.text_before_cursor, session.verbs, session.button_names)
             values += ["help"] if document.text_before_cursor == f"/{word}" else []
             for value in values:
                 if value.casefold().startswith(word.casefold()):

@@ -89,6 +89,19 @@ def panel_of(lab: OpenLab) -> OpenPanel:
     return shown
 
 
+OUTSIDE_TURNS = f"""import sys
+sys.path.append({str(Path(__file__).parents[1])!r})
+import socketnb as snb
+from observing import observe, output, queued
+from socketnb.dialects.base import warn
+from socketnb.dialects.messages import Message
+from socketnb.model.effects import Record
+Message.data = property(lambda self: {{"order": {{"id": 4567}}}} if self.trace.text == "Here it is." else None)
+bot = snb.connect("cognigy", name="bot", simulate=True)
+bot.panel()"""
+WAITS = "not sent: waiting for the end of turn 1"
+
+
 def say(panel: Any, text: str) -> None:
     panel.locator(".snb-input").fill(text)
     panel.locator(".snb-input").press("Enter")
@@ -155,6 +168,45 @@ bot.panel()""",
     panel.locator(".snb-typing").wait_for(state="detached")
     assert panel.locator(".snb-bot").count() == 1
     assert panel.locator(".snb-streaming").count() == 0
+
+
+def test_messages_outside_turns_data_and_warnings_are_shown_where_they_came(panel_of: OpenPanel) -> None:
+    page, panel = panel_of(
+        OUTSIDE_TURNS,
+        "bot.say('hours')\n"
+        "observe(bot, output('Your parcel has arrived.'), output('Here it is.', turn=1), warn(1, 'late'))",
+    )
+    page.run(1)
+    panel.locator(".snb-notice[data-kind=warning]", has_text="Turn 1: late").wait_for()
+    marks = panel.locator(".snb-unsolicited").all_inner_texts()
+    assert [mark.partition(" · ")[2] for mark in marks] == ["unsolicited", "late message of turn 1"]
+    panel.locator(".snb-data summary").click()
+    assert '"id": 4567' in panel.locator(".snb-data pre").inner_text()
+    assert violations(page.page, ".snb-panel") == []
+
+
+def test_an_action_that_waits_is_pale_and_says_why_until_it_is_sent_or_given_up(panel_of: OpenPanel) -> None:
+    action = "Record('processInput', 'action', {'text': 'me too'}, 'out', 'user', 2, 'me too')"
+    given_up = "Record('timeout', 'timeout', None, 'local', turn=3, text='never sent', final=True)"
+    page, panel = panel_of(
+        OUTSIDE_TURNS,
+        f"bot.say('hours')\nobserve(bot, queued(2, 'me too', {WAITS!r}))",
+        f"observe(bot, {action}, output('and you', turn=2), elapsed_ms=1.0)",
+        f"observe(bot, queued(3, 'and then', {WAITS!r}))",
+        f"observe(bot, {given_up})",
+    )
+    page.run(1)
+    panel.locator(".snb-pending", has_text="me too").get_by_text(WAITS).wait_for()
+    page.run(2)
+    panel.get_by_text("and you").wait_for()
+    assert panel.locator(".snb-pending, .snb-state").count() == 0
+    assert panel.locator(".snb-user", has_text="me too").count() == 1
+    page.run(3)
+    panel.locator(".snb-pending", has_text="and then").wait_for()
+    page.run(4)
+    panel.locator(".snb-unsent", has_text="and then").get_by_text("not sent", exact=True).wait_for()
+    panel.locator(".snb-notice", has_text="never sent").wait_for()
+    assert panel.locator(".snb-pending").count() == 0
 
 
 def test_every_type_of_content_is_shown(panel_of: OpenPanel) -> None:

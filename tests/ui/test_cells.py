@@ -3,6 +3,8 @@
 import json
 import re
 import threading
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -10,12 +12,19 @@ import pytest
 from conftest import Cells, sim
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from IPython.core.error import UsageError
+from IPython.utils.capture import capture_output
+from observing import observe, output, queued
 
 from socketnb.conversation.session import Session
-from socketnb.errors import CONTROLS, ExpectationFailed
+from socketnb.dialects.base import warn
+from socketnb.dialects.messages import Message
+from socketnb.engine.events import Observation
+from socketnb.errors import CONTROLS, ExpectationFailed, SocketnbError
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
+from socketnb.model.trace import NO_TIME, Trace
+from socketnb.ui.cell.notebook_view import NotebookView
+from socketnb.ui.cell.results import SessionFeed, TurnResult
 
 
 def sent_texts(hub: Hub) -> list[str]:
@@ -24,11 +33,12 @@ def sent_texts(hub: Hub) -> list[str]:
 
 
 def error_of(cells: Cells, cell: str) -> str:
-    """Run a cell that fails with a UsageError, and return the message, which is one line."""
-    result = cells.run(cell)
-    assert isinstance(result.error_in_exec, UsageError), result.error_in_exec
-    message = str(result.error_in_exec)
+    """Run a cell that fails with an error of socketnb, and return the message, which is one line."""
+    error = cells.run(cell).error_in_exec
+    assert isinstance(error, SocketnbError), error
+    message = str(error)
     assert "\n" not in message
+    assert error._render_traceback_() == [f"{type(error).__name__}: {message}"]
     assert "Traceback" not in cells.text + cells.errors
     return message
 
@@ -53,7 +63,7 @@ def test_lines_are_verbs_messages_and_literal_slashes(cells: Cells, hub: Hub, bo
     cells.run("%%chat bot --comments\n# a comment\n/launch\n/press Track\n/launch\n/press 1")
     cells.run('%%chat bot\n//launch\none \\\ntwo\n"""\na\n\nb\n"""')
     assert list(hub.turns_df()["action"]) == ["launch", "press", "launch", "press", "text", "text", "text"]
-    assert sent_texts(hub)[1:] == ["Track", "", "Order", "/launch", "one two", "a\n\nb"]
+    assert sent_texts(hub) == ["", "Track", "", "Order", "/launch", "one two", "a\n\nb"]
 
 
 def test_verbs_have_their_fields(cells: Cells, hub: Hub) -> None:
@@ -74,6 +84,68 @@ def test_a_wait_shows_messages_that_arrive_and_they_can_be_expected(cells: Cells
     assert "Ada here" in cells.text
     assert "waited 0.8 s" in cells.text
     assert "✓ Ada here" in cells.text
+
+
+def test_messages_outside_turns_are_shown_where_they_came_and_judged_after_a_wait(cells: Cells, hub: Hub) -> None:
+    bot = hub.connect("cognigy", name="desk", simulate=True)
+
+    def interrupt(trace: Trace) -> None:
+        if trace.kind == "action":
+            bot._events.take([Observation(output("news of the day"), 1, time.time_ns(), NO_TIME)])
+
+    stop = bot.listen(interrupt)
+    error = cells.run("%%chat desk\nhours\n?? news of the day").error_in_exec
+    assert isinstance(error, ExpectationFailed)
+    assert "news of the day" in cells.text
+    stop()
+    observe(bot, output("too early"))
+    timer = threading.Timer(0.2, lambda: observe(bot, output("a late answer", turn=bot._log.turn)))
+    timer.start()
+    assert cells.run("%%chat desk --expect 'late answer'\nhours\n/wait 0.5\n?? a late answer").success
+    timer.join()
+    assert "too early" not in cells.text
+
+
+def test_a_message_between_two_steps_is_part_of_the_second(
+    cells: Cells, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = hub.connect("cognigy", name="desk", simulate=True)
+    finish = TurnResult.finish
+
+    def finish_and_receive(result: TurnResult) -> None:
+        finish(result)
+        observe(bot, output("at once after the turn"))
+
+    monkeypatch.setattr(TurnResult, "finish", finish_and_receive)
+    assert cells.run("%%chat desk\nhours\n/wait 0\n?? at once after the turn").success
+
+
+def test_an_action_that_was_not_sent_keeps_its_words_in_its_cell(cells: Cells, hub: Hub) -> None:
+    bot = hub.connect("cognigy", name="desk", simulate=True)
+    feed = SessionFeed(bot)
+    observe(bot, queued(1, "my words", "not sent: waiting for the end of turn 0"))
+    turn = SimpleNamespace(number=1, status="running", summary="running · not sent: waiting for the end of turn 0")
+    with capture_output() as shown:
+        view = NotebookView("text", "my words")
+        view.add([TurnResult(feed, 0, turn)])  # type: ignore[arg-type]
+        view.refresh(final=True)
+    text = shown.outputs[0].data["text/plain"]
+    assert "user:  my words" in text
+    assert "not sent: waiting for the end of turn 0" in text
+
+
+def test_the_json_format_has_data_warnings_and_unsolicited_messages(
+    cells: Cells, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Message, "data", property(lambda self: {"id": 1} if self.trace.text == "with data" else None))
+    bot = hub.connect("cognigy", name="desk", simulate=True)
+    threading.Timer(0.1, lambda: observe(bot, output("with data"), warn(1, "may be late"))).start()
+    cells.run("%%chat desk -f json\n/wait 0.4\n?? data.id = 1")
+    result = cells.outputs[0].data["application/json"]
+    assert result["messages"] == [
+        {"sender": "bot", "kind": "text", "text": "with data", "unsolicited": True, "data": {"id": 1}}
+    ]
+    assert result["warnings"] == ["may be late"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
@@ -346,8 +418,8 @@ def test_hostile_messages_are_harmless_in_every_format(cells: Cells, hub: Hub) -
     hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
     for form in ("-f markdown", "-f html", "-f text", "-f json", "--raw"):
         cells.run(f"%%chat bot {form}\nhi\n?? ok")
-        for output in cells.outputs:
-            for mime, shown in output.data.items():
+        for part in cells.outputs:
+            for mime, shown in part.data.items():
                 harmless = mime in ("application/json", "text/html") or not CONTROLS.search(shown.replace("\n", ""))
                 assert harmless, (form, mime)
     cells.run("%%chat bot -f markdown\nhi")
@@ -398,12 +470,26 @@ def test_traces_that_arrive_during_a_wait_are_traces_of_the_cell(cells: Cells, h
     assert re.fullmatch(r"\(waited \d\.\d s\)", cells.text.strip())
 
 
-@pytest.mark.parametrize("typed", ["", "\n", "   \n", "%%chat\n", "1 +", "%%chat bot\nhi\n"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "\n",
+        "   \n",
+        "1 +",
+        "%chat connect?",
+        *(f"%%chat{rest}" for rest in ("", " bot", "\n", "\nhi", "\n>>> hi\n")),
+    ],
+)
 def test_the_extension_does_not_change_whether_a_cell_is_complete(cells: Cells, typed: str) -> None:
     with_extension = cells.shell.input_transformer_manager.check_complete(typed)
     cells.run("%unload_ext socketnb")
-    if not typed.startswith("%%"):
-        assert with_extension == cells.shell.input_transformer_manager.check_complete(typed)
+    assert with_extension == cells.shell.input_transformer_manager.check_complete(typed)
+
+
+def test_a_cell_that_is_typed_in_a_terminal_has_a_body(cells: Cells) -> None:
+    assert cells.shell.check_complete("%%chat bot")[0] == "incomplete"
+    assert cells.shell.check_complete("%%chat bot\n>>> where is my order?")[0] == "incomplete"
 
 
 def test_if_one_of_several_sessions_closes_the_turns_of_the_others_complete(
@@ -433,12 +519,13 @@ def test_with_continue_on_error_a_wait_lasts_while_one_session_is_open(cells: Ce
     assert "✗ line 2: session 'b' closed during the wait" in cells.text
 
 
-def test_a_missing_file_is_reported_with_its_line(cells: Cells) -> None:
+def test_a_missing_file_is_found_before_anything_is_sent(cells: Cells, hub: Hub) -> None:
     cells.run("%chat connect cognigy --simulate")
     line = error_of(cells, "%%chat\nhours\n/upload nofile.txt")
     assert line.startswith("line 3: upload ")
     assert "'nofile.txt'" in line
-    assert line.endswith(" (this line was not sent)")
+    assert line.endswith(" (nothing was sent)")
+    assert sent_texts(hub) == []
 
 
 @pytest.mark.parametrize(("head", "name"), [("T<<bot", "T"), ("T <<bot", "T"), ("bot T <<", "T")])

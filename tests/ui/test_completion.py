@@ -81,3 +81,13 @@ def test_tab_works_with_an_unreadable_profile_file(cells: Cells, sessions: list[
     (tmp_path / "profiles.toml").write_text("nonsense")
     assert completions(cells, "%chat close shop-") == ["%chat close shop-test"]
     assert completions(cells, "%chat connect vo") == ["%chat connect voiceflow"]
+
+
+def test_tab_offers_the_card_of_buttons_with_the_same_label(
+    cells: Cells, sessions: list[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["Blue shoes / Buy", "Red shoes / Buy", "Help", "two\nlines"]
+    monkeypatch.setattr(Session, "button_names", names)
+    offered = completions(cells, "%%chat shop\n/press ")
+    assert offered == [f"%%chat shop\n/press {name}" for name in [*names[:3], "4"]]
+    assert completions(cells, "%%chat shop\n/press blue") == ["%%chat shop\n/press Blue shoes / Buy"]

@@ -13,6 +13,7 @@ from socketnb.model.actions import Field, Verb
 from socketnb.model.content import Choice
 from socketnb.model.secret import Secret
 from socketnb.ui import script
+from socketnb.ui.expectation import Reply, got, is_met
 from socketnb.ui.script import Act, Expect, Say, Wait
 
 VERBS = {
@@ -77,9 +78,9 @@ def test_lines_can_end_as_on_windows() -> None:
 
 
 def test_a_regular_expression_that_takes_too_long_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "REGEX_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("socketnb.ui.expectation.REGEX_TIMEOUT_S", 0.05)
     with pytest.raises(ActionError, match=r"took more than 0.05 s; use a simpler regular expression"):
-        Expect(1, "/^(a|aa)+$/").matches("a" * 80 + "b")
+        is_met("/^(a|aa)+$/", Reply("a" * 80 + "b", []))
 
 
 def test_comments_are_ignored_only_if_enabled() -> None:
@@ -143,7 +144,7 @@ def test_an_invalid_line_is_one_sentence_with_its_number(body: str, message: str
     ],
 )
 def test_an_expectation_matches_a_reply_or_not(pattern: str, reply: str, matches: bool) -> None:  # noqa: FBT001
-    assert Expect(1, pattern).matches(reply) is matches
+    assert is_met(pattern, Reply(reply, [])) is matches
 
 
 @pytest.mark.parametrize(
@@ -209,3 +210,45 @@ def test_an_invalid_field_is_one_sentence(verb: str, text: str, message: str) ->
     with pytest.raises(ActionError) as caught:
         script.parse_fields(verb, VERBS, text)
     assert str(caught.value).startswith(message)
+
+
+DATA: Any = [{"total": 3}, {"order": {"id": 4567, "open": True, "note": "a = b", "items": [{"name": "boots"}, "1"]}}]
+
+
+@pytest.mark.parametrize(
+    ("expected", "met"),
+    [
+        ("data.order.id = 4567", True),
+        ("data.order.id=4567", True),
+        ("data.order.id == 4567", True),
+        ("data.order.id = 4568", False),
+        ("data.order.id = true", False),
+        ("data.order.open = true", True),
+        ("data.order.open = 1", False),
+        ("data.order.items.0.name = boots", True),
+        ('data.order.items.0.name = "boots"', True),
+        ('data.order.items.0 = {"name": "boots"}', True),
+        ("data.order.items.1 = 1", True),
+        ("data.order.items.2 = 1", False),
+        ("data.order.note = a = b", True),
+        ("data.total = 3.0", True),
+        ("data.order.nothing = null", False),
+        ("data", False),
+        ("data.order.id", False),
+    ],
+)
+def test_an_expectation_checks_a_value_in_the_data_of_a_reply(expected: str, *, met: bool) -> None:
+    assert is_met(expected, Reply("", DATA)) is met
+
+
+@pytest.mark.parametrize(
+    ("data", "actual"),
+    [
+        (DATA, "data.order.id = 4567"),
+        ([{"order": {}}], 'data = {"order": {}}'),
+        ([], "no data"),
+    ],
+)
+def test_a_failed_expectation_of_data_shows_the_actual_value(data: Any, actual: str) -> None:
+    assert got("data.order.id = 1", Reply("some words", data)) == actual
+    assert got("words", Reply("some words", data)) == "some words"

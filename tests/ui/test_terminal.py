@@ -13,10 +13,16 @@ from typing import Any
 
 import pytest
 from command_line import CommandLine
+from observing import observe, output, queued
+from rich.console import Console
 
+from socketnb.dialects.base import warn
+from socketnb.dialects.cognigy import client as cognigy_client
 from socketnb.errors import CONTROLS
 from socketnb.hub import Hub
 from socketnb.simulator.server import Simulator
+from socketnb.ui.cell.results import SessionFeed, WaitResult
+from socketnb.ui.terminal import TerminalView
 
 SOCKETNB = [sys.executable, "-m", "socketnb"]
 FLOW = """
@@ -34,6 +40,11 @@ async def stream(turn):
 @mine.on("markup")
 def markup(turn):
     turn.say("Type <your-name>\\n<div>\\nin a block</div>\\n[1]: http://x.example")
+
+
+@mine.on("boom")
+def boom(turn):
+    raise ValueError("broken flow")
 
 
 @mine.otherwise
@@ -65,15 +76,21 @@ def test_input_from_a_pipe_is_a_script_that_can_fail(command_line: CommandLine) 
 
 
 @pytest.mark.parametrize(
-    ("stdin", "message"),
+    ("stdin", "status", "message"),
     [
-        ("hi\n/lunch", "line 2: unknown verb 'lunch'; did you mean 'launch'?"),
-        ("/press Nothing", "no message has offered a button yet"),
+        ("hi\n/lunch", 2, "line 2: unknown verb 'lunch'; did you mean 'launch'?"),
+        ("hi\n?? /(/", 2, "line 2: /(/ is not a valid regular expression"),
+        ("hi\n/event", 2, "line 2: event needs name"),
+        ("/press Nothing", 1, "no message has offered a button yet"),
+        ("hours\n?? Sunday", 1, "line 2: expected 'Sunday'"),
+        ("hours\n?? data.order.id = 1", 1, "line 2: expected 'data.order.id = 1'"),
     ],
 )
-def test_a_mistake_in_a_pipe_is_one_line(command_line: CommandLine, stdin: str, message: str) -> None:
+def test_the_exit_status_tells_a_bot_that_failed_from_lines_that_cannot_run(
+    command_line: CommandLine, stdin: str, status: int, message: str
+) -> None:
     done = command_line.run("chat", "voiceflow", "--simulate", stdin=stdin)
-    assert done.status == 1
+    assert done.status == status
     assert message in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -85,6 +102,21 @@ def test_messages_of_a_bot_cannot_control_the_terminal(command_line: CommandLine
     assert "\x1b" not in done.stdout
     assert "\x07" not in done.stdout
     assert "one two three\n" in done.stdout
+
+
+def test_messages_outside_turns_and_actions_that_wait_are_printed(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    bot = hub.connect("cognigy", simulate=True)
+    feed = SessionFeed(bot)
+    observe(bot, output("Your parcel."), output("I am late.", turn=1), queued(2, "hi", "not sent: the link is down"))
+    view = TerminalView(Console(highlight=False))
+    view.add([WaitResult(feed, 0)])
+    assert capsys.readouterr().out.splitlines() == [
+        "unsolicited:",
+        "Your parcel.",
+        "late message of turn 1:",
+        "I am late.",
+        "not sent: the link is down",
+    ]
 
 
 def test_markup_in_messages_is_printed(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,6 +167,32 @@ def test_check_prints_one_line_per_step(command_line: CommandLine) -> None:
     assert done.status == 1
     assert done.stdout.startswith("✗ reachable     ")
     assert "http://127.0.0.1:9" in done.stdout
+
+
+@pytest.mark.parametrize("platform", ["cognigy", "eusate", "voiceflow"])
+def test_an_error_of_the_bot_ends_the_script_with_status_1(command_line: CommandLine, platform: str) -> None:
+    done = command_line.run("chat", platform, "--simulate", "--flow", "bots:mine", stdin="boom\nnever")
+    assert done.status == 1
+    assert "broken flow" in done.stdout
+    assert "never" not in done.stdout
+
+
+def test_check_fails_with_the_advice_of_a_warning_at_connecting(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advice = "connected, but the endpoint never said it is ready: an old endpoint, or a wrong token"
+    opened = cognigy_client.Client.opened
+    monkeypatch.setattr(cognigy_client.Client, "opened", lambda *args: [warn(0, advice), *opened(*args)])
+    done = command_line.run("check", "cognigy", "--simulate")
+    assert done.status == 1
+    assert f"✗ ready         {advice}" in done.stdout
+
+
+def test_a_file_that_does_not_exist_is_found_before_anything_is_sent(command_line: CommandLine) -> None:
+    done = command_line.run("chat", "cognigy", "--simulate", stdin="hi\n/upload nowhere.png")
+    assert done.status == 2
+    assert "line 2: upload needs the path of an existing file" in done.stdout
+    assert "completed" not in done.stdout
 
 
 def test_a_wrong_key_is_reported_without_the_key(command_line: CommandLine, hub: Hub) -> None:
@@ -195,6 +253,23 @@ def test_ctrl_c_stops_waiting_and_the_conversation_continues(tmp_path: Path) -> 
     with terminal(tmp_path, "cognigy", "--flow", "bots:mine") as type_:
         type_("wait\r", "one moment", "^C", "stopped")
         type_("/help\r", "/wait seconds")
+
+
+def test_a_cell_can_be_typed_in_a_terminal_of_ipython(tmp_path: Path) -> None:
+    import pexpect
+
+    prompt = r"In \[(?:\x1b\[\d*m)*{}"
+    more = r"\.\.\.:"
+    env = {**os.environ, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", "IPYTHONDIR": str(tmp_path)}
+    options: Any = {"env": env, "encoding": "utf-8", "timeout": 30, "dimensions": (40, 100)}
+    with pexpect.spawn(sys.executable, ["-m", "IPython", "--no-banner", "--colors=nocolor"], **options) as shell:
+        for n, line in enumerate(["%load_ext socketnb", "b = %chat connect voiceflow --simulate", "%%chat"], 1):
+            shell.expect(prompt.format(n))
+            shell.send(f"{line}\r")
+        for line in ("hours", "", ""):
+            shell.expect(more)
+            shell.send(f"{line}\r")
+        shell.expect("Saturday")
 
 
 def settings(simulator: Simulator) -> list[str]:

@@ -47,11 +47,40 @@ def test_nbclient_stops_at_a_failed_expectation() -> None:
     assert notebook.cells[2].outputs == []
 
 
-@pytest.mark.parametrize("cell", ["%%chat bot\n/press Nothing", "%chat connect nowhere", "%%chat bot\nhi\n/lunch"])
-def test_a_failed_turn_and_a_mistake_are_errors_of_their_cell(kernel: kernels.Kernel, cell: str) -> None:
+STOPPED = {
+    "button": ("%%chat bot\n/press Nothing", "ActionError: line 2: bot: no message has offered a button yet"),
+    "verb": ("%%chat bot\nhi\n/lunch", "ActionError: line 3: unknown verb 'lunch'; did you mean 'launch'?"),
+    "session": ("%%chat nosuch\nhi", "SessionError: unknown session 'nosuch'; available: bot"),
+    "option": ("%%chat --nonsense\nhi", "SettingsError: unrecognized arguments: --nonsense"),
+}
+"""Cells that cannot run, and the beginning of their error."""
+
+
+@pytest.mark.parametrize(("cell", "sentence"), STOPPED.values(), ids=STOPPED)
+def test_whatever_stops_a_cell_is_an_error_output_of_one_sentence(
+    kernel: kernels.Kernel, cell: str, sentence: str
+) -> None:
     kernel.run(CONNECT)
-    reply = kernel.client.execute(cell, reply=True, timeout=kernels.MESSAGE_TIMEOUT_S)
+    messages = kernel.messages(kernel.client.execute(cell))
+    (error,) = [message["content"] for message in messages if message["msg_type"] == "error"]
+    assert len(error["traceback"]) == 1
+    assert error["traceback"][0].startswith(sentence)
+    assert f"{error['ename']}: {error['evalue']}" == error["traceback"][0]
+    assert [message for message in messages if message["msg_type"] == "stream"] == []
+
+
+def test_a_mistake_in_a_line_is_an_error_of_its_cell(kernel: kernels.Kernel) -> None:
+    reply = kernel.client.execute("%load_ext socketnb\n%chat connect nowhere", reply=True, timeout=60)
     assert reply["content"]["status"] == "error"
+
+
+def test_nbclient_stops_at_a_cell_that_cannot_run() -> None:
+    cell, sentence = STOPPED["session"]
+    notebook = new_notebook(CONNECT, cell, "print('never')")
+    with pytest.raises(CellExecutionError) as caught:
+        NotebookClient(notebook, timeout=60).execute()
+    assert f"{caught.value.ename}: {caught.value.evalue}" == sentence
+    assert notebook.cells[2].outputs == []
 
 
 def test_papermill_stops_at_a_failed_expectation(tmp_path: Path) -> None:
@@ -62,8 +91,10 @@ def test_papermill_stops_at_a_failed_expectation(tmp_path: Path) -> None:
     assert "never" not in (tmp_path / "out.ipynb").read_text().replace("print('never')", "")
 
 
-def test_nbmake_fails_only_the_notebook_with_a_failed_expectation(tmp_path: Path) -> None:
+def test_nbmake_fails_every_notebook_with_a_cell_that_fails_or_cannot_run(tmp_path: Path) -> None:
     write_notebook(tmp_path / "fails.ipynb", *FAILS)
+    for name, (cell, _) in STOPPED.items():
+        write_notebook(tmp_path / f"{name}.ipynb", CONNECT, cell)
     write_notebook(tmp_path / "passes.ipynb", CONNECT, "%%chat bot\nhours\n?? Saturday")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbmake", "-p", "no:cacheprovider", "-q", "."],
@@ -72,8 +103,10 @@ def test_nbmake_fails_only_the_notebook_with_a_failed_expectation(tmp_path: Path
         check=False,
         cwd=tmp_path,
     )
-    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert f"{len(STOPPED) + 1} failed, 1 passed" in done.stdout, done.stdout + done.stderr
     assert "ExpectationFailed" in done.stdout
+    for _, sentence in STOPPED.values():
+        assert sentence in done.stdout
 
 
 def test_a_key_is_in_no_output_history_traceback_or_saved_notebook(

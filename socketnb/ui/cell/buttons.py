@@ -22,11 +22,13 @@ import anywidget
 from socketnb.errors import SocketnbError
 from socketnb.render import cut
 from socketnb.ui.cell.live_output import UPDATE_INTERVAL_S, LiveOutput
+from socketnb.ui.cell.results import SessionFeed, TurnResult
 from socketnb.ui.comms import answer_at_once
 
 if TYPE_CHECKING:
     from socketnb.conversation.session import Session
     from socketnb.conversation.turn import Turn
+    from socketnb.model.content import Choice
     from socketnb.model.trace import Trace
     from socketnb.ui.cell.notebook_view import NotebookView
 
@@ -37,6 +39,11 @@ MAX_BUTTONS = 40
 """The maximum number of buttons shown. Other buttons can be pressed with /press."""
 MAX_LABEL_CHARS = 120
 """Characters of a button's label that are shown."""
+
+
+def named_buttons(session: Session) -> list[tuple[str, Choice]]:
+    """Return the buttons that can be pressed, each with a name that tells it from the others."""
+    return list(zip(session.button_names, session.choices, strict=False))  # a message may arrive meanwhile
 
 
 class CellButtons(anywidget.AnyWidget):
@@ -56,7 +63,8 @@ class CellButtons(anywidget.AnyWidget):
             threading.RLock()
         )  # clicks arrive on the main or a subshell thread, traces on the background thread
         self._offer = 0
-        self._turn, self._choices = turn.number, turn.choices
+        self._turn = turn.number
+        self._buttons = named_buttons(session)
         self._pressed: int | None = None
         self._continued_elsewhere = False
         self._output = LiveOutput()
@@ -98,7 +106,7 @@ class CellButtons(anywidget.AnyWidget):
                     self._send_offer()
 
     def _send_offer(self) -> None:
-        labels = [cut(choice.label, MAX_LABEL_CHARS) for choice in self._choices[:MAX_BUTTONS]]
+        labels = [cut(name, MAX_LABEL_CHARS) for name, _ in self._buttons[:MAX_BUTTONS]]
         with self._lock:
             if self.comm is not None:
                 self.send({"type": "offer", "offer": self._offer, "labels": labels, "pressed": self._pressed})
@@ -106,28 +114,32 @@ class CellButtons(anywidget.AnyWidget):
     def _press(self, index: int, offer: int) -> None:
         """Press a button of the current set. If two pages press a button, only the first press counts."""
         with self._lock:
-            if offer != self._offer or self._pressed is not None or not 0 <= index < len(self._choices):
+            if offer != self._offer or self._pressed is not None or not 0 <= index < len(self._buttons):
                 return
             self._pressed = index
-            turn = None
+            turn, feed = None, SessionFeed(self._session)
             try:
-                turn = self._session.start("press", choice=self._choices[index])
+                turn = self._session.start("press", choice=self._buttons[index][1])
                 self._turn = turn.number
             except SocketnbError as error:
+                feed.stop()
                 self._pressed = None
                 self.send({"type": "problem", "text": str(error)})
             self._send_offer()
         if turn:
-            threading.Thread(target=self._show_turn, args=(turn,), name="socketnb-cell", daemon=True).start()
+            threading.Thread(target=self._show_turn, args=(turn, feed), name="socketnb-cell", daemon=True).start()
 
-    def _show_turn(self, turn: Turn) -> None:
+    def _show_turn(self, turn: Turn, feed: SessionFeed) -> None:
         """Show a turn in the view until it ends, then show its buttons."""
-        self._view.add([turn])
+        result = TurnResult(feed, 0, turn)
+        self._view.add([result])
         while not turn.over(UPDATE_INTERVAL_S):
             self._view.refresh()
+        result.finish()
+        feed.stop()
         self._view.refresh(final=True)
         with self._lock:
             self._offer += 1
-            self._choices = turn.choices
+            self._buttons = named_buttons(self._session)
             self._pressed = PRESSED_ELSEWHERE if self._continued_elsewhere else None
             self._send_offer()

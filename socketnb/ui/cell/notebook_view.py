@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from socketnb import render
-from socketnb.dialects.messages import messages
+from socketnb.dialects.messages import Message, messages
 from socketnb.ui.cell.live_output import UPDATE_INTERVAL_S, LiveOutput
+from socketnb.ui.cell.results import TurnResult
 from socketnb.ui.cell.view import NoView
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from socketnb.model.json import JsonObjectOut, JsonOut
     from socketnb.model.trace import Trace
-    from socketnb.ui.cell.view import StepResult
+    from socketnb.ui.cell.results import StepResult
 
 FORMATS = ("html", "text", "markdown", "json")
 MAX_TRACES = 400
@@ -182,17 +183,23 @@ def _json(view: NotebookView) -> JsonObjectOut:
 
 def _result_json(result: StepResult) -> JsonObjectOut:
     """Return a result as JSON. NaN becomes null."""
+    turn = result.turn if isinstance(result, TurnResult) else None
     return {
         "session": result.session,
-        "turn": getattr(result, "number", None),
+        "turn": turn.number if turn else None,
         "status": result.status,
-        "messages": [
-            {"sender": message.trace.sender, "kind": message.trace.kind, "text": render.message_text(message)}
-            for message in messages(_latest(result))
-        ],
-        "choices": [choice.label for choice in getattr(result, "choices", [])],
-        **{name: _rounded(getattr(result, name, math.nan)) for name in ("first_ms", "done_ms")},
+        "messages": list(map(_message_json, messages(_latest(result)))),
+        "choices": [choice.label for choice in turn.choices] if turn else [],
+        "warnings": [trace.text for trace in result.traces if trace.kind == "warning"],
+        **{name: _rounded(getattr(turn, name, math.nan)) for name in ("first_ms", "done_ms")},
     }
+
+
+def _message_json(message: Message) -> JsonObjectOut:
+    trace = message.trace
+    facts = {"sender": trace.sender, "kind": trace.kind, "text": render.message_text(message)}
+    unsolicited = {"unsolicited": True} if trace.is_unsolicited else {}
+    return {**facts, **unsolicited, **({} if message.data is None else {"data": message.data})}
 
 
 def _rounded(ms: float) -> float | None:

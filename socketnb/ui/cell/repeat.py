@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from socketnb.conversation.turn import Turn
-    from socketnb.ui.cell.view import StepResult
+    from socketnb.ui.cell.results import StepResult
     from socketnb.ui.script import Expect
 
 

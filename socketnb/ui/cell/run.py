@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from socketnb.conversation.verbs import check_fields
+from socketnb.dialects import registry
 from socketnb.errors import ActionError, ExpectationFailed, SessionError, SocketnbError, TurnError, TurnFailed
 from socketnb.model.content import Choice
 from socketnb.ui import script
-from socketnb.ui.cell.view import NoView, StepResult, StepView, reply
+from socketnb.ui.cell.results import SessionFeed, StepResult, TurnResult, WaitResult
+from socketnb.ui.cell.view import NoView, StepView
+from socketnb.ui.expectation import Reply, got, is_met
 from socketnb.ui.script import Act, Expect, Step, Wait, error_at_line
 
 if TYPE_CHECKING:
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from socketnb.conversation.session import Session
     from socketnb.conversation.turn import Turn
     from socketnb.model.actions import FieldValue
-    from socketnb.model.trace import Trace
 
 log = logging.getLogger(__name__)
 MAX_TITLE_CHARS = 120
@@ -28,38 +30,6 @@ MAX_TITLE_CHARS = 120
 POLL_INTERVAL_S = 0.05
 """The interval between checks for new traces and interrupts, in seconds."""
 NOT_SENT = "this line was not sent"
-
-
-@dataclass
-class WaitResult:
-    """What arrived in a session during a `/wait`."""
-
-    of: Session
-    since: int
-    status: str = "waiting"
-    _traces: list[Trace] = field(default_factory=list)
-
-    @property
-    def session(self) -> str:
-        """Name of the session."""
-        return self.of.name
-
-    @property
-    def traces(self) -> list[Trace]:
-        """The traces that arrived so far."""
-        if self.status == "waiting":
-            self._traces += self.of.traces(self.since + len(self._traces))
-        return self._traces
-
-    @property
-    def summary(self) -> str:
-        """How long the step waited."""
-        return self.status
-
-    def finish(self, seconds: float) -> None:
-        """End the wait: later traces do not belong to it."""
-        _ = self.traces
-        self.status = f"waited {seconds:.1f} s"
 
 
 class TurnFacts(NamedTuple):
@@ -121,6 +91,8 @@ class CellRun:
                         self._fields[session.name, step.line] = self._parse_fields(session, step)
         self._started_steps = 0
         self._last_results: list[StepResult] = []
+        self._latest: dict[str, StepResult] = {}  # the latest result of each session
+        self._feeds: dict[str, SessionFeed] = {}
 
     def create_views(self) -> None:
         """Create the views of all steps, so that a cell in the background can fill them while other cells run."""
@@ -132,12 +104,24 @@ class CellRun:
         """Run the steps, and check the replies of the whole cell at the end.
 
         Raises:
-            ActionError: A button or file does not exist. Earlier steps were sent.
+            ActionError: A button does not exist. Earlier steps were sent.
             SessionError: A session is closed.
             TurnError: A turn did not complete.
             ExpectationFailed: A reply is not as expected.
             KeyboardInterrupt: The user interrupted the cell. Running turns are cancelled.
         """
+        self._feeds = {session.name: SessionFeed(session) for session in self._sessions}
+        try:
+            self._run_steps()
+        finally:
+            for feed in self._feeds.values():
+                feed.stop()
+        for step in expectations:
+            self._check(step, self.results, "--expect")
+        if self.failures:
+            raise self.failures[0]
+
+    def _run_steps(self) -> None:
         for step in self._steps:
             match step:
                 case Expect():
@@ -146,10 +130,6 @@ class CellRun:
                     self._wait(step)
                 case _:
                     self._start_turns(step)
-        for step in expectations:
-            self._check(step, self.results, "--expect")
-        if self.failures:
-            raise self.failures[0]
 
     def show_error(self, error: Exception) -> None:
         """Show the error that ended the run at the failed step, and mark later steps as not run."""
@@ -176,9 +156,12 @@ class CellRun:
 
     def _parse_fields(self, session: Session, step: Act) -> Mapping[str, FieldValue]:
         try:
-            return script.parse_fields(step.verb, session.verbs, step.text)
+            fields = script.parse_fields(step.verb, session.verbs, step.text)
+            if not any(field.type is Choice for field in session.verbs[step.verb].fields):
+                check_fields(registry.get(session.platform), step.verb, fields)
         except ActionError as error:
             raise ActionError(f"{session.name}: {error}" if len(self._sessions) > 1 else str(error)) from None
+        return fields
 
     def _title(self, step: Step) -> str:
         """Return the text of a step, shortened to one line."""
@@ -211,37 +194,48 @@ class CellRun:
     def _start_turns(self, step: Step) -> None:
         """Start a turn in each session, and wait for all of them."""
         view = self._begin_step(step)
-        turns: list[Turn] = []
+        results: list[TurnResult] = []
         self._last_results = []
         try:
-            error = self._try_start(view, step, turns)
-            self._await_turns(view, turns)  # started turns are awaited even if another turn could not start
+            error = self._try_start(view, step, results)
+            self._await_turns(view, results)  # started turns are awaited even if another turn could not start
             if error:
                 self._raise_or_note(error)
         except KeyboardInterrupt:
-            for turn in turns:
-                turn.cancel()
+            for result in results:
+                result.turn.cancel()
             raise
         finally:
+            for result in results:
+                result.finish()
             view.refresh(final=True)
 
-    def _try_start(self, view: StepView, step: Step, turns: list[Turn]) -> SocketnbError | None:
-        """Start a turn in each session and append it to `turns`. Return the first error, if any."""
+    def _try_start(self, view: StepView, step: Step, results: list[TurnResult]) -> SocketnbError | None:
+        """Start a turn in each session and append its result to `results`. Return the first error, if any."""
         try:
             with error_at_line(step, NOT_SENT):
-                for start in [self._prepare(session, step) for session in self._sessions]:
-                    turns.append(start())
-                    self._add_turn(step, turns[-1])
-                    view.add(turns[-1:])
+                starts = [(session, self._prepare(session, step)) for session in self._sessions]
+                for session, start in starts:
+                    begin = self._begin(session)
+                    result = TurnResult(self._feeds[session.name], begin, start())
+                    results.append(result)
+                    self.turns.append(result.turn)
+                    self._steps_of_turns.append((step, result.turn))
+                    self._add_results(view, [result])
         except (ActionError, SessionError) as error:
             return error
         return None
 
-    def _add_turn(self, step: Step, turn: Turn) -> None:
-        self.turns.append(turn)
-        self.results.append(turn)
-        self._last_results.append(turn)
-        self._steps_of_turns.append((step, turn))
+    def _begin(self, session: Session) -> int:
+        """Return the index of the first trace of the next step."""
+        latest = self._latest.get(session.name)
+        return latest.end if latest else len(self._feeds[session.name].traces)
+
+    def _add_results(self, view: StepView, results: Sequence[StepResult]) -> None:
+        self._latest.update((result.session, result) for result in results)
+        self._last_results += results
+        self.results += results
+        view.add(results)
 
     def _prepare(self, session: Session, step: Step) -> Callable[[], Turn]:
         """Return a function that starts the turn. Buttons are checked first, so that all sessions press one or none."""
@@ -252,7 +246,8 @@ class CellRun:
             fields = {**fields, "choice": session.button(_choice(session, typed))}
         return lambda: session.start(step.verb, conversation=None, **fields)
 
-    def _await_turns(self, view: StepView, turns: Sequence[Turn]) -> None:
+    def _await_turns(self, view: StepView, results: Sequence[TurnResult]) -> None:
+        turns = [result.turn for result in results]
         for turn in turns:
             turn.allow(self._timeout)
         while not all(turn.over(POLL_INTERVAL_S) for turn in turns):
@@ -270,10 +265,9 @@ class CellRun:
 
     def _wait(self, step: Wait) -> None:
         view = self._begin_step(step)
-        results = [WaitResult(session, session.seq) for session in self._sessions]
-        self._last_results = list(results)
-        self.results += results
-        view.add(results)
+        results = [WaitResult(self._feeds[session.name], self._begin(session)) for session in self._sessions]
+        self._last_results = []
+        self._add_results(view, results)
         started = time.monotonic()
         # A closed session ends the wait, unless the cell continues after errors and another session is open.
         enough_open = any if self.continue_on_error else all
@@ -285,7 +279,7 @@ class CellRun:
                 view.refresh()
         finally:
             for result in results:
-                result.finish(time.monotonic() - started)
+                result.waited(time.monotonic() - started)
             view.refresh(final=True)
         for session in self._sessions:
             if not _is_open(session):
@@ -296,14 +290,17 @@ class CellRun:
         results = list(results)
         for session in self._sessions:
             of_session = [result for result in results if result.session == session.name]
-            got = "\n".join(filter(None, map(reply, of_session)))
+            replies = [result.reply() for result in of_session]
+            text = "\n".join(reply.text for reply in replies if reply.text)
+            reply = Reply(text, [data for each in replies for data in each.data])
             suffix = f", {session.name}" if len(self._sessions) > 1 else ""
             with error_at_line(step, "the replies are kept"):
-                passed = step.matches(got)
+                passed = is_met(step.text, reply)
             self._note(self._mask(f"{step.text}{suffix}"), passed=passed)
             if not passed:
-                last = of_session[-1] if of_session else None
-                failure = ExpectationFailed(f"{place}{suffix}", self._mask(step.text), got, last)
+                turn = next((result.turn for result in reversed(of_session) if isinstance(result, TurnResult)), None)
+                actual = self._mask(got(step.text, reply))
+                failure = ExpectationFailed(f"{place}{suffix}", self._mask(step.text), actual, turn)
                 self.failures.append(failure)
                 if not self.continue_on_error:
                     raise failure

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from socketnb import render
 from socketnb.dialects import registry
 from socketnb.dialects.messages import Streams, message
 from socketnb.model.content import Delta
 from socketnb.model.trace import CONTENT_KINDS
 from socketnb.ui.panel.row_index import IndexedTrace, RowIndex
-from socketnb.ui.panel.rows import count_light, empty_row, is_visible, make_row
+from socketnb.ui.panel.rows import count_light, empty_row, is_visible, make_row, message_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from socketnb.conversation.session import Session
+    from socketnb.dialects.messages import Message
     from socketnb.model.trace import Trace
     from socketnb.ui.panel.protocol import Anchor, PanelRow, RowPage
 
@@ -75,7 +75,7 @@ class PanelRows:
                 self._streams.add(shown)
 
     def _row(self, trace: Trace, first_ms: float) -> PanelRow:
-        row = make_row(trace, first_ms, self._verbs)
+        row = make_row(trace, first_ms, self._verbs, waits=trace.turn in self.index.queued)
         if self._has_conversations and trace.conversation:
             row["conversation"] = trace.conversation
         return row
@@ -88,7 +88,7 @@ class PanelRows:
         row = empty_row(indexed.trace)
         row["delta"], row["stream"] = piece.text, indexed.stream
         if whole := self._streams.add(shown):
-            row["html"] = render.message_html(whole)
+            row.update(message_row(whole, self._verbs))
         return row
 
     # Pages of rows
@@ -143,16 +143,24 @@ class PanelRows:
 
     def _stream(self, trace: Trace, end: int) -> PanelRow:
         """Return a streamed message as one row at the position of its first piece, with the pieces received so far."""
-        pieces = [shown for piece in self._read(self.index.pieces(trace.seq, end)) if (shown := message(piece))]
         row = empty_row(trace)
-        streams = Streams(self._session.encoding)
-        wholes = [whole for shown in pieces if (whole := streams.add(shown))] or streams.rest()
         if self.index.is_open(trace.seq):
-            row["delta"] = "".join(shown.content.text for shown in pieces if isinstance(shown.content, Delta))
+            row["delta"] = "".join(
+                piece.content.text for piece in self._pieces(trace.seq, end) if isinstance(piece.content, Delta)
+            )
             row["stream"] = trace.seq
-        elif wholes:
-            row["html"] = render.message_html(wholes[0])
+        elif whole := self.streamed(trace.seq, end):
+            row.update(message_row(whole, self._verbs))
         return row
+
+    def streamed(self, first: int, end: int) -> Message | None:
+        """Return the streamed message whose first piece has the seq `first`, with the pieces before `end`."""
+        streams = Streams(self._session.encoding)
+        wholes = [whole for piece in self._pieces(first, end) if (whole := streams.add(piece))]
+        return next(iter(wholes or streams.rest()), None)
+
+    def _pieces(self, first: int, end: int) -> list[Message]:
+        return [shown for piece in self._read(self.index.pieces(first, end)) if (shown := message(piece))]
 
     def _read(self, seqs: Sequence[int]) -> list[Trace]:
         """Return the traces with these seqs. Consecutive traces are read in one step."""
@@ -171,7 +179,9 @@ class PanelRows:
 
         messages = self._session.messages_df(columns=["seq", "text"])
         traces = self._session.traces_df(columns=["seq", "kind", "text", "error"])
-        is_notice = traces["seq"].isin(self.index.seqs()) & ~traces["kind"].isin([*CONTENT_KINDS, "action", "delta"])
+        is_notice = traces["seq"].isin(self.index.seqs()) & ~traces["kind"].isin(
+            [*CONTENT_KINDS, "action", "queued", "delta"]
+        )
         notices = traces[is_notice].assign(text=traces["error"].fillna(traces["text"]))[["seq", "text"]]
         rows = pd.concat([messages, notices]).sort_values("seq")
         rows = rows[rows["seq"] >= self._session.first]

@@ -113,6 +113,9 @@ class PanelRow(TypedDict, total=False):
     html: str  # sanitised; the page inserts it as HTML
     text: str  # what the user sent; the page inserts it as text
     verb: str  # the verb of what the user sent
+    queued: str  # why it is not sent yet; empty if it was never sent
+    unsolicited: bool  # a message that no turn waited for; with a turn, it arrived after the end of that turn
+    data: str  # the data of the message, as JSON; the page inserts it as text
     delta: str  # the next piece of a streamed message; the row of the last piece has the whole message as `html`
     stream: int  # the seq of the stream's first piece
     choices: list[str]  # the labels of the buttons

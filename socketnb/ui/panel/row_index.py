@@ -78,7 +78,8 @@ class RowIndex:
 
     Attributes:
         end: The `seq` after the last indexed trace.
-        running: The running turns, each with the seq of its action.
+        running: The running turns, also those that are not sent yet.
+        queued: The running turns that are not sent yet, each with the seq of its row.
         turn: The number of the latest turn.
         turns: The number of turns.
         links: The number of links.
@@ -86,7 +87,8 @@ class RowIndex:
 
     def __init__(self, first: int) -> None:
         self.end = self._latest_action = first
-        self.running: dict[int, int] = {}
+        self.running: set[int] = set()
+        self.queued: dict[int, int] = {}
         self.turn = self.turns = self.links = 0
         self._lock = threading.RLock()
         self._seqs, self._turns, self._conversations = array("q"), array("i"), array("i")  # one entry per row
@@ -95,7 +97,7 @@ class RowIndex:
         self._conversation_of_turn: dict[int, int] = {}
         self._last_actions: dict[int, int] = {}  # conversation → the seq of its last action
         self._first_ms_of_turn: dict[int, float] = {}  # of running turns
-        self._open_streams: dict[str, int] = {}  # stream → the seq of its first piece
+        self._open_streams: dict[tuple[str, int, bool], int] = {}  # stream → the seq of its first piece
         self._pieces: dict[int, array[int]] = {}  # the seq of a stream's first piece → the seqs of all pieces
 
     # Adding traces
@@ -110,20 +112,19 @@ class RowIndex:
 
     def _add(self, trace: Trace) -> IndexedTrace:
         first_ms, stream = NO_TIME, None
-        if trace.kind == "action" and trace.direction == "out":
-            self.running[trace.turn] = self._latest_action = trace.seq
-            self._last_actions[self._conversation_number(trace)] = trace.seq
-            self.turn = trace.turn
-            self.turns += 1
+        if trace.kind in ("queued", "action") and trace.direction != "in":
+            self._add_action(trace)
         elif trace.kind in CONTENT_KINDS or trace.kind == "delta":
-            self._first_ms_of_turn.setdefault(trace.turn, trace.elapsed_ms)
+            if not math.isnan(trace.elapsed_ms):
+                self._first_ms_of_turn.setdefault(trace.turn, trace.elapsed_ms)
         elif trace.kind == "connected":
             self.links += 1
         if trace.kind == "delta":
             stream = self._add_piece(trace)
         if trace.final:
             first_ms = self._first_ms_of_turn.pop(trace.turn, NO_TIME)
-            self.running.pop(trace.turn, None)
+            self.running.discard(trace.turn)
+            self.queued.pop(trace.turn, None)
             for name in [name for name, seq in self._open_streams.items() if self._turn_of_row(seq) == trace.turn]:
                 del self._open_streams[name]  # its last piece is missing and cannot arrive any more
         if stream == trace.seq or (trace.kind != "delta" and is_visible(trace)):
@@ -133,6 +134,21 @@ class RowIndex:
             self._first_ms.append(first_ms)
         return IndexedTrace(trace, first_ms, stream)
 
+    def _add_action(self, trace: Trace) -> None:
+        """Add the action of a turn. The row of a queued action is removed when the action is sent."""
+        if trace.turn not in self.running:
+            self.turns += 1
+        self.running.add(trace.turn)
+        self.turn = max(self.turn, trace.turn)
+        if trace.kind == "queued":
+            self.queued[trace.turn] = trace.seq
+            return
+        self._latest_action = self._last_actions[self._conversation_number(trace)] = trace.seq
+        if (seq := self.queued.pop(trace.turn, None)) is not None:
+            position = bisect_left(self._seqs, seq)
+            for column in (self._seqs, self._turns, self._conversations, self._first_ms):
+                del column[position]
+
     def _turn_of_row(self, seq: int) -> int:
         return self._turns[bisect_left(self._seqs, seq)]
 
@@ -141,13 +157,14 @@ class RowIndex:
         shown = message(trace)
         if not shown or not isinstance(piece := shown.content, Delta):
             return None
-        if piece.first or piece.stream not in self._open_streams:
-            self._open_streams[piece.stream] = trace.seq
+        name = (piece.stream, trace.turn, math.isnan(trace.elapsed_ms))  # a late piece begins another message
+        if piece.first or name not in self._open_streams:
+            self._open_streams[name] = trace.seq
             self._pieces[trace.seq] = array("q")
-        first = self._open_streams[piece.stream]
+        first = self._open_streams[name]
         self._pieces[first].append(trace.seq)
         if piece.last:
-            del self._open_streams[piece.stream]
+            del self._open_streams[name]
         return first
 
     def _conversation_number(self, trace: Trace) -> int:

@@ -238,7 +238,9 @@ class SessionView:
 
     def _message(self, seq: int) -> Message | None:
         trace = next(iter(self.session.traces(seq, 1)), None) if seq >= self.session.first else None
-        return message(trace) if trace and trace.seq == seq else None
+        if not trace or trace.seq != seq:
+            return None
+        return self._rows.streamed(seq, self._rows.end) if trace.kind == "delta" else message(trace)
 
     def _choice(self, seq: int, option: int) -> Choice:
         choices = shown.choices if (shown := self._message(seq)) else ()

@@ -78,6 +78,18 @@ function formNode(row, actions) {
   return card.form;
 }
 
+function dataNode(data) {
+  const details = make("details", "snb-data");
+  details.append(make("summary", "", "data"), make("pre", "", data));
+  return details;
+}
+
+// Return the line below a message that no turn waited for.
+function unsolicitedLine(row) {
+  const late = row.turn ? `late message of turn ${row.turn}` : "unsolicited";
+  return make("div", "snb-unsolicited", `${clock(row.time)} · ${late}`);
+}
+
 function contentNodes(row, actions) {
   const nodes = [];
   if (row.html !== undefined || row.stream !== undefined) {
@@ -90,6 +102,7 @@ function contentNodes(row, actions) {
     if (row.delta && row.html === undefined) body.append(row.delta);
     nodes.push(line);
   }
+  if (row.data !== undefined) nodes.push(dataNode(row.data));
   const press = (option, chip) => actions.press(row, option, chip);
   if (row.cards) nodes.push(cardList(row, press));
   if (row.form) {
@@ -116,8 +129,10 @@ export function makeItem(row, actions) {
     body.textContent = row.text;
     node.classList.add("snb-turn-start");
     node.append(line);
+    if (row.queued !== undefined) markUnsent(node, row.queued);
   } else {
     node.append(...contentNodes(row, actions));
+    if (row.unsolicited && node.childElementCount) node.append(unsolicitedLine(row));
   }
   if (row.notice !== undefined) {
     const notice = make("div", "snb-notice", row.notice);
@@ -167,6 +182,15 @@ export function enableChoices(node) {
     chip.classList.remove("snb-pressed", "snb-delayed");
   }
   for (const form of node.querySelectorAll(".snb-framed")) form.inert = false;
+}
+
+// Show why an action is not sent yet, or, without a reason, that it was never sent.
+export function markUnsent(node, reason) {
+  node.classList.toggle("snb-pending", Boolean(reason));
+  node.classList.toggle("snb-unsent", !reason);
+  const state = node.querySelector(".snb-state") ?? make("div", "snb-state");
+  state.textContent = reason || "not sent";
+  node.append(state);
 }
 
 // Return a node for a sent text that is not recorded yet. It is shown in a pale colour below the rows.

@@ -2,7 +2,7 @@
 // The window contains all rows of the traces from `first` to `next` - 1.
 
 import { beforeFrame, button, make } from "./dom.js";
-import { disableChoices, enableChoices, makeItem, pendingItem, typingIndicator } from "./items.js";
+import { disableChoices, enableChoices, makeItem, markUnsent, pendingItem, typingIndicator } from "./items.js";
 import { Highlights } from "./highlights.js";
 import { MessageTools } from "./tools.js";
 
@@ -41,6 +41,8 @@ export class Log {
     this.top = 0;
     this.atBottom = true; // whether the log stays at the bottom when rows are added
     this.streams = new Map(); // seq of a stream's first piece → the bubble that it is added to
+    for (const node of this.queued?.values() ?? []) node.remove();
+    this.queued = new Map(); // turns that are not sent yet → the item in the tail
     this.rows.replaceChildren();
     this.empty.hidden = false;
     this.tools.hide();
@@ -81,6 +83,7 @@ export class Log {
     const below = this.node.scrollHeight - this.node.scrollTop;
     const [open, nodes] = [[], []];
     for (const row of rows) {
+      if (this.showQueued(row)) continue;
       const node = this.makeItem(row);
       if (!node) continue;
       if (row.text !== undefined) for (const choices of open.splice(0)) disableChoices(choices, row.text);
@@ -102,12 +105,32 @@ export class Log {
   append(rows) {
     for (const row of rows) {
       if (row.seq < this.next && row.stream === undefined) continue; // the row is already present
+      if (this.showQueued(row)) continue;
       if (row.text !== undefined) this.disableAllChoices(row.text, row.conversation);
       if (row.stream !== undefined && this.growStream(row)) continue;
       const node = this.makeItem(row);
       if (node) this.rows.append(node);
     }
     this.empty.hidden = this.rows.childElementCount > 0;
+  }
+
+  // Show an action that is not sent yet in the tail. When it is sent, its row takes its place; if its turn ends before,
+  // it stays as an action that was not sent. Return whether the row needs no item of its own.
+  showQueued(row) {
+    const node = this.queued.get(row.turn);
+    if (row.queued) {
+      if (!node) this.queued.set(row.turn, this.tail.appendChild(this.makeItem(row)));
+      return true;
+    }
+    if (node && (row.text !== undefined || row.done_ms !== undefined)) {
+      this.queued.delete(row.turn);
+      if (row.text !== undefined) node.remove();
+      else {
+        markUnsent(node, "");
+        this.rows.append(node);
+      }
+    }
+    return false;
   }
 
   trimTop() {
@@ -134,18 +157,18 @@ export class Log {
     return this.rows.querySelector(`.snb-item[data-seq="${seq}"]`);
   }
 
-  // Add a piece of a streamed message to its bubble. The complete message, as HTML, replaces the pieces. Return false
-  // if the stream needs a new row.
+  // Add a piece of a streamed message to its bubble. The complete message replaces the item. Return false if the stream
+  // needs a new row.
   growStream(row) {
     if (row.stream < this.first) return true; // its bubble is no longer in the page
     const bubble = this.streams.get(row.stream);
     if (!bubble) return row.seq < this.next || (!row.delta && row.html === undefined);
     if (row.seq < this.next) return true;
     if (row.delta) bubble.append(row.delta);
-    if (row.html !== undefined) {
-      bubble.innerHTML = row.html; // sanitised in the kernel
-      bubble.classList.remove("snb-streaming");
-      bubble.closest(".snb-row").removeAttribute("aria-busy");
+    if (row.html !== undefined || row.choices || row.data !== undefined) {
+      const node = makeItem({ ...row, seq: row.stream, stream: undefined }, this.actions);
+      node.style.animation = "none"; // the item is not new
+      bubble.closest(".snb-item").replaceWith(node);
       this.streams.delete(row.stream);
     }
     return true;
@@ -155,6 +178,7 @@ export class Log {
   addLive(rows, to) {
     if (this.newer || (!this.atBottom && this.rows.childElementCount + rows.length > MAX_ROWS)) {
       this.newer ||= rows.length > 0;
+      for (const row of rows) if (!row.queued) this.showQueued(row);
       if (!this.newer) this.next = Math.max(this.next, to);
     } else {
       this.append(rows);
