@@ -2,7 +2,8 @@
 
 `outputs.py` and `forms.py` parse the bot's outputs into the types of `parsed.py`. `actions.py` encodes and decodes the
 user's actions, and `shapes.py` encodes a flow's steps. `client.py` and `server.py` are the machines. `received.py`
-recognises events that an endpoint sends again, and `runs.py` decides which turn an event belongs to.
+recognises events that an endpoint sends again, and `runs.py` and `trace_ids.py` decide which turn an event belongs to.
+`sending.py` is the sending half of the client.
 """
 
 from __future__ import annotations
