@@ -355,7 +355,7 @@ def test_settings_of_cells_can_be_configured(cells: Cells, bot: Session, hub: Hu
         ("%%chat 'bot\nhi", "a quotation mark is not closed"),
         ("%%chat --expect /(/\nhi", "--expect: /(/ is not a valid regular expression"),
         ("%%chat\nhi\n/lunch", "line 3: unknown verb 'lunch'; did you mean 'launch'?"),
-        ("%%chat\nhi\n/event", "line 3: event needs name; usage: /event name (nothing was sent)"),
+        ("%%chat\nhi\n/event", "line 3: event needs name; usage: /event name [data] (nothing was sent)"),
         ("%%chat\nhi\n/wait x", "line 3: /wait needs a number of seconds, as in /wait 2, got 'x' (nothing was sent)"),
         ('%%chat\n"""\nhi', 'line 2: no line with """ ends the message that begins here (nothing was sent)'),
         (

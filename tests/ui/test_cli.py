@@ -41,7 +41,7 @@ def test_the_demo_prints_a_conversation_frames_and_the_folder_of_the_recording(
 @pytest.mark.parametrize(
     ("platform", "names", "number"),
     [
-        ("voiceflow", {"url", "project_id", "api_key"}, signal.SIGINT),
+        ("voiceflow", {"url", "state_url", "project_id", "api_key"}, signal.SIGINT),
         ("cognigy", {"url", "token"}, signal.SIGTERM),
         ("eusate", {"url", "api_key"}, signal.SIGTERM),
     ],
