@@ -45,6 +45,7 @@ def npm_clients() -> bool:
     stamp = INTEROP / "node_modules" / ".provided"
     if stamp.is_file() and stamp.read_bytes() == wanted:
         return True
+    shutil.rmtree(stamp.parent, ignore_errors=True)  # npm may leave out new packages beside older ones
     npm = shutil.which("npm")
     if not npm or not run(npm, "install", "--prefix", str(INTEROP), "--no-package-lock", "--no-audit", "--no-fund"):
         return False

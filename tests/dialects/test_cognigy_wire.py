@@ -103,7 +103,8 @@ def test_the_refusal_of_a_proxy_does_not_show_the_token(hub: Hub, flow: Flow) ->
 def test_an_endpoint_without_endpoint_ready_can_be_used(hub: Hub, flow: Flow) -> None:
     simulator = hub.simulate("cognigy", flow)
     simulator.fault("unready")
-    bot = hub.connect("cognigy", **simulator.settings, ready_timeout=0.3)
+    with pytest.warns(RuntimeWarning, match="the endpoint never said it is ready"):
+        bot = hub.connect("cognigy", **simulator.settings, ready_timeout=0.3)
     assert bot.say("hi").text == "You said hi"
     warning, ready = bot.traces_df()["text"][2:4]
     assert warning == "connected, but the endpoint never said it is ready: an old endpoint, or a wrong token"
