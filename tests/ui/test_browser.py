@@ -371,7 +371,7 @@ def test_the_inspector_shows_the_latest_turn_and_payloads_on_demand(panel_of: Op
     panel.locator(".snb-inspector").wait_for(state="hidden")
 
 
-def test_a_queued_text_disappears_when_it_is_stopped(panel_of: OpenPanel) -> None:
+def test_a_queued_text_that_is_stopped_stays_and_is_marked_as_not_sent(panel_of: OpenPanel) -> None:
     page, panel = panel_of(CONNECT, "from socketnb.hub import hub; hub._simulators[0].fault('silent')")
     box = panel.locator(".snb-input")
     box.wait_for()
@@ -385,7 +385,8 @@ def test_a_queued_text_disappears_when_it_is_stopped(panel_of: OpenPanel) -> Non
     box.fill("third")
     box.press("Enter")
     panel.get_by_text("I did not understand that").nth(1).wait_for()  # the first turn has an answer too, but no end
-    assert panel.locator(".snb-user").all_inner_texts() == ["first", "third"]
+    assert panel.locator(".snb-user .snb-bubble").all_inner_texts() == ["first", "second in line", "third"]
+    assert panel.locator(".snb-unsent .snb-bubble").all_inner_texts() == ["second in line"]
 
 
 def test_all_views_mark_the_pressed_one_of_two_buttons_with_the_same_label(panel_of: OpenPanel) -> None:
