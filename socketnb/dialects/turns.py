@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from socketnb.model.actions import Setting
 
@@ -18,14 +19,15 @@ LATE_ANSWER_TIMEOUT = Setting(
 """The setting `late_answer_timeout` of the platforms where an answer does not name its turn."""
 
 
-class Owed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Owed:
     """The deadline of an abandoned turn, after which its late answer is no longer expected."""
 
     turn: int
 
 
 class Deadlines:
-    """Deadlines by key. A key is a string or a small immutable object."""
+    """Deadlines by key. A key is an `Enum` member or a frozen dataclass: a tuple would equal one of another class."""
 
     def __init__(self) -> None:
         self._due: dict[Hashable, float] = {}

@@ -353,6 +353,7 @@ class Client(ClientMachine):
         sent = self._turns.end(turn) if turn in self._turns.running else None
         if sent is None:
             return []
+        self._deadlines.clear(Ending(turn))
         warnings = self._give_up(sent)
         kind, error = ("error", reason) if status == "failed" else ("status", None)
         record = Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 LAST_STATUS_TIMEOUT_S = 2.0
 """How long to wait for the status of a turn after `session.ended` or `error`, in seconds. It may also arrive first."""
@@ -22,7 +22,8 @@ class Due(Enum):
     QUIET = "the end of a pause after which no late answer is expected any longer"
 
 
-class Ending(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Ending:
     """The deadline of a turn that ends as failed unless the server continues it."""
 
     turn: int
