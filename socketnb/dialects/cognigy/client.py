@@ -41,7 +41,7 @@ from __future__ import annotations
 
 import json
 
-from socketnb.dialects.base import ClientMachine, misread, warn
+from socketnb.dialects.base import ClientMachine, end_turn, misread, warn
 from socketnb.dialects.cognigy.handshake import address, identity
 from socketnb.dialects.cognigy.outputs import handover_of, parse_output, sender_of
 from socketnb.dialects.cognigy.received import Moment, Ping, ReceivedLog, Sign
@@ -212,7 +212,7 @@ class Client(Sending, ClientMachine):
         self._deadlines.clear(Due.END, Due.HOLD)
         effects = self._warnings()
         if sent and sent.error and not abandoned:
-            effects += self._end_locally(turn, "failed", sent.error)
+            effects += end_turn(turn, "failed", sent.error)
         elif not abandoned:
             record = record or Record("finalPing", "status", None, "local", turn=turn)
             done = TurnDone(turn, "completed", reason if reason != "regular" else None)
@@ -228,9 +228,9 @@ class Client(Sending, ClientMachine):
         self._turns.end(turn)
         if sent.error:
             self._runs.give_up(turn, now, failed=True)
-            return [*self._end_locally(turn, "failed", sent.error), *self._send_next(now)]
+            return [*end_turn(turn, "failed", sent.error), *self._send_next(now)]
         self._runs.end_by_agent(turn, now)
-        return [*self._end_locally(turn, "completed", "an agent handles the conversation"), *self._send_next(now)]
+        return [*end_turn(turn, "completed", "an agent handles the conversation"), *self._send_next(now)]
 
     # Receiving
 
@@ -304,7 +304,7 @@ class Client(Sending, ClientMachine):
             return [record]
         self._turns.end(turn)
         self._deadlines.clear(Due.END, Due.HOLD)
-        return [record, *self._end_locally(turn, "completed", None), *self._send_next(now)]
+        return [record, *end_turn(turn, "completed", None), *self._send_next(now)]
 
     def _expect_agent(self, turn: int, now: float) -> None:
         """Note whether an agent handles a turn, so that it can end without a `finalPing`."""

@@ -42,7 +42,6 @@ class Turns(TurnQueue[Turn]):
         accounts: The accounts of the conversations.
         confirmations: The confirmations that come before a reply.
         recent: The last messages that were sent over the current link, oldest first.
-        late_answer_s: The argument of this name.
     """
 
     def __init__(self, deadlines: Deadlines, known: Container[str], late_answer_s: float) -> None:
@@ -50,7 +49,6 @@ class Turns(TurnQueue[Turn]):
         self.accounts: dict[ConversationRef, Account] = {}
         self.confirmations = Confirmations()
         self.recent: deque[Turn] = deque(maxlen=MAX_RECENT_TURNS)
-        self.late_answer_s = late_answer_s
         self._known = known
 
     @property

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from socketnb.dialects.base import ClientMachine, misread, warn
+from socketnb.dialects.base import ClientMachine, end_turn, misread, warn
 from socketnb.dialects.turns import Deadlines, TurnQueue
 from socketnb.dialects.voiceflow.accounts import DOUBT, Accounts, Progress, Sent, same_action
 from socketnb.dialects.voiceflow.actions import emit, request_of, send_action, user_input
@@ -354,10 +354,7 @@ class Client(ClientMachine):
         if sent is None:
             return []
         self._deadlines.clear(Ending(turn))
-        warnings = self._give_up(sent)
-        kind, error = ("error", reason) if status == "failed" else ("status", None)
-        record = Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)
-        return [record, *warnings, TurnDone(turn, status, reason), *self._next()]
+        return [*self._give_up(sent), *end_turn(turn, status, reason), *self._next()]
 
     def _next(self) -> list[ClientEffect]:
         """Send the next queued turn. If the session has ended, start a new one."""
