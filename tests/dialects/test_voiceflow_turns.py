@@ -9,6 +9,7 @@ from test_voiceflow import OPTIONS, SETTINGS, START, Pair, ids, say
 
 from socketnb.dialects import voiceflow
 from socketnb.dialects.base import warn
+from socketnb.dialects.turns import MAX_QUEUED_TURNS, QUEUE_FULL
 from socketnb.dialects.voiceflow.endings import RESTARTED
 from socketnb.errors import TurnFailed
 from socketnb.flows.flow import Flow, FlowTurn
@@ -420,6 +421,15 @@ def test_the_pause_after_a_time_out_is_a_setting() -> None:
     assert script.client.explain(2) == "not sent: waiting up to 1.5 s for the late answer of turn 1"
     script.wait(1.5)
     assert len(script.sent) == 2
+
+
+def test_an_action_is_not_queued_if_the_queue_is_full() -> None:
+    script = Script()
+    script.cut()
+    for turn in range(1, MAX_QUEUED_TURNS + 2):
+        script.act(turn)
+    assert script.done == [(MAX_QUEUED_TURNS + 1, "failed")]
+    assert script.seen[-1].reason == QUEUE_FULL
 
 
 # The handshake
