@@ -242,16 +242,12 @@ class Client(Sending, ClientMachine):
             self._restart_end(now)
 
     def _output_or_ping(self, event: str, payload: Json, now: float) -> list[ClientEffect]:
+        """Handle an output or a `finalPing`, unless the endpoint repeats it. Then it is recorded as a status."""
         is_ping = "finalPing" in (event, as_dict(payload).get("type"))
-        owed, ids = bool(self._turns.running), self._runs.ids
+        owed = bool(self._turns.running)
         quiet = owed and self._delivery in (Delivery.UNCONFIRMED, Delivery.UNRECEIVED)
         moment = Moment(self._turns.last, owed, quiet, self._state is State.OPENING)
-        has_id = bool(as_text(as_dict(as_dict(payload).get("data")).get("traceId")))
-        if ids.tell_runs and has_id:
-            sign = Sign.OUTPUT if ids.name_outputs else Sign.RUN
-        else:
-            sign = Sign.UNPROVEN if ids.may_tell_runs else Sign.NOTHING
-        verdict = self._received.add(payload, moment, sign, Ping(event) if is_ping else None)
+        verdict = self._received.add(payload, moment, self._sign(payload), Ping(event) if is_ping else None)
         if (before := verdict.before) is None:
             effects = self._output(payload, now) if event == "output" else self._final(event, payload, payload, now)
             if verdict.doubtful and effects and isinstance(record := effects[0], Record):
@@ -261,6 +257,13 @@ class Client(Sending, ClientMachine):
             self._delivery = Delivery.UNRECEIVED
         again = Record(event, "status", payload, turn=before, text="sent again after the lost link")
         return [again, *([warn(before, REPEATED)] if verdict.doubtful else []), *self._send_again(now)]
+
+    def _sign(self, payload: Json) -> Sign:
+        """Return what the trace id of an event identifies."""
+        ids, has_id = self._runs.ids, bool(as_text(as_dict(as_dict(payload).get("data")).get("traceId")))
+        if ids.tell_runs and has_id:
+            return Sign.OUTPUT if ids.name_outputs else Sign.RUN
+        return Sign.UNPROVEN if ids.may_tell_runs else Sign.NOTHING
 
     def _output(self, payload: Json, now: float) -> list[ClientEffect]:
         turn, output = self._runs.turn, as_dict(payload)

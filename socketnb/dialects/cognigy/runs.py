@@ -53,7 +53,7 @@ LATE = "this answer came late: it may belong to a run that was not asked for"
 AFTER_AGENT = "an agent ended an earlier turn: if the bot answered it too, its answer is in this turn"
 STRAY = "the only messages of this run had the trace id of another turn"
 
-Ping = Literal["ends", "held", "nothing"]
+PingOutcome = Literal["ends", "held", "nothing"]
 """What a `finalPing` does: it ends the turn, it is held, or it ends nothing."""
 
 
@@ -196,7 +196,7 @@ class Runs:
             self._spare_pings += 1
             self._recent.append(turn)
 
-    def ping(self, event: str, now: float) -> tuple[Ping, int]:
+    def ping(self, event: str, now: float) -> tuple[PingOutcome, int]:
         """Handle a `finalPing`. Return what it does, and its turn.
 
         Args:
