@@ -15,13 +15,13 @@ A turn also ends in these cases:
 - An error came during the turn. It fails with the error at its `finalPing`, or `LATE_ANSWER_S` after the last event.
 - An agent answers. If the agent handled the conversation before the turn, and the bot has sent nothing, the answer ends
   the turn, because no `finalPing` can be expected. Otherwise the turn ends `LATE_ANSWER_S` after the last event.
-- An agent handles the conversation, and neither an answer nor a `finalPing` comes within `LATE_ANSWER_S`. The agent's
-  later messages are late messages of the last turn.
+- An agent handles the conversation, and no answer or `finalPing` comes within `LATE_ANSWER_S`. The agent's later
+  messages are late messages of the last turn.
 
 An abandoned turn briefly blocks the next turn (setting `late_answer_timeout`), so that its late answer is not assigned
 to the next turn.
 
-If `endpoint-ready` comes after `ready_timeout`, and no event has come for the inputs sent meanwhile, they are lost and
+If `endpoint-ready` comes after `ready_timeout`, and no event has come for the inputs sent before it, they are lost and
 are sent again.
 
 After a lost link, an endpoint that keeps undelivered events repeats the events that were not acknowledged.

@@ -8,7 +8,7 @@ An event does not contain the turn that it answers. Therefore only one turn per 
 - An event with an unknown conversation belongs to the turn that starts one, if the helpdesk has received it.
 - An event without a conversation belongs to the oldest turn that it can answer.
 
-`accounts.py` decides what a message belongs to that answers no running turn.
+`accounts.py` assigns a message that answers no running turn.
 """
 
 from __future__ import annotations

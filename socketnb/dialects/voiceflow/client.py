@@ -252,7 +252,7 @@ class Client(ClientMachine):
         return next((sent for sent in actions if same_action(sent.request, request)), None)
 
     def _forget(self) -> None:
-        """Forget what the server owes: the session no longer exists."""
+        """Forget the expected answers: the session no longer exists."""
         self._accounts.forget()
         self._late.clear()
         self._restarting, self._replay = False, None

@@ -19,7 +19,7 @@ class Due(Enum):
     LAST_STATUS = "the status of the running turns after session.ended"
     SILENCE = "the report that the user says nothing"
     LATE_ANSWER = "the late answers of turns that were given up"
-    QUIET = "the end of a pause after which no late answer is expected any longer"
+    QUIET = "the end of a pause, after which late answers are no longer expected"
 
 
 @dataclass(frozen=True, slots=True)
