@@ -515,8 +515,7 @@ def test_a_delayed_answer_with_ids_of_the_server_is_late_and_belongs_to_its_own_
 @pytest.mark.parametrize("pieces", [True, False])
 def test_a_stream_loses_no_text(pieces: Any) -> None:
     steps = [Delta("s", "One ", first=True), Delta("s", "two.", last=True), Delta("s", "Three.", first=True, last=True)]
-    pair = Pair(lambda _: steps)
-    pair.client._settings = {**SETTINGS, "completion_events": pieces}  # type: ignore[attr-defined]
+    pair = Pair(lambda _: steps, completion_events=pieces)
     pair.connect()
     pair.act(1, say("go"))
     texts = "".join(r.text or "" for r in pair.of(Record) if r.kind in ("text", "delta"))
