@@ -15,8 +15,8 @@ from socketnb.errors import TurnFailed
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 from socketnb.model.actions import Action
-from socketnb.model.content import AgentSays, Cards, Choice, Delta, Media, Text
-from socketnb.model.effects import Close, Emit, Failed, Reconnect, Record, RunFlow, TurnDone
+from socketnb.model.content import AgentSays, Cards, Choice, Delta, End, Media, Text
+from socketnb.model.effects import Close, Emit, EndFlow, Failed, Reconnect, Record, RunFlow, TurnDone
 
 AUDIO = {"audioEvents": True, "audioEncoding": "audio/opus"}
 
@@ -507,6 +507,21 @@ def test_a_delayed_answer_with_ids_of_the_server_is_late_and_belongs_to_its_own_
     sent: list[Any] = [effect.args[0] for effect in server.timer(13.0) if isinstance(effect, Emit)]
     assert [payload.get("status", "trace") for payload in sent] == ["accepted", "trace", "completed"]
     assert "mine" not in {payload["messageID"] for payload in sent}
+
+
+def test_a_delayed_answer_that_ends_the_session_is_sent_with_the_end() -> None:
+    server = voiceflow.DIALECT.server(SETTINGS, ids(), {**OPTIONS, "late_by": 3.0})
+    server.received("a", "client.start", START, 0.0)
+    server.received("a", "session.create", {}, 0.0)
+    server.fault("late")
+    (run,) = server.received("a", "action.send", {"action": ACTION, "messageID": "mine"}, 10.0)
+    assert isinstance(run, RunFlow)
+    server.put(run.conversation, Text("bye"), 10.0)
+    server.put(run.conversation, End(), 10.0)
+    assert server.done(run.conversation, None, 10.0) == [EndFlow(run.conversation)]
+    sent = [effect.event for effect in server.timer(13.0) if isinstance(effect, Emit)]
+    assert sent == ["action.status", "action.trace", "action.trace", "action.status", "session.ended"]
+    assert server.deadline is None
 
 
 # Nothing is lost on the way
