@@ -228,7 +228,7 @@ class CustomerState:
     def forget(self, turn: Turn) -> None:
         """Remove a turn. If its new conversation was never started, the previous conversation becomes current again."""
         self.turns.end(turn.number)
-        unused = self.known(turn.conversation) is None and not self.turns.others_for(turn)
+        unused = self.known(turn.conversation) is None and not self.turns.has_others(turn)
         if self.current == turn.conversation and unused:
             self.current = turn.previous
 

@@ -138,9 +138,9 @@ class Turns(TurnQueue[Turn]):
 
     def _unstarted(self) -> NewConversation | None:
         """Return a conversation whose first turn was given up before its id was known, or None."""
-        numbers = {turn.conversation for turn in self.running.values()}
-        unknown = (ref for ref, account in self.accounts.items() if account.owed and ref not in numbers)
-        return next((ref for ref in unknown if isinstance(ref, NewConversation)), None)
+        running = {turn.conversation for turn in self.running.values()}
+        given_up = (ref for ref, account in self.accounts.items() if account.owed and ref not in running)
+        return next((ref for ref in given_up if isinstance(ref, NewConversation)), None)
 
     def assign_id(self, conversation: str, starting: NewConversation | None) -> NewConversation | None:
         """Assign the id of a conversation that was started. Return the conversation, or None if there is none.
@@ -157,7 +157,7 @@ class Turns(TurnQueue[Turn]):
             self.accounts[conversation] = self.accounts.pop(starting, Account())
         return starting
 
-    def others_for(self, turn: Turn) -> bool:
+    def has_others(self, turn: Turn) -> bool:
         """Return whether another turn belongs to the same conversation."""
         turns = (*self.running.values(), *self.waiting.values())
         return any(other.conversation == turn.conversation for other in turns if other is not turn)
