@@ -22,9 +22,11 @@ from socketnb.model.effects import (
     HttpResponse,
     Record,
     ServerEffect,
+    TurnDone,
 )
 from socketnb.model.json import Json, JsonObject, JsonOut
 from socketnb.model.secret import Secret
+from socketnb.model.trace import Status
 
 DEFAULT_ENCODING = "audio/x-mulaw"
 """The default encoding of streamed sound."""
@@ -336,3 +338,10 @@ def warn(turn: int, text: str) -> Record:
     The warning is recorded in the turn's traces, also after the turn has ended.
     """
     return Record("warning", "warning", None, "local", turn=turn, text=text)
+
+
+def end_turn(turn: int, status: Status, reason: str | None, conversation: str | None = None) -> list[ClientEffect]:
+    """Return the effects that end a turn that no received event ends."""
+    kind, error = ("error", reason) if status == "failed" else ("status", None)
+    record = Record("turn", kind, None, "local", turn=turn, text=status, final=True, error=error)
+    return [record._replace(conversation=conversation), TurnDone(turn, status, reason)]

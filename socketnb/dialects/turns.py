@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from socketnb.model.actions import Setting
 
 T = TypeVar("T")
 MAX_QUEUED_TURNS = 1000
 """The maximum number of queued turns."""
+QUEUE_FULL = f"{MAX_QUEUED_TURNS} messages are queued; wait until some of them are answered"
+"""The reason of a turn that is not queued because the queue is full."""
 LATE_ANSWER_S = 5.0
 """How long an abandoned turn blocks the next turn, in seconds. Its late answer is not assigned to the next turn."""
 LATE_ANSWER_TIMEOUT = Setting(
@@ -18,14 +21,15 @@ LATE_ANSWER_TIMEOUT = Setting(
 """The setting `late_answer_timeout` of the platforms where an answer does not name its turn."""
 
 
-class Owed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Owed:
     """The deadline of an abandoned turn, after which its late answer is no longer expected."""
 
     turn: int
 
 
 class Deadlines:
-    """Deadlines by key. A key is a string or a small immutable object."""
+    """Deadlines by key. A key is an `Enum` member or a frozen dataclass: a tuple would equal one of another class."""
 
     def __init__(self) -> None:
         self._due: dict[Hashable, float] = {}
@@ -67,6 +71,7 @@ class TurnQueue(Generic[T]):
         late_answer_s: How long an abandoned turn blocks its lane, in seconds.
 
     Attributes:
+        late_answer_s: The argument of this name.
         waiting: The queued turns, in order.
         running: The sent turns that have not ended, including abandoned ones, in the order of sending.
         last: The turn that was sent last; 0 before the first one.
@@ -83,7 +88,7 @@ class TurnQueue(Generic[T]):
         self.last = 0
         self._deadlines = deadlines
         self._lane = lane
-        self._late_answer_s = late_answer_s
+        self.late_answer_s = late_answer_s
         self._abandoned: set[int] = set()
 
     @property
@@ -129,8 +134,14 @@ class TurnQueue(Generic[T]):
         self.waiting.pop(turn, None)
         if turn in self.running:
             self._abandoned.add(turn)
-            self._deadlines.set(Owed(turn), now + self._late_answer_s)
+            self._deadlines.set(Owed(turn), now + self.late_answer_s)
 
     def is_abandoned(self, turn: int) -> bool:
         """Return whether a turn was sent and then abandoned."""
         return turn in self._abandoned
+
+    def obstacle(self, turn: int) -> str:
+        """Return what the turns of a lane wait for while this turn is running in it."""
+        if self.is_abandoned(turn):
+            return f"waiting up to {self.late_answer_s:g} s for the late answer of turn {turn}"
+        return f"waiting for the end of turn {turn}"

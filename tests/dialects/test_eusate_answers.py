@@ -22,7 +22,7 @@ from test_eusate import (
 from socketnb.dialects import eusate
 from socketnb.dialects.base import Facts
 from socketnb.dialects.eusate.requests import RequestId
-from socketnb.model.effects import Record, TurnDone
+from socketnb.model.effects import Conversations, Record, TurnDone
 
 ECHO = {"status_code": 200, "message": "support_echo", "data": {}}
 KINDS = ("text", "file")
@@ -35,6 +35,11 @@ def places(effects: Sequence[Any]) -> list[tuple[str | None, int]]:
 
 def warned_turns(effects: Sequence[Any]) -> list[int]:
     return [e.turn for e in effects if isinstance(e, Record) and e.kind == "warning"]
+
+
+def handlers(effects: Sequence[Any]) -> list[str]:
+    """Return who handles the only conversation, after each change of it."""
+    return [conversation.handler for e in effects if isinstance(e, Conversations) for conversation in e.conversations]
 
 
 def answered_client(*conversations: str) -> Any:
@@ -261,14 +266,14 @@ def test_a_bot_that_answers_again_without_an_announcement_is_the_handler_with_a_
     client.received("support_echo", ECHO, 0.0)
     effects = client.received("support", reply("a", "the bot again"), 0.0)
     assert (places(effects), warned_turns(effects)) == ([("the bot again", 2)], [2])
-    assert client._state.conversations["a"].handler == "bot"
+    assert handlers(effects)[-1] == "bot"
 
 
 def test_a_late_message_of_an_agent_does_not_undo_the_announced_end_of_the_handover() -> None:
     client = agent_client()
-    client.received("support_handler_changed", {"data": {"ticket_chat_id": "a", "handler": "sate"}}, 0.0)
-    client.received("customer_support", reply("a", "bye", "agent"), 0.0)
-    assert client._state.conversations["a"].handler == "bot"
+    effects = client.received("support_handler_changed", {"data": {"ticket_chat_id": "a", "handler": "sate"}}, 0.0)
+    effects += client.received("customer_support", reply("a", "bye", "agent"), 0.0)
+    assert set(handlers(effects)) == {"bot"}
 
 
 def test_a_turn_for_an_agent_ends_with_a_warning_if_the_helpdesk_sends_no_echoes() -> None:

@@ -97,14 +97,11 @@ def streamed(*pieces: Delta, **fields: Any) -> list[Message]:
     return [message for message in found if message] + streams.rest()
 
 
-def test_a_streamed_message_without_pieces_of_text_has_the_whole_text_of_its_last_piece() -> None:
-    (found,) = streamed(Delta("s"), Delta("s"), Delta("s", last=True, whole="Hello"))
-    assert found.content == Text("Hello")
-
-
-@pytest.mark.parametrize(("last", "text"), [("lo", "Hello"), ("Hello", "Hello"), ("", "Hel")])
-def test_the_text_of_the_last_piece_is_not_lost(last: str, text: str) -> None:
-    (found,) = streamed(Delta("s", "Hel"), Delta("s", last=True, whole=last))
+@pytest.mark.parametrize(
+    ("first", "last", "text"), [("Hel", "lo", "Hello"), ("Hel", "", "Hel"), ("", "Hello", "Hello")]
+)
+def test_a_streamed_message_has_the_text_of_all_pieces(first: str, last: str, text: str) -> None:
+    (found,) = streamed(Delta("s", first), Delta("s"), Delta("s", last, last=True))
     assert found.text == text
 
 

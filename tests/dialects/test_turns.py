@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from socketnb.dialects.eusate.state import Unconfirmed
 from socketnb.dialects.turns import LATE_ANSWER_S, MAX_QUEUED_TURNS, Deadlines, Owed, TurnQueue
+from socketnb.dialects.voiceflow.endings import Ending
 
 
 def test_the_next_deadline_is_the_earliest_one() -> None:
@@ -26,6 +28,15 @@ def test_an_expired_deadline_is_returned_once() -> None:
     assert deadlines.expired(2.0) == [Owed(2), Owed(1)]
     assert deadlines.expired(2.0) == []
     assert deadlines.next == 3.0
+
+
+def test_a_deadline_of_one_kind_is_not_that_of_another_kind_for_the_same_turn() -> None:
+    keys = [Owed(1), Ending(1), Unconfirmed(1)]
+    deadlines = Deadlines()
+    for due, key in enumerate(keys):
+        deadlines.set(key, float(due))
+    deadlines.clear(Ending(1))
+    assert deadlines.expired(2.0) == [Owed(1), Unconfirmed(1)]
 
 
 def queue() -> tuple[Deadlines, TurnQueue[str]]:

@@ -42,9 +42,11 @@ class Pair:
     """A client and a server machine with a list as the network between them."""
 
     def __init__(
-        self, answer: Callable[[UserInput], Sequence[Step]] = lambda user_input: [Text(f"You said {user_input.text}")]
+        self,
+        answer: Callable[[UserInput], Sequence[Step]] = lambda user_input: [Text(f"You said {user_input.text}")],
+        **settings: Any,
     ) -> None:
-        self.client = voiceflow.DIALECT.client(SETTINGS, ids())
+        self.client = voiceflow.DIALECT.client({**SETTINGS, **settings}, ids())
         self.server = voiceflow.DIALECT.server(SETTINGS, ids(), OPTIONS)
         self.answer = answer
         self.links = 0

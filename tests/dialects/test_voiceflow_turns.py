@@ -9,13 +9,14 @@ from test_voiceflow import OPTIONS, SETTINGS, START, Pair, ids, say
 
 from socketnb.dialects import voiceflow
 from socketnb.dialects.base import warn
+from socketnb.dialects.turns import MAX_QUEUED_TURNS, QUEUE_FULL
 from socketnb.dialects.voiceflow.endings import RESTARTED
 from socketnb.errors import TurnFailed
 from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 from socketnb.model.actions import Action
-from socketnb.model.content import AgentSays, Cards, Choice, Delta, Media, Text
-from socketnb.model.effects import Close, Emit, Failed, Reconnect, Record, RunFlow, TurnDone
+from socketnb.model.content import AgentSays, Cards, Choice, Delta, End, Media, Text
+from socketnb.model.effects import Close, Emit, EndFlow, Failed, Reconnect, Record, RunFlow, TurnDone
 
 AUDIO = {"audioEvents": True, "audioEncoding": "audio/opus"}
 
@@ -422,6 +423,15 @@ def test_the_pause_after_a_time_out_is_a_setting() -> None:
     assert len(script.sent) == 2
 
 
+def test_an_action_is_not_queued_if_the_queue_is_full() -> None:
+    script = Script()
+    script.cut()
+    for turn in range(1, MAX_QUEUED_TURNS + 2):
+        script.act(turn)
+    assert script.done == [(MAX_QUEUED_TURNS + 1, "failed")]
+    assert script.seen[-1].reason == QUEUE_FULL
+
+
 # The handshake
 
 
@@ -499,14 +509,28 @@ def test_a_delayed_answer_with_ids_of_the_server_is_late_and_belongs_to_its_own_
     assert "mine" not in {payload["messageID"] for payload in sent}
 
 
+def test_a_delayed_answer_that_ends_the_session_is_sent_with_the_end() -> None:
+    server = voiceflow.DIALECT.server(SETTINGS, ids(), {**OPTIONS, "late_by": 3.0})
+    server.received("a", "client.start", START, 0.0)
+    server.received("a", "session.create", {}, 0.0)
+    server.fault("late")
+    (run,) = server.received("a", "action.send", {"action": ACTION, "messageID": "mine"}, 10.0)
+    assert isinstance(run, RunFlow)
+    server.put(run.conversation, Text("bye"), 10.0)
+    server.put(run.conversation, End(), 10.0)
+    assert server.done(run.conversation, None, 10.0) == [EndFlow(run.conversation)]
+    sent = [effect.event for effect in server.timer(13.0) if isinstance(effect, Emit)]
+    assert sent == ["action.status", "action.trace", "action.trace", "action.status", "session.ended"]
+    assert server.deadline is None
+
+
 # Nothing is lost on the way
 
 
 @pytest.mark.parametrize("pieces", [True, False])
 def test_a_stream_loses_no_text(pieces: Any) -> None:
     steps = [Delta("s", "One ", first=True), Delta("s", "two.", last=True), Delta("s", "Three.", first=True, last=True)]
-    pair = Pair(lambda _: steps)
-    pair.client._settings = {**SETTINGS, "completion_events": pieces}  # type: ignore[attr-defined]
+    pair = Pair(lambda _: steps, completion_events=pieces)
     pair.connect()
     pair.act(1, say("go"))
     texts = "".join(r.text or "" for r in pair.of(Record) if r.kind in ("text", "delta"))

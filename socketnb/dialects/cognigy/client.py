@@ -15,13 +15,13 @@ A turn also ends in these cases:
 - An error came during the turn. It fails with the error at its `finalPing`, or `LATE_ANSWER_S` after the last event.
 - An agent answers. If the agent handled the conversation before the turn, and the bot has sent nothing, the answer ends
   the turn, because no `finalPing` can be expected. Otherwise the turn ends `LATE_ANSWER_S` after the last event.
-- An agent handles the conversation, and neither an answer nor a `finalPing` comes within `LATE_ANSWER_S`. The agent's
-  later messages are late messages of the last turn.
+- An agent handles the conversation, and no answer or `finalPing` comes within `LATE_ANSWER_S`. The agent's later
+  messages are late messages of the last turn.
 
 An abandoned turn briefly blocks the next turn (setting `late_answer_timeout`), so that its late answer is not assigned
 to the next turn.
 
-If `endpoint-ready` comes after `ready_timeout`, and no event has come for the inputs sent meanwhile, they are lost and
+If `endpoint-ready` comes after `ready_timeout`, and no event has come for the inputs sent before it, they are lost and
 are sent again.
 
 After a lost link, an endpoint that keeps undelivered events repeats the events that were not acknowledged.
@@ -41,7 +41,7 @@ from __future__ import annotations
 
 import json
 
-from socketnb.dialects.base import ClientMachine, misread, warn
+from socketnb.dialects.base import ClientMachine, end_turn, misread, warn
 from socketnb.dialects.cognigy.handshake import address, identity
 from socketnb.dialects.cognigy.outputs import handover_of, parse_output, sender_of
 from socketnb.dialects.cognigy.received import Moment, Ping, ReceivedLog, Sign
@@ -212,7 +212,7 @@ class Client(Sending, ClientMachine):
         self._deadlines.clear(Due.END, Due.HOLD)
         effects = self._warnings()
         if sent and sent.error and not abandoned:
-            effects += self._end_locally(turn, "failed", sent.error)
+            effects += end_turn(turn, "failed", sent.error)
         elif not abandoned:
             record = record or Record("finalPing", "status", None, "local", turn=turn)
             done = TurnDone(turn, "completed", reason if reason != "regular" else None)
@@ -228,9 +228,9 @@ class Client(Sending, ClientMachine):
         self._turns.end(turn)
         if sent.error:
             self._runs.give_up(turn, now, failed=True)
-            return [*self._end_locally(turn, "failed", sent.error), *self._send_next(now)]
+            return [*end_turn(turn, "failed", sent.error), *self._send_next(now)]
         self._runs.end_by_agent(turn, now)
-        return [*self._end_locally(turn, "completed", "an agent handles the conversation"), *self._send_next(now)]
+        return [*end_turn(turn, "completed", "an agent handles the conversation"), *self._send_next(now)]
 
     # Receiving
 
@@ -242,16 +242,12 @@ class Client(Sending, ClientMachine):
             self._restart_end(now)
 
     def _output_or_ping(self, event: str, payload: Json, now: float) -> list[ClientEffect]:
+        """Handle an output or a `finalPing`, unless the endpoint repeats it. Then it is recorded as a status."""
         is_ping = "finalPing" in (event, as_dict(payload).get("type"))
-        owed, ids = bool(self._turns.running), self._runs.ids
+        owed = bool(self._turns.running)
         quiet = owed and self._delivery in (Delivery.UNCONFIRMED, Delivery.UNRECEIVED)
         moment = Moment(self._turns.last, owed, quiet, self._state is State.OPENING)
-        has_id = bool(as_text(as_dict(as_dict(payload).get("data")).get("traceId")))
-        if ids.tell_runs and has_id:
-            sign = Sign.OUTPUT if ids.name_outputs else Sign.RUN
-        else:
-            sign = Sign.UNPROVEN if ids.may_tell_runs else Sign.NOTHING
-        verdict = self._received.add(payload, moment, sign, Ping(event) if is_ping else None)
+        verdict = self._received.add(payload, moment, self._sign(payload), Ping(event) if is_ping else None)
         if (before := verdict.before) is None:
             effects = self._output(payload, now) if event == "output" else self._final(event, payload, payload, now)
             if verdict.doubtful and effects and isinstance(record := effects[0], Record):
@@ -261,6 +257,13 @@ class Client(Sending, ClientMachine):
             self._delivery = Delivery.UNRECEIVED
         again = Record(event, "status", payload, turn=before, text="sent again after the lost link")
         return [again, *([warn(before, REPEATED)] if verdict.doubtful else []), *self._send_again(now)]
+
+    def _sign(self, payload: Json) -> Sign:
+        """Return what the trace id of an event identifies."""
+        ids, has_id = self._runs.ids, bool(as_text(as_dict(as_dict(payload).get("data")).get("traceId")))
+        if ids.tell_runs and has_id:
+            return Sign.OUTPUT if ids.name_outputs else Sign.RUN
+        return Sign.UNPROVEN if ids.may_tell_runs else Sign.NOTHING
 
     def _output(self, payload: Json, now: float) -> list[ClientEffect]:
         turn, output = self._runs.turn, as_dict(payload)
@@ -304,7 +307,7 @@ class Client(Sending, ClientMachine):
             return [record]
         self._turns.end(turn)
         self._deadlines.clear(Due.END, Due.HOLD)
-        return [record, *self._end_locally(turn, "completed", None), *self._send_next(now)]
+        return [record, *end_turn(turn, "completed", None), *self._send_next(now)]
 
     def _expect_agent(self, turn: int, now: float) -> None:
         """Note whether an agent handles a turn, so that it can end without a `finalPing`."""

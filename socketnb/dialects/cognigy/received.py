@@ -11,7 +11,7 @@ Events have no id. What identifies a repeated output depends on its trace id and
   an endpoint repeats events before that.
 - Any other equal output may be a repetition or a new message, such as a second "ok". It counts as new.
 
-If the id did not decide, the output is reported as doubtful, so that nothing is lost or doubled without a sign.
+If the id did not decide, the output is reported as doubtful, so that the turn gets a warning.
 
 A repeated `finalPing` follows the same output as the first time. A `finalPing` without an output belongs to the current
 turn, unless no other event shows that the endpoint received the input of that turn.

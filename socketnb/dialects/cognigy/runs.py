@@ -1,9 +1,9 @@
 """The account of runs: which turn each event of an endpoint belongs to.
 
 A *run* is one execution of the flow. An endpoint executes one run of a conversation at a time, and each run sends, in
-this order, `typingOn` (not on every endpoint), any number of outputs, and one `finalPing`. An input of this session
-is owed one run. Other runs are *unasked*: an input that somebody injected. A notification and an agent's message are
-outputs without a run, and have no `finalPing`.
+this order, `typingOn` (not on every endpoint), any number of outputs, and one `finalPing`. Each input of this session
+is *owed* one run, until the `finalPing` of this run. Other runs are *unasked*: somebody injected their inputs. A
+notification and an agent's message are outputs without a run, and have no `finalPing`.
 
 Inputs have no id on the wire, and neither has a `finalPing`. An event is therefore assigned as follows; the first rule
 that applies decides.
@@ -21,14 +21,14 @@ last one, or the late one of a turn that was given up. It is then held: any othe
 otherwise it ends the turn after `HOLD_S`.
 
 Where the protocol does not decide, the turn gets a warning. In particular, an unasked run that begins just after an
-input was sent looks like the run of that input, and every later answer is then one turn late. It shows when a run is
-left over: then all turns since the last quiet moment get a warning, and turns and runs agree again. A quiet moment is a
-time without events and without an owed run that is as long as the longest wait for an answer so far, at least
-`QUIET_S`.
+input was sent looks like the run of that input, and every later answer is then one turn late. This is noticed when a
+run is left over: then all turns since the last quiet moment get a warning, and turns and runs agree again. A quiet
+moment is a time without events and without an owed run. It is as long as the longest wait for an answer so far, at
+least `QUIET_S`.
 
-Two cases leave no sign on the wire, so they get no warning: a notification during the run of a turn, if no id tells it
-from the run's own outputs, and an unasked run whose left-over run begins only after a quiet moment. A missing
-`finalPing` and a surplus one hide each other.
+These cases cannot be noticed, so they get no warning: a notification during the run of a turn, if no id distinguishes
+it from the run's own outputs; an unasked run, if the run that is left over begins only after a quiet moment; and a
+missing `finalPing`, if a surplus one follows it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ LATE = "this answer came late: it may belong to a run that was not asked for"
 AFTER_AGENT = "an agent ended an earlier turn: if the bot answered it too, its answer is in this turn"
 STRAY = "the only messages of this run had the trace id of another turn"
 
-Ping = Literal["ends", "held", "nothing"]
+PingOutcome = Literal["ends", "held", "nothing"]
 """What a `finalPing` does: it ends the turn, it is held, or it ends nothing."""
 
 
@@ -196,7 +196,7 @@ class Runs:
             self._spare_pings += 1
             self._recent.append(turn)
 
-    def ping(self, event: str, now: float) -> tuple[Ping, int]:
+    def ping(self, event: str, now: float) -> tuple[PingOutcome, int]:
         """Handle a `finalPing`. Return what it does, and its turn.
 
         Args:
@@ -210,7 +210,7 @@ class Runs:
         if is_twin:
             return "nothing", self.turn
         if self._tail:
-            return "nothing", self._paid(self._tail)
+            return "nothing", self._late_ping(self._tail)
         if self._unasked:
             unasked, self._unasked = self._unasked, None
             if run and not unasked.typed:  # if it was a notification, this is the finalPing of the turn
@@ -334,8 +334,8 @@ class Runs:
         self._quiet_s = max(self._quiet_s, now - run.at)
         self.held = None if self.held is run else self.held
 
-    def _paid(self, late: Run) -> int:
-        """Note that the `finalPing` of a turn that was given up has come. Return the turn."""
+    def _late_ping(self, late: Run) -> int:
+        """Handle the `finalPing` of a turn that was given up. Return the turn."""
         self._tail = None
         self._late.remove(late)
         return late.turn
@@ -343,7 +343,7 @@ class Runs:
     def _surplus_ping(self) -> int:
         """Handle a `finalPing` while nothing is owed. Return its turn."""
         if self._late:
-            return self._paid(self._late[0])
+            return self._late_ping(self._late[0])
         if self._spare_pings:
             self._spare_pings -= 1
         elif not self._all_type:

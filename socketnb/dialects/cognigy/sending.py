@@ -6,17 +6,16 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from socketnb.dialects.base import warn
+from socketnb.dialects.base import end_turn, warn
 from socketnb.dialects.cognigy.actions import input_fields, label, user_input
 from socketnb.dialects.cognigy.forms import press_problem, submit_problem
 from socketnb.dialects.cognigy.received import ReceivedLog
 from socketnb.dialects.cognigy.runs import Runs
 from socketnb.dialects.cognigy.uploads import UploadRefused, UploadStep, answer_of, file_request, token_request
-from socketnb.dialects.turns import LATE_ANSWER_S, MAX_QUEUED_TURNS, Deadlines, TurnQueue
+from socketnb.dialects.turns import LATE_ANSWER_S, QUEUE_FULL, Deadlines, TurnQueue
 from socketnb.model.actions import Action
-from socketnb.model.effects import ClientEffect, Credential, Emit, HttpResponse, Reconnect, Record, TurnDone
+from socketnb.model.effects import ClientEffect, Credential, Emit, HttpResponse, Reconnect, Record
 from socketnb.model.json import JsonObject, as_dict, as_text
-from socketnb.model.trace import Status
 
 if TYPE_CHECKING:
     from socketnb.dialects.base import NewId, Settings
@@ -85,9 +84,7 @@ class Sending:
         if action.verb == "typing":
             return self._send_typing(turn, on=action.fields.get("on") is not False)
         if self._turns.full:
-            return self._end_locally(
-                turn, "failed", f"{MAX_QUEUED_TURNS} messages are queued; wait until the endpoint has answered some"
-            )
+            return end_turn(turn, "failed", QUEUE_FULL)
         if self._state is State.READY and action.at_once:
             return self._send(turn, action, now)
         self._turns.add(turn, _Turn(action))
@@ -117,10 +114,7 @@ class Sending:
             return f"waiting up to {self._settings['ready_timeout']:g} s for endpoint-ready"
         if self._state is not State.READY:
             return "the link is down"
-        before = next(iter(self._uploads), self._turns.current)
-        if self._turns.is_abandoned(before):
-            return f"waiting up to {self._settings['late_answer_timeout']:g} s for the late answer of turn {before}"
-        return f"waiting for the end of turn {before}"
+        return self._turns.obstacle(next(iter(self._uploads), self._turns.current))
 
     def http_response(self, response: HttpResponse, now: float) -> list[ClientEffect]:
         """Handle the HTTP response of an upload step: the token, or the description of the file."""
@@ -130,7 +124,7 @@ class Sending:
             answer = answer_of(step, response)
         except UploadRefused as refused:
             del self._uploads[step.turn]
-            return [*self._end_locally(step.turn, "failed", str(refused)), *self._send_next(now)]
+            return [*end_turn(step.turn, "failed", str(refused)), *self._send_next(now)]
         if step.step == "token":
             upload = file_request(step.turn, answer, str(action.fields["file"]))
             token = as_text(answer.get("token"))
@@ -160,7 +154,7 @@ class Sending:
         self._turns.end(turn)
         self._turns.last = turn
         if problem := self._problem(action):
-            return self._end_locally(turn, "failed", f"{problem} (nothing was sent)")
+            return end_turn(turn, "failed", f"{problem} (nothing was sent)")
         if action.verb == "upload" and "attachment" not in action.fields:
             self._uploads[turn] = action
             self._restart_expiry(now)
@@ -213,16 +207,10 @@ class Sending:
     def _send_typing(self, turn: int, *, on: bool) -> list[ClientEffect]:
         if self._state is not State.READY:
             text = "the link is down, so the typing status was not sent; try again after the reconnect"
-            return self._end_locally(turn, "failed", text)
+            return end_turn(turn, "failed", text)
         payload = {"status": "typingOn" if on else "typingOff"}
         record = Record("typingStatus", "typing", payload, "out", "user", turn, payload["status"])
-        return [record, Emit("typingStatus", (payload,)), *self._end_locally(turn, "completed", None)]
-
-    def _end_locally(self, turn: int, status: Status, reason: str | None) -> list[ClientEffect]:
-        """End a turn that will not receive a `finalPing`."""
-        kind, error = ("error", reason) if status == "failed" else ("status", None)
-        record = Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)
-        return [record, TurnDone(turn, status, reason)]
+        return [record, Emit("typingStatus", (payload,)), *end_turn(turn, "completed", None)]
 
     # Deadlines and warnings
 

@@ -63,11 +63,10 @@ def content(event: str, payload: JsonOut) -> Content | None:
 def facts(event: str, payload: JsonOut) -> Facts | None:
     """Return what a recorded event reports about its conversation, or None."""
     body = as_dict(payload)
-    if event == "messages" and body.get("closed") is True:
+    is_history = event == "messages"  # from the HTTP interface, whose messages have no envelope
+    if is_history and body.get("closed") is True:
         return Facts(closed_by="system")
-    data, code = as_dict(body.get("data")), body.get("status_code")
-    if event == "messages":
-        data = body
+    data, code = body if is_history else as_dict(body.get("data")), body.get("status_code")
     if not data or (isinstance(code, int) and code >= FIRST_ERROR_CODE):
         return None
     is_closed, sender = data.get("closed_support") is True, as_text(data.get("sender"))

@@ -1,4 +1,4 @@
-"""What a customer's conversations still expect: which turn a late message belongs to, and which replies are in doubt.
+"""The answers that each conversation still expects: the turn of a late message, and the replies that are in doubt.
 
 A message of the bot does not name the message that it answers. Two things tell whether it can answer the running turn:
 the `support_echo` and the acknowledgement of the turn, if the helpdesk has sent them before its replies so far
@@ -51,9 +51,9 @@ class Account:
         last: The message of the customer that has ended last; 0 before the first one.
         asked: The message among them that the bot was to answer last; 0 before the first one.
         answered: Whether the bot has answered `asked`.
-        owed: Whether nobody waits for the answer to `asked` any more, although it may still come.
-        heard_at: When the bot has written last, in seconds.
-        settled: Whether that answer cannot have been taken for the reply to a later turn.
+        owed: Whether `asked` was given up, so that its answer may still come.
+        settled: Whether the answer to `asked` cannot have been taken for the reply to a later turn.
+        heard_at: When the bot wrote last, in seconds.
         doubtful: The answered turns whose reply may be a further message to an earlier turn.
     """
 

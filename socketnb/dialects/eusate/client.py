@@ -113,7 +113,7 @@ class Client(ClientMachine):
             if turn.event != "support":
                 effects += state.finish(turn, "failed", LINK_LOST)
             elif not turn.confirmed:
-                effects += state.end(turn.number, "failed", LINK_LOST, turn.conversation)
+                effects += state.end(turn, "failed", LINK_LOST)
                 state.turns.abandon(turn.number, now)
             elif state.get(turn.conversation).handler == "agent":
                 effects += state.not_confirmed(turn)

@@ -103,10 +103,8 @@ class History:
         """Add or update a conversation from the list."""
         state, conversation = self._state, as_text(item.get("id"))
         starting, is_new = state.turns.starting, state.known(conversation) is None
-        if (
-            is_new and not self._listed and starting and state.link == 1
-        ):  # it may be the conversation that is being started
-            return []
+        if is_new and not self._listed and starting and state.link == 1:
+            return []  # it may be the conversation that is being started
         effects = state.add(conversation)
         is_agent = item.get("responder") == "agent"
         known = state.get(conversation)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from socketnb.dialects.base import end_turn
 from socketnb.dialects.eusate.actions import EVENTS, MAX_RATING, MIN_RATING, payload_of, user_input
 from socketnb.dialects.eusate.calls import Calls
 from socketnb.dialects.eusate.requests import MAX_OPEN_CONVERSATIONS, STARTING_EVENTS, enter_room, request
 from socketnb.dialects.eusate.seen import SeenMessages
 from socketnb.dialects.eusate.state import CustomerState, Phase
 from socketnb.dialects.eusate.turn import ConversationRef, NewConversation, Turn
-from socketnb.dialects.turns import MAX_QUEUED_TURNS
+from socketnb.dialects.turns import QUEUE_FULL
 from socketnb.model.actions import Action
 from socketnb.model.effects import ClientEffect
 from socketnb.model.json import Json, as_dict, as_list
@@ -41,11 +42,10 @@ class Sender:
         if action.verb == "press":
             closed = as_dict(action.request).get("close")
             if not isinstance(closed, str):
-                return state.end(turn, "failed", "this button is not from this helpdesk (nothing was sent)")
+                return end_turn(turn, "failed", "this button is not from this helpdesk (nothing was sent)")
             action = replace(action, verb="close", conversation=closed)
         if state.turns.full:
-            reason = f"{MAX_QUEUED_TURNS} messages are queued; wait until the helpdesk has answered some"
-            return state.end(turn, "failed", reason)
+            return end_turn(turn, "failed", QUEUE_FULL)
         conversation, previous = self._conversation_for(turn, action), state.current
         if EVENTS[action.verb] in STARTING_EVENTS:
             state.current = conversation
@@ -70,10 +70,7 @@ class Sender:
         if state.phase is not Phase.READY:
             return "waiting for the list of conversations" if state.is_open else "the link is down"
         blocker = turns.blocker(turn)
-        number = blocker.number if blocker else turns.last
-        if turns.is_abandoned(number):
-            return f"waiting up to {turns.late_answer_s:g} s for the late answer of turn {number}"
-        return f"waiting for the end of turn {number}"
+        return turns.obstacle(blocker.number if blocker else turns.last)
 
     def send_next(self, now: float) -> list[ClientEffect]:
         """Send the queued turns whose conversation has no running turn."""
@@ -87,7 +84,7 @@ class Sender:
         state = self._state
         if problem := self._problem(turn):
             state.forget(turn)
-            return state.end(turn.number, "failed", f"{problem} (nothing was sent)", turn.conversation)
+            return state.end(turn, "failed", f"{problem} (nothing was sent)")
         state.turns.begin(turn, state.link, now)
         conversation = turn.conversation if isinstance(turn.conversation, str) else None
         handled_by_agent = turn.event == "support" and state.get(conversation).handler == "agent"

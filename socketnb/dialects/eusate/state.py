@@ -6,13 +6,13 @@ import enum
 from dataclasses import dataclass, replace
 from typing import Literal, TypedDict, Unpack
 
-from socketnb.dialects.base import warn
+from socketnb.dialects.base import end_turn, warn
 from socketnb.dialects.eusate.requests import enter_room
 from socketnb.dialects.eusate.turn import ConversationRef, NewConversation, Turn
 from socketnb.dialects.eusate.turns import Turns
 from socketnb.dialects.turns import Deadlines
 from socketnb.model.actions import Conversation
-from socketnb.model.effects import ClientEffect, Conversations, Persist, Ready, Record, TurnDone
+from socketnb.model.effects import ClientEffect, Conversations, Persist, Ready, Record
 from socketnb.model.trace import Status
 
 
@@ -180,7 +180,7 @@ class CustomerState:
             self.turns.account(turn.conversation).end(turn.number, answered=answered)
         abandoned = self.turns.is_abandoned(turn.number)
         self.forget(turn)
-        return [] if abandoned else self.end(turn.number, status, reason, turn.conversation)
+        return [] if abandoned else self.end(turn, status, reason)
 
     def finish_by_agent(self, turn: Turn, reason: str, *, asked_bot: bool = False) -> list[ClientEffect]:
         """Complete a turn that an agent handles, or that an agent has answered although the bot was asked."""
@@ -228,12 +228,10 @@ class CustomerState:
     def forget(self, turn: Turn) -> None:
         """Remove a turn. If its new conversation was never started, the previous conversation becomes current again."""
         self.turns.end(turn.number)
-        unused = self.known(turn.conversation) is None and not self.turns.others_for(turn)
+        unused = self.known(turn.conversation) is None and not self.turns.has_others(turn)
         if self.current == turn.conversation and unused:
             self.current = turn.previous
 
-    def end(self, turn: int, status: Status, reason: str, conversation: ConversationRef = None) -> list[ClientEffect]:
+    def end(self, turn: Turn, status: Status, reason: str) -> list[ClientEffect]:
         """Return the effects that end a turn."""
-        kind, error = ("error", reason) if status == "failed" else ("status", None)
-        record = Record("turn", kind, None, "local", turn=turn, text=status, final=True, error=error)
-        return [record._replace(conversation=self.known(conversation)), TurnDone(turn, status, reason)]
+        return end_turn(turn.number, status, reason, self.known(turn.conversation))

@@ -8,7 +8,7 @@ An event does not contain the turn that it answers. Therefore only one turn per 
 - An event with an unknown conversation belongs to the turn that starts one, if the helpdesk has received it.
 - An event without a conversation belongs to the oldest turn that it can answer.
 
-`accounts.py` decides what a message belongs to that answers no running turn.
+`accounts.py` assigns a message that answers no running turn.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ class Turns(TurnQueue[Turn]):
         accounts: The accounts of the conversations.
         confirmations: The confirmations that come before a reply.
         recent: The last messages that were sent over the current link, oldest first.
-        late_answer_s: The argument of this name.
     """
 
     def __init__(self, deadlines: Deadlines, known: Container[str], late_answer_s: float) -> None:
@@ -50,7 +49,6 @@ class Turns(TurnQueue[Turn]):
         self.accounts: dict[ConversationRef, Account] = {}
         self.confirmations = Confirmations()
         self.recent: deque[Turn] = deque(maxlen=MAX_RECENT_TURNS)
-        self.late_answer_s = late_answer_s
         self._known = known
 
     @property
@@ -140,9 +138,9 @@ class Turns(TurnQueue[Turn]):
 
     def _unstarted(self) -> NewConversation | None:
         """Return a conversation whose first turn was given up before its id was known, or None."""
-        numbers = {turn.conversation for turn in self.running.values()}
-        unknown = (ref for ref, account in self.accounts.items() if account.owed and ref not in numbers)
-        return next((ref for ref in unknown if isinstance(ref, NewConversation)), None)
+        running = {turn.conversation for turn in self.running.values()}
+        given_up = (ref for ref, account in self.accounts.items() if account.owed and ref not in running)
+        return next((ref for ref in given_up if isinstance(ref, NewConversation)), None)
 
     def assign_id(self, conversation: str, starting: NewConversation | None) -> NewConversation | None:
         """Assign the id of a conversation that was started. Return the conversation, or None if there is none.
@@ -159,7 +157,7 @@ class Turns(TurnQueue[Turn]):
             self.accounts[conversation] = self.accounts.pop(starting, Account())
         return starting
 
-    def others_for(self, turn: Turn) -> bool:
+    def has_others(self, turn: Turn) -> bool:
         """Return whether another turn belongs to the same conversation."""
         turns = (*self.running.values(), *self.waiting.values())
         return any(other.conversation == turn.conversation for other in turns if other is not turn)

@@ -1,11 +1,11 @@
-"""The account of each action: what the server still owes it, and which action an event answers.
+"""The account of each action: which events it still expects, and which action an event answers.
 
 The server answers an action with `action.status` accepted, traces, and `action.status` completed, or with rejected. The
 events contain a `messageID`. Some servers repeat the client's messageID, which decides everything. Others create one.
 A new messageID then belongs to the oldest action without an event, because the server answers actions in order.
 
-An action that was given up without any event is still owed an answer. If a new messageID arrives after the next action
-was sent, it may belong to either of them. It is assigned to the newer action, and both turns receive a warning.
+An action that was given up without any event is still *owed* an answer. If a new messageID arrives after the next
+action was sent, it may belong to either of them. It is assigned to the newer action, and both turns receive a warning.
 
 The progress of an action (`Progress`):
 
@@ -47,7 +47,7 @@ class Sent:
         lost_link: Whether the link was lost after it was sent.
         given_up: Whether its turn has ended without its last status.
         overtaken_by: The actions that were assigned an answer while this one had none.
-        error: The error that the bot reported meanwhile.
+        error: The first error that the bot reported for it, or None.
     """
 
     turn: int
@@ -100,7 +100,7 @@ class Accounts:
         self._open: list[Sent] = []  # sent and not finished, in order
         self._last: Sent | None = None  # the action that was sent last
         self._ids: dict[str, Sent | None] = {}  # None: the messageID of events that answer no action
-        self._written_off: list[int] | None = None  # the turns that were answered since, if a debt was written off
+        self._written_off: list[int] | None = None  # the turns answered since `write_off`, or None
         self._guess: Sent | None = None  # an action that a trace was assigned to before any `accepted`
 
     @property
@@ -154,7 +154,7 @@ class Accounts:
         return sorted({*(turns or ()), *([self._last.turn] if self._last else ())})
 
     def link_lost(self) -> None:
-        """Note the loss of the link. Actions that the machine sent itself are not awaited any longer."""
+        """Note the loss of the link. Actions that the machine sent itself are given up."""
         for sent in list(self._open):
             sent.lost_link = True
             if not sent.is_turn:

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from socketnb.dialects.base import ClientMachine, misread, warn
-from socketnb.dialects.turns import Deadlines, TurnQueue
+from socketnb.dialects.base import ClientMachine, end_turn, misread, warn
+from socketnb.dialects.turns import QUEUE_FULL, Deadlines, TurnQueue
 from socketnb.dialects.voiceflow.accounts import DOUBT, Accounts, Progress, Sent, same_action
 from socketnb.dialects.voiceflow.actions import emit, request_of, send_action, user_input
 from socketnb.dialects.voiceflow.endings import AGAIN, LAST_STATUS_TIMEOUT_S, LOST, RESTARTED, Due, Ending
@@ -85,14 +85,15 @@ class Client(ClientMachine):
     def act(self, turn: int, action: Action, now: float) -> list[ClientEffect]:
         """Send or queue an action."""
         self._now = now
+        if self._turns.full:
+            return end_turn(turn, "failed", QUEUE_FULL)
         sent = Sent(turn, request_of(action), self._ids())
         if self._state is State.READY and action.at_once:
             return self._send(sent)
         self._turns.add(turn, sent)
         if self._state is State.ENDED and not self._turns.running:
-            return [
-                Reconnect("a new session")
-            ]  # the page: "A valid session must already exist"; the handshake creates one
+            # The page: "A valid session must already exist". The handshake creates one.
+            return [Reconnect("a new session")]
         return self._send_next()
 
     def abandon(self, turn: int, now: float) -> list[ClientEffect]:
@@ -119,10 +120,8 @@ class Client(ClientMachine):
         """Handle an event."""
         self._now = now
         match (self._state, event):
-            case (
-                State.STARTING,
-                "client.started" | "client.created",
-            ):  # the second name is from an older version of the page
+            # The second name is from an older version of the page.
+            case (State.STARTING, "client.started" | "client.created"):
                 return self._started(payload)
             case (State.CREATING, "session.created"):
                 return self._created(payload)
@@ -156,9 +155,8 @@ class Client(ClientMachine):
                 case Due.LAST_STATUS:
                     for turn in list(self._turns.running):
                         effects += self._finish(turn, "completed", "the session ended")
-                case Due.SILENCE if (
-                    not self._turns.running
-                ):  # otherwise a turn that was sent with at_once is still running
+                # A turn that was sent with at_once may still be running.
+                case Due.SILENCE if not self._turns.running:
                     effects += self._send_unasked({"type": "no-reply"}, "no_reply", "the user said nothing")
                 case Due.LATE_ANSWER:
                     self._late.clear()
@@ -254,7 +252,7 @@ class Client(ClientMachine):
         return next((sent for sent in actions if same_action(sent.request, request)), None)
 
     def _forget(self) -> None:
-        """Forget what the server owes: the session no longer exists."""
+        """Forget the expected answers: the session no longer exists."""
         self._accounts.forget()
         self._late.clear()
         self._restarting, self._replay = False, None
@@ -353,10 +351,8 @@ class Client(ClientMachine):
         sent = self._turns.end(turn) if turn in self._turns.running else None
         if sent is None:
             return []
-        warnings = self._give_up(sent)
-        kind, error = ("error", reason) if status == "failed" else ("status", None)
-        record = Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)
-        return [record, *warnings, TurnDone(turn, status, reason), *self._next()]
+        self._deadlines.clear(Ending(turn))
+        return [*self._give_up(sent), *end_turn(turn, status, reason), *self._next()]
 
     def _next(self) -> list[ClientEffect]:
         """Send the next queued turn. If the session has ended, start a new one."""

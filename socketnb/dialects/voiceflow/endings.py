@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 LAST_STATUS_TIMEOUT_S = 2.0
 """How long to wait for the status of a turn after `session.ended` or `error`, in seconds. It may also arrive first."""
@@ -19,10 +19,11 @@ class Due(Enum):
     LAST_STATUS = "the status of the running turns after session.ended"
     SILENCE = "the report that the user says nothing"
     LATE_ANSWER = "the late answers of turns that were given up"
-    QUIET = "the end of a pause after which no late answer is expected any longer"
+    QUIET = "the end of a pause, after which late answers are no longer expected"
 
 
-class Ending(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Ending:
     """The deadline of a turn that ends as failed unless the server continues it."""
 
     turn: int

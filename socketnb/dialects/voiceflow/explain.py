@@ -43,4 +43,4 @@ def why_unsent(turn: int, turns: TurnQueue[Sent], state: State, late: Sequence[S
     earlier = [other for other in turns.waiting if other < turn]
     if late and not earlier:
         return f"not sent: waiting up to {late_s:g} s for the late answer of turn {late[-1].turn}"
-    return f"not sent: waiting for the end of turn {earlier[-1] if earlier else turns.last}"
+    return f"not sent: {turns.obstacle(earlier[-1] if earlier else turns.last)}"

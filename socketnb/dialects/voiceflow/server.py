@@ -60,14 +60,6 @@ class _Turn:
     silent: bool = False  # whether its final status is withheld
 
 
-class _Delayed(NamedTuple):
-    """An event that is sent later."""
-
-    due: float
-    event: str
-    payload: JsonOut
-
-
 @dataclass(slots=True)
 class _Session:
     """A conversation. It outlives its links. Without a link, events are queued in `unsent`."""
@@ -84,7 +76,16 @@ class _Session:
     restarted: JsonObject | None = None  # the action that the client was told to send again
     unsent: deque[tuple[str, JsonOut]] = field(default_factory=lambda: deque(maxlen=MAX_UNSENT_EVENTS))
     ended: bool = False  # whether the flow has ended the session
-    delayed: list[_Delayed] = field(default_factory=list)  # events to be sent later, in order
+
+
+class _Delayed(NamedTuple):
+    """An event that is sent later. Its session may have ended by then."""
+
+    due: float
+    session: _Session
+    event: str
+    payload: JsonOut
+    turn: _Turn | None
 
 
 class Server(ServerMachine):
@@ -107,6 +108,7 @@ class Server(ServerMachine):
         self._links: dict[str, _Session] = {}
         self._keys: dict[str, _Session] = {}  # sessionKey → session
         self._sessions: dict[str, _Session] = {}
+        self._delayed: list[_Delayed] = []  # in the order of the events
         self._faults: set[str] = set()
 
     def opened(self, link: str, query: Mapping[str, str], now: float) -> list[ServerEffect]:
@@ -190,10 +192,9 @@ class Server(ServerMachine):
         self._now = now
         idle = [s for s in self._sessions.values() if self._idle and not s.turns and s.last_used + self._idle <= now]
         effects = [effect for session in idle for effect in self._end(session, "inactivity_timeout")]
-        for session in self._sessions.values():
-            due = [each for each in session.delayed if each.due <= now]
-            session.delayed = session.delayed[len(due) :]
-            effects += [effect for _, event, payload in due for effect in self._send(session, event, payload)]
+        due = [each for each in self._delayed if each.due <= now]
+        self._delayed = [each for each in self._delayed if each.due > now]
+        effects += [e for _, session, event, payload, turn in due for e in self._send(session, event, payload, turn)]
         for link, at in list(self._closing.items()):
             if at is None:
                 self._closing[link] = now + RESTART_CLOSE_S
@@ -277,7 +278,7 @@ class Server(ServerMachine):
     def _set_timer(self) -> None:
         sessions = self._sessions.values()
         due = [session.last_used + self._idle for session in sessions if not session.turns] if self._idle else []
-        due += [session.delayed[0].due for session in sessions if session.delayed]
+        due += [each.due for each in self._delayed]
         due += [self._now if at is None else at for at in self._closing.values()]
         self.deadline = min(due, default=None)
 
@@ -370,14 +371,15 @@ class Server(ServerMachine):
     def _to(self, session: _Session, event: str, payload: JsonOut, turn: _Turn | None = None) -> list[ServerEffect]:
         """Send an event to the clients of a session, or queue it: until it is due, or until the session has a link."""
         delay = turn.delay if turn else 0.0
-        if session.delayed or delay:  # later events do not overtake the delayed ones
-            due = max(self._now + delay, session.delayed[-1].due if session.delayed else 0.0)
-            session.delayed.append(_Delayed(due, event, payload))
-            self._set_timer()
-            return []
-        return self._send(session, event, payload, turn)
+        earlier = [each.due for each in self._delayed if each.session is session]
+        if not earlier and not delay:
+            return self._send(session, event, payload, turn)
+        due = max([self._now + delay, *earlier])  # later events do not overtake delayed ones
+        self._delayed.append(_Delayed(due, session, event, payload, turn))
+        self._set_timer()
+        return []
 
-    def _send(self, session: _Session, event: str, payload: JsonOut, turn: _Turn | None = None) -> list[ServerEffect]:
+    def _send(self, session: _Session, event: str, payload: JsonOut, turn: _Turn | None) -> list[ServerEffect]:
         sent = (event, payload)
         if turn:
             turn.events.append(sent)

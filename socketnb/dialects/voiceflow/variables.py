@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from socketnb.errors import SettingsError
 from socketnb.model.effects import HttpRequest, HttpResponse
-from socketnb.model.json import Json, JsonObject, JsonOut, as_dict
+from socketnb.model.json import Json, JsonObject, JsonOut, as_dict, as_list
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -67,9 +67,8 @@ def patch_variables(settings: Settings) -> HttpRequest:
 def variables_of(state: Json) -> JsonObject:
     """Return the variables in a state. Those of the diagrams on the stack come after those of the project."""
     variables = dict(as_dict(as_dict(state).get("variables")))
-    stack = as_dict(state).get("stack")
-    for frame in stack if isinstance(stack, list) else ():
-        variables |= as_dict(as_dict(frame).get("variables"))
+    for frame in map(as_dict, as_list(as_dict(state).get("stack"))):
+        variables |= as_dict(frame.get("variables"))
     return variables
 
 
