@@ -60,8 +60,7 @@ def _streams(pieces: pd.DataFrame) -> list[list[tuple[int, Delta, Json]]]:
         dialect, value = registry.get(platform), parse(payload)
         delta = dialect.content(event, value)
         if isinstance(delta, Delta):
-            if group := streams.add((*key, delta.stream), delta, (row, delta, dialect.data(event, value))):
-                groups.append(group)
+            groups += streams.add((*key, delta.stream), delta, (row, delta, dialect.data(event, value)))
     return groups + streams.rest()
 
 
