@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import math
 import threading
 import time
 from collections import deque
@@ -51,8 +50,8 @@ class UnsolicitedMessages:
         self._waiters: set[concurrent.futures.Future[None]] = set()
 
     def add(self, trace: Trace, payload: JsonOut) -> None:
-        """Add a received message or piece, unless its turn is running. Called on the loop's thread."""
-        if not math.isnan(trace.elapsed_ms):
+        """Add a message or piece if it is unsolicited. Called on the loop's thread."""
+        if not trace.is_unsolicited:
             return
         piece = _Piece(trace.sender, trace.seq)
         if trace.kind != "delta":

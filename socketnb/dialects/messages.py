@@ -152,11 +152,6 @@ def queued_input(payload: Json) -> UserInput:
     return UserInput(as_text(fields.get("verb")), as_text(fields.get("text")))
 
 
-def is_reply(trace: Trace) -> bool:
-    """Return whether a trace may be part of the reply to its turn. Traces that arrived after its end are not."""
-    return trace.direction == "in" and trace.sender != "user" and not math.isnan(trace.elapsed_ms)
-
-
 def parse(payload: str) -> Json:
     """Parse a recorded payload. Lone surrogates, which cannot be displayed, become question marks."""
     return _clean(json.loads(payload)) if "\\ud" in payload.casefold() else json.loads(payload)

@@ -55,6 +55,11 @@ def test_a_message_after_the_end_of_its_turn_is_unsolicited(bot: Session) -> Non
     assert (message.text, message.trace.turn) == ("one more thing", 1)
 
 
+def test_a_message_that_the_user_sent_with_another_client_is_not_unsolicited(bot: Session) -> None:
+    record(bot, says("from my phone", sender="user"), says("Hello"))
+    assert bot.next_message(timeout=5).text == "Hello"
+
+
 def test_a_message_is_waited_for(hub: Hub, bot: Session) -> None:
     threading.Timer(0.1, sim(hub).notify, ["hello"]).start()
     assert bot.next_message(timeout=10).text == "hello"

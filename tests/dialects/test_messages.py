@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from socketnb.dialects import registry
-from socketnb.dialects.messages import Message, Streams, buttons, is_reply, messages, spoken
+from socketnb.dialects.messages import Message, Streams, buttons, messages, spoken
 from socketnb.model.content import (
     AdaptiveCard,
     Card,
@@ -177,4 +177,4 @@ def test_an_action_that_was_queued_and_then_sent_is_one_message() -> None:
     [({}, True), ({"elapsed_ms": NO_TIME}, False), ({"sender": "user"}, False), ({"direction": "out"}, False)],
 )
 def test_only_what_arrives_during_its_turn_is_a_reply(fields: dict[str, Any], reply: object) -> None:
-    assert is_reply(trace(**{"direction": "in", "sender": "bot", "elapsed_ms": 0.0, **fields})) == reply
+    assert trace(**{"direction": "in", "sender": "bot", "elapsed_ms": 0.0, **fields}).is_reply == reply
