@@ -204,8 +204,7 @@ def joined(pieces: Sequence[Delta], encoding: str = DEFAULT_ENCODING) -> Content
         pieces: The pieces, in order.
         encoding: The encoding of streamed sound if the pieces do not contain it.
     """
-    text, whole = "".join(piece.text for piece in pieces), pieces[-1].whole
-    text = whole if whole.startswith(text) else text + whole
+    text = "".join(piece.text for piece in pieces)
     if sound := b"".join(piece.sound for piece in pieces):
         encoding = next((piece.encoding for piece in pieces if piece.encoding), encoding)
         if encoding in RATES:

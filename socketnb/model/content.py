@@ -84,7 +84,6 @@ class Delta:
         encoding: The encoding of the sound, if the platform sends it.
         first: Whether the piece begins the stream.
         last: Whether the piece ends the stream.
-        whole: The text of the piece that ends the stream, if it may repeat the whole text of the message.
     """
 
     stream: str
@@ -93,7 +92,6 @@ class Delta:
     encoding: str | None = None
     first: bool = False
     last: bool = False
-    whole: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,17 +98,6 @@ def streamed(*pieces: Delta, **fields: Any) -> list[Message]:
     return [*itertools.chain(*found), *streams.rest()]
 
 
-def test_a_streamed_message_without_pieces_of_text_has_the_whole_text_of_its_last_piece() -> None:
-    (found,) = streamed(Delta("s"), Delta("s"), Delta("s", last=True, whole="Hello"))
-    assert found.content == Text("Hello")
-
-
-@pytest.mark.parametrize(("last", "text"), [("lo", "Hello"), ("Hello", "Hello"), ("", "Hel")])
-def test_the_text_of_the_last_piece_is_not_lost(last: str, text: str) -> None:
-    (found,) = streamed(Delta("s", "Hel"), Delta("s", last=True, whole=last))
-    assert found.text == text
-
-
 def test_the_text_of_streamed_sound_is_not_lost() -> None:
     (found,) = streamed(Delta("s", "Hi", b"x"), Delta("s", " you", last=True))
     assert (found.text, bool(found.audio)) == ("Hi you", True)
