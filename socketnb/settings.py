@@ -244,7 +244,7 @@ def convert(platform: str, name: str, setting: Setting, value: Value) -> Value:
     value_type = VALUE_TYPES[setting.type]
     try:
         converted = value_type.convert(value)
-    except (TypeError, ValueError, KeyError, OSError, OverflowError):
+    except (TypeError, ValueError, KeyError, OSError, OverflowError, RecursionError):
         got = "" if name in URLS else f", got {value!r}"  # the message does not quote a URL, which may contain a token
         raise SettingsError(f"{platform}: {name} must be {value_type.description}{got}") from None
     for word in (converted if setting.type is tuple else (converted,)) if setting.among else ():

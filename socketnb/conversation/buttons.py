@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -72,7 +71,7 @@ class OfferedButtons:
             trace: The trace of the message.
             payload: The payload with unmasked credentials, so that a button is sent exactly as the bot defined it.
         """
-        if trace.turn > self._turn and not math.isnan(trace.elapsed_ms):
+        if trace.is_reply and trace.turn > self._turn:
             self._turn = trace.turn
             self.clear()
         sent = buttons(self._read(trace.event, payload)) if trace.kind in OFFERS else ()

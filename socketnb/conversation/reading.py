@@ -284,8 +284,8 @@ class SessionReader:
         """Return the oldest unsolicited message that was not returned yet, or wait for one.
 
         A message is unsolicited if no running turn waits for it: what the bot or an agent sends on its own, and what
-        arrives after the end of its turn. A streamed message is returned when it is complete. Each message is returned
-        once, by this method or by `messages`. A keyboard interrupt ends the wait.
+        arrives after the end of its turn. A streamed message is returned when it is complete, or when the session
+        closes. Each message is returned once, by this method or by `messages`. A keyboard interrupt ends the wait.
 
         Args:
             timeout: Seconds to wait at most (default: the session's timeout).

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import html
-import math
 import threading
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Final
@@ -82,16 +81,12 @@ class Turn:
     @property
     def messages(self) -> list[Message]:
         """The messages of the bot or of an agent during the turn. The pieces of a streamed message are joined."""
-        return self._received(late=False)
+        return messages([trace for trace in list(self.traces) if trace.is_reply], self._encoding)
 
     @property
     def late_messages(self) -> list[Message]:
         """The messages of this turn that arrived after its end."""
-        return self._received(late=True)
-
-    def _received(self, *, late: bool) -> list[Message]:
-        received = (trace for trace in list(self.traces) if trace.direction == "in" and trace.sender != "user")
-        return messages([trace for trace in received if math.isnan(trace.elapsed_ms) is late], self._encoding)
+        return messages([trace for trace in list(self.traces) if trace.is_unsolicited], self._encoding)
 
     @property
     def text(self) -> str:
@@ -207,8 +202,7 @@ class Turn:
                         self._changed.wait(WAIT_SLICE_S)
                 new = self.traces[seen:]
                 seen += len(new)
-                received = [trace for trace in new if trace.sender != "user" and not math.isnan(trace.elapsed_ms)]
-                shown = (m for m in map(message, received) if m)
+                shown = (m for m in map(message, [trace for trace in new if trace.is_reply]) if m)
                 yield from (m for m in shown if m.text or not isinstance(m.content, Delta))
         except KeyboardInterrupt:
             self._abandon("cancelled")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
-import math
 import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from socketnb.dialects.messages import Message, messages
+from socketnb.dialects.messages import Message, StreamPieces, messages
 from socketnb.engine.loop import wait
 from socketnb.model.content import Delta
 
@@ -24,17 +23,17 @@ MAX_OPEN_STREAMS = 100
 """The maximum number of streamed messages that can be incomplete at the same time."""
 
 
-class _Arrived(NamedTuple):
-    """A message: its sender, and the numbers of its traces. The traces stay in the log."""
+class _Piece(NamedTuple):
+    """A message, or a piece of a streamed message: its sender, and the number of its trace. The trace is in the log."""
 
     sender: Sender
-    seqs: list[int]
+    seq: int
 
 
 class UnsolicitedMessages:
     """The unsolicited messages of a session that were not taken yet, oldest first. It can be used from any thread.
 
-    A streamed message is added when its last piece has arrived.
+    A streamed message is added when its last piece has arrived, or when the session closes.
 
     Args:
         read: Reads the content of an event.
@@ -46,39 +45,31 @@ class UnsolicitedMessages:
         self._read = read
         self._traces = traces
         self._lock = threading.Lock()
-        self._arrived: deque[_Arrived] = deque()
-        self._streams: dict[tuple[int, str], _Arrived] = {}  # the incomplete messages, by turn and stream
+        self._arrived: deque[list[_Piece]] = deque()
+        self._streams: StreamPieces[_Piece] = StreamPieces(MAX_OPEN_STREAMS)
         self._waiters: set[concurrent.futures.Future[None]] = set()
 
     def add(self, trace: Trace, payload: JsonOut) -> None:
-        """Add a received message or piece, unless its turn is running. Called on the loop's thread."""
-        if not math.isnan(trace.elapsed_ms):
+        """Add a message or piece if it is unsolicited. Called on the loop's thread."""
+        if not trace.is_unsolicited:
             return
+        piece = _Piece(trace.sender, trace.seq)
         if trace.kind != "delta":
-            self._push(_Arrived(trace.sender, [trace.seq]))
+            self._push([piece])
         elif isinstance(delta := self._read(trace.event, payload), Delta):
-            self._add_piece(trace, delta)
+            self._push(*self._streams.add((trace.turn, delta.stream), delta, piece))
 
-    def _add_piece(self, trace: Trace, delta: Delta) -> None:
-        """Add a piece of a stream. A stream that begins again, or is one of too many, ends without its last piece."""
-        stream = (trace.turn, delta.stream)
-        if delta.first and stream in self._streams:
-            self._push(self._streams.pop(stream))
-        self._streams.setdefault(stream, _Arrived(trace.sender, [])).seqs.append(trace.seq)
-        if delta.last:
-            self._push(self._streams.pop(stream))
-        elif len(self._streams) > MAX_OPEN_STREAMS:
-            self._push(self._streams.pop(next(iter(self._streams))))
-
-    def _push(self, arrived: _Arrived) -> None:
+    def _push(self, *arrived: list[_Piece]) -> None:
         with self._lock:
-            self._arrived.append(arrived)
+            self._arrived += arrived
         self._wake()
 
     def close(self) -> None:
-        """End all waits. Messages that have arrived can still be taken."""
-        self.closed = True
-        self._wake()
+        """End all waits. Messages that have arrived can still be taken. Closing again does nothing."""
+        if not self.closed:
+            self._push(*self._streams.rest())
+            self.closed = True
+            self._wake()
 
     def _wake(self) -> None:
         with self._lock:
@@ -96,11 +87,11 @@ class UnsolicitedMessages:
         """
         while True:
             with self._lock:
-                arrived = next((a for a in self._arrived if sender in (None, a.sender)), None)
+                arrived = next((a for a in self._arrived if sender in (None, a[0].sender)), None)
                 if arrived is None:
                     return None
                 self._arrived.remove(arrived)
-            first, last, pieces = arrived.seqs[0], arrived.seqs[-1], set(arrived.seqs)
+            first, last, pieces = arrived[0].seq, arrived[-1].seq, {piece.seq for piece in arrived}
             traces = self._traces(first, last - first + 1)
             for found in messages([trace for trace in traces if trace.seq in pieces], encoding):
                 return found  # a trace without displayable content is no message: the next one is taken

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from socketnb.dialects import registry
 from socketnb.dialects.base import DEFAULT_ENCODING
-from socketnb.dialects.messages import Message, is_reply, messages, parse
+from socketnb.dialects.messages import Message, messages, parse
 from socketnb.model.content import UserInput
 from socketnb.model.trace import Trace
 
@@ -52,7 +52,7 @@ def entries(traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING) -> Iterat
             agents[trace.conversation] = name or agents.get(trace.conversation, "")
         if sender == "agent" and (name := agents.get(trace.conversation)):
             sender = f"agent {name}"
-        if message and is_reply(trace) and trace.turn > turn:
+        if message and trace.is_reply and trace.turn > turn:
             turn, offered = trace.turn, 0
         text = "" if message else notice(trace)
         if message or text:

@@ -152,11 +152,6 @@ def queued_input(payload: Json) -> UserInput:
     return UserInput(as_text(fields.get("verb")), as_text(fields.get("text")))
 
 
-def is_reply(trace: Trace) -> bool:
-    """Return whether a trace may be part of the reply to its turn. Traces that arrived after its end are not."""
-    return trace.direction == "in" and trace.sender != "user" and not math.isnan(trace.elapsed_ms)
-
-
 def parse(payload: str) -> Json:
     """Parse a recorded payload. Lone surrogates, which cannot be displayed, become question marks."""
     return _clean(json.loads(payload)) if "\\ud" in payload.casefold() else json.loads(payload)
@@ -178,22 +173,28 @@ class StreamPieces(Generic[T]):
     """Groups the pieces of streams. Each group is one message.
 
     A stream that begins again before its last piece has arrived begins a new group.
+
+    Args:
+        limit: The maximum number of streams whose last piece has not arrived. Above it, the oldest one ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: float = math.inf) -> None:
+        self._limit = limit
         self._open: dict[Hashable, list[T]] = {}
-        self._cut: list[list[T]] = []  # groups whose stream has begun again
 
-    def add(self, stream: Hashable, delta: Delta, piece: T) -> list[T] | None:
-        """Add a piece of a stream. Return the group if the piece is its last one."""
-        if delta.first and stream in self._open:
-            self._cut.append(self._open.pop(stream))
+    def add(self, stream: Hashable, delta: Delta, piece: T) -> list[list[T]]:
+        """Add a piece of a stream. Return the groups that this ends."""
+        ended = [self._open.pop(stream)] if delta.first and stream in self._open else []
         self._open.setdefault(stream, []).append(piece)
-        return self._open.pop(stream) if delta.last else None
+        if delta.last:
+            ended.append(self._open.pop(stream))
+        elif len(self._open) > self._limit:
+            ended.append(self._open.pop(next(iter(self._open))))
+        return ended
 
     def rest(self) -> list[list[T]]:
-        """Return the groups whose last piece has not arrived."""
-        return [*self._cut, *self._open.values()]
+        """Return the groups that have not ended."""
+        return list(self._open.values())
 
 
 def joined(pieces: Sequence[Delta], encoding: str = DEFAULT_ENCODING) -> Content | None:
@@ -224,17 +225,22 @@ class Streams:
         self._encoding = encoding
         self._pieces: StreamPieces[Message] = StreamPieces()
 
-    def add(self, piece: Message) -> Message | None:
-        """Add a message or piece. Return a complete message, or None for a piece that is not the last of its stream."""
+    def add(self, piece: Message) -> list[Message]:
+        """Add a message or piece. Return the messages that are complete now.
+
+        This is the message itself, or the message of a stream that ends or begins again.
+        """
         if not isinstance(delta := piece.content, Delta):
-            return piece
+            return [piece]
         trace = piece.trace
-        pieces = self._pieces.add((delta.stream, trace.turn, math.isnan(trace.elapsed_ms)), delta, piece)
-        return self._joined(pieces) if pieces else None
+        return self._messages(self._pieces.add((delta.stream, trace.turn, math.isnan(trace.elapsed_ms)), delta, piece))
 
     def rest(self) -> list[Message]:
         """Return the streamed messages whose last piece has not arrived, with the pieces received so far."""
-        return [message for pieces in self._pieces.rest() if (message := self._joined(pieces))]
+        return self._messages(self._pieces.rest())
+
+    def _messages(self, groups: list[list[Message]]) -> list[Message]:
+        return [message for pieces in groups if (message := self._joined(pieces))]
 
     def _joined(self, pieces: list[Message]) -> Message | None:
         content = joined([piece.content for piece in pieces if isinstance(piece.content, Delta)], self._encoding)
@@ -256,6 +262,6 @@ def messages(traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING) -> list[
             if trace.turn in shown:
                 continue
             shown.add(trace.turn)
-        if (piece := message(trace)) and (whole := streams.add(piece)):
-            complete.append(whole)
+        if piece := message(trace):
+            complete += streams.add(piece)
     return sorted(complete + streams.rest(), key=lambda found: found.trace.seq)

@@ -25,7 +25,7 @@ ENDING_KINDS = ("timeout", "cancelled", "error")
 
 def messages(traces: pd.DataFrame, names: Collection[str] = tuple(MESSAGE_COLUMNS)) -> pd.DataFrame:
     """Return the messages of a frame of traces, with these columns."""
-    rows = shown(merged(with_conversations(traces), data="data" in names))
+    rows = shown(merged(with_conversations(traces)))
     rows = rows.assign(unsolicited=is_received(rows) & rows["elapsed_ms"].isna())
     if "data" in names:
         rows["data"] = _data_of(rows)

@@ -17,15 +17,11 @@ if TYPE_CHECKING:
     from socketnb.model.json import Json
 
 
-def merged(traces: pd.DataFrame, *, data: bool = False) -> pd.DataFrame:
+def merged(traces: pd.DataFrame) -> pd.DataFrame:
     """Return the traces with one row per streamed message, at the position of its first piece.
 
     The index is new. There are two more columns: `content` has the content of a streamed message, and `data` its data.
-    Both are None in other rows.
-
-    Args:
-        traces: The traces.
-        data: Whether to read the data of streamed messages.
+    Both are None in other rows. A stream that has neither text nor sound nor data is no message.
     """
     import pandas as pd
 
@@ -36,7 +32,7 @@ def merged(traces: pd.DataFrame, *, data: bool = False) -> pd.DataFrame:
         return traces
     contents = {
         group[0][0]: (content, found)
-        for group in _streams(pieces, data=data)
+        for group in _streams(pieces)
         for content, found in [(joined([delta for _, delta, _ in group]), merged_data(value for _, _, value in group))]
         if content or found is not None
     }
@@ -53,7 +49,7 @@ def merged(traces: pd.DataFrame, *, data: bool = False) -> pd.DataFrame:
     return pd.concat([others, streamed.assign(**objects)]).sort_index()
 
 
-def _streams(pieces: pd.DataFrame, *, data: bool) -> list[list[tuple[int, Delta, Json]]]:
+def _streams(pieces: pd.DataFrame) -> list[list[tuple[int, Delta, Json]]]:
     """Return the pieces of each streamed message: the row, the content and the data of each piece."""
     streams: StreamPieces[tuple[int, Delta, Json]] = StreamPieces()
     groups = []
@@ -64,9 +60,7 @@ def _streams(pieces: pd.DataFrame, *, data: bool) -> list[list[tuple[int, Delta,
         dialect, value = registry.get(platform), parse(payload)
         delta = dialect.content(event, value)
         if isinstance(delta, Delta):
-            found = dialect.data(event, value) if data else None
-            if group := streams.add((*key, delta.stream), delta, (row, delta, found)):
-                groups.append(group)
+            groups += streams.add((*key, delta.stream), delta, (row, delta, dialect.data(event, value)))
     return groups + streams.rest()
 
 

@@ -119,9 +119,19 @@ class Trace(NamedTuple):
     payload: Annotated[str, Column("string", "The complete payload of the event, as JSON.")]
 
     @property
+    def is_received(self) -> bool:
+        """Whether the bot, an agent or the platform sent it."""
+        return self.direction == "in" and self.sender != "user"
+
+    @property
+    def is_reply(self) -> bool:
+        """Whether it was received while its turn was running."""
+        return self.is_received and not math.isnan(self.elapsed_ms)
+
+    @property
     def is_unsolicited(self) -> bool:
-        """Whether the trace was received while no turn waited for it."""
-        return self.direction == "in" and self.sender != "user" and math.isnan(self.elapsed_ms)
+        """Whether it was received while no turn that it belongs to was running."""
+        return self.is_received and math.isnan(self.elapsed_ms)
 
 
 SCHEMA: Final[dict[str, Column]] = {

@@ -55,6 +55,11 @@ def test_a_message_after_the_end_of_its_turn_is_unsolicited(bot: Session) -> Non
     assert (message.text, message.trace.turn) == ("one more thing", 1)
 
 
+def test_a_message_that_the_user_sent_with_another_client_is_not_unsolicited(bot: Session) -> None:
+    record(bot, says("from my phone", sender="user"), says("Hello"))
+    assert bot.next_message(timeout=5).text == "Hello"
+
+
 def test_a_message_is_waited_for(hub: Hub, bot: Session) -> None:
     threading.Timer(0.1, sim(hub).notify, ["hello"]).start()
     assert bot.next_message(timeout=10).text == "hello"
@@ -195,3 +200,12 @@ def test_pieces_that_arrive_after_the_end_of_their_turn_are_a_message(
     assert bot.next_message(timeout=5).text == "lo"
     assert [message.text for message in turn.late_messages] == ["lo"]
     assert "Hel" in turn.text.splitlines()
+
+
+def test_a_streamed_message_without_its_last_piece_is_returned_when_the_session_closes(hub: Hub, flow: Flow) -> None:
+    bot = hub.connect("voiceflow", simulate=True, flow=flow, completion_events=True)
+    record(bot, piece("start"), piece("content", "Hel"))
+    bot.close()
+    assert bot.next_message(timeout=5).text == "Hel"
+    with pytest.raises(SessionError, match="is closed: no more messages arrive"):
+        bot.next_message(timeout=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from typing import Any, get_args
@@ -9,7 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from socketnb.dialects import registry
-from socketnb.dialects.messages import Message, Streams, buttons, is_reply, messages, spoken
+from socketnb.dialects.messages import Message, Streams, buttons, messages, spoken
 from socketnb.model.content import (
     AdaptiveCard,
     Card,
@@ -94,7 +95,7 @@ def trace(**fields: Any) -> Trace:
 def streamed(*pieces: Delta, **fields: Any) -> list[Message]:
     streams = Streams()
     found = [streams.add(Message(piece, trace(seq=n, kind="delta", **fields))) for n, piece in enumerate(pieces)]
-    return [message for message in found if message] + streams.rest()
+    return [*itertools.chain(*found), *streams.rest()]
 
 
 @pytest.mark.parametrize(
@@ -112,16 +113,15 @@ def test_the_text_of_streamed_sound_is_not_lost() -> None:
 
 def test_the_pieces_before_a_stream_begins_again_are_a_message() -> None:
     again = streamed(Delta("s", "one", first=True), Delta("s", "two", first=True), Delta("s", "!", last=True))
-    assert [message.text for message in again] == ["two!", "one"]
-    assert [[piece.seq for piece in message.pieces] for message in again] == [[1, 2], [0]]
+    assert [message.text for message in again] == ["one", "two!"]
+    assert [[piece.seq for piece in message.pieces] for message in again] == [[0], [1, 2]]
 
 
 def test_a_piece_after_the_end_of_its_turn_is_another_message() -> None:
     streams = Streams()
     streams.add(Message(Delta("s", "Hel"), trace(turn=1, elapsed_ms=5.0)))
     late = streams.add(Message(Delta("s", "lo", last=True), trace(turn=1)))
-    assert late
-    assert late.text == "lo"
+    assert [message.text for message in late] == ["lo"]
     assert [message.text for message in streams.rest()] == ["Hel"]
 
 
@@ -174,4 +174,4 @@ def test_an_action_that_was_queued_and_then_sent_is_one_message() -> None:
     [({}, True), ({"elapsed_ms": NO_TIME}, False), ({"sender": "user"}, False), ({"direction": "out"}, False)],
 )
 def test_only_what_arrives_during_its_turn_is_a_reply(fields: dict[str, Any], reply: object) -> None:
-    assert is_reply(trace(**{"direction": "in", "sender": "bot", "elapsed_ms": 0.0, **fields})) == reply
+    assert trace(**{"direction": "in", "sender": "bot", "elapsed_ms": 0.0, **fields}).is_reply == reply

@@ -124,9 +124,10 @@ def test_variables_cannot_be_read_where_the_platform_or_the_address_is_missing(h
         bot.variables()
 
 
-def test_variables_are_a_json_object(hub: Hub) -> None:
+@pytest.mark.parametrize("other", ["[1]", "[" * 100_000])
+def test_variables_are_a_json_object(hub: Hub, other: str) -> None:
     with pytest.raises(SettingsError, match="variables must be a JSON object"):
-        hub.connect("voiceflow", simulate=True, variables="[1]")
+        hub.connect("voiceflow", simulate=True, variables=other)
     with hub.connect("voiceflow", simulate=True, variables='{"a": 1}') as bot:
         assert bot.variables() == {"a": 1}
 

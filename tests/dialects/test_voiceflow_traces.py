@@ -242,9 +242,8 @@ def test_a_streamed_text_is_joined_from_its_pieces(names: tuple[str, str, str]) 
     traces += [{"type": names[2], "payload": {"state": "end"}}]
     streams = Streams()
     messages = [streams.add(message_of(n, trace)) for n, trace in enumerate(traces)]
-    assert messages[:-1] == [None] * 4
-    assert messages[-1]
-    assert (messages[-1].content, messages[-1].trace.seq) == (Text("Hello, world"), 0)
+    assert messages[:-1] == [[]] * 4
+    assert [(whole.content, whole.trace.seq) for whole in messages[-1]] == [(Text("Hello, world"), 0)]
     assert not streams.rest()
 
 
@@ -265,8 +264,9 @@ def test_streamed_sound_becomes_a_wav_file(encoding: str) -> None:
     ]
     states += [{"state": "end"}]
     streams = Streams(encoding)
-    whole = [streams.add(message_of(n, {"type": "audio", "payload": state})) for n, state in enumerate(states)][-1]
-    assert whole
+    (whole,) = [
+        m for n, state in enumerate(states) for m in streams.add(message_of(n, {"type": "audio", "payload": state}))
+    ]
     assert whole.audio == wav(encoding, samples)
     with wave.open(io.BytesIO(whole.audio)) as file:
         assert file.getframerate() == RATES[encoding]

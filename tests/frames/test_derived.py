@@ -368,12 +368,12 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
         @staticmethod
         def content(_event: str, payload: dict[str, Any]) -> Delta | None:
             fields = dict(payload)
-            sound = fields.pop("sound", "").encode()
+            sound, _ = fields.pop("sound", "").encode(), fields.pop("data", None)
             return Delta("stream", **fields, sound=sound) if fields or sound else None
 
         @staticmethod
         def data(_event: str, payload: dict[str, Any]) -> Any:
-            return payload.get("encoding") and {"encoding": payload["encoding"]}
+            return payload.get("data")
 
     monkeypatch.setattr("socketnb.dialects.registry.get", lambda _name: Pieces)
 
@@ -428,13 +428,13 @@ def test_a_piece_after_the_end_of_its_turn_is_a_late_message() -> None:
 
 @pytest.mark.usefixtures("pieces")
 def test_the_data_of_all_pieces_is_the_data_of_the_message() -> None:
-    rows = [piece("Hel", first=True), piece("lo", encoding="audio/pcm", last=True)]
-    assert derived.messages(frame(*rows))["data"].tolist() == ['{"encoding": "audio/pcm"}']
+    rows = [piece("Hel", first=True, data={"a": 1}), piece("lo", last=True, data={"b": 2})]
+    assert derived.messages(frame(*rows))["data"].tolist() == ['{"a": 1, "b": 2}']
 
 
 @pytest.mark.usefixtures("pieces")
 def test_an_empty_piece_does_not_count_for_latencies() -> None:
-    rows = [piece("x", first=True) | {"elapsed_ms": 30.0}, piece(last=True) | {"elapsed_ms": 80.0}]
+    rows = [piece("x", first=True) | {"elapsed_ms": 30.0}, piece(last=True, data="y") | {"elapsed_ms": 80.0}]
     found = turn(action(payload="{}"), piece(first=True) | {"elapsed_ms": 10.0}, *rows)
     assert (found["first_ms"], found["last_ms"], found["messages"]) == (30.0, 30.0, 1)
 

@@ -271,3 +271,15 @@ def test_a_late_message_counts_neither_in_the_turn_nor_in_its_frame() -> None:
         1,
     )
     assert [math.isnan(trace.elapsed_ms) for trace in session.traces if trace.kind == "text"] == [False, True]
+
+
+def test_a_streamed_message_that_has_only_data_is_a_message_everywhere() -> None:
+    session = Session("cognigy")
+    data = {"order": {"id": 1}, "_cognigy": {"_messageId": "s"}}
+    for step in [("act", None), ("event", ("output", {"type": "output", "data": {"text": "", "data": data}}))]:
+        session.step(*step)
+    assert [message.data for message in session.turns[1].messages] == [{"order": {"id": 1}}]
+    assert session.frame(derived.turns)["messages"].tolist() == [1]
+    for columns in (["sender"], ["sender", "data"]):
+        shown = session.frame(lambda traces, names=columns: derived.messages(traces, names))
+        assert shown["sender"].tolist() == ["user", "bot"], "the columns do not decide which messages there are"

@@ -114,7 +114,7 @@ class TurnResult(StepResult):
 
     def reply(self) -> Reply:
         """Return the messages of the turn, without those that arrived after its end."""
-        return _reply(trace for trace in self.turn.traces if not trace.is_unsolicited)
+        return _reply(trace for trace in self.turn.traces if trace.is_reply)
 
 
 class WaitResult(StepResult):
@@ -144,11 +144,11 @@ class WaitResult(StepResult):
 
     def reply(self) -> Reply:
         """Return everything that arrived."""
-        return _reply(self.traces)
+        return _reply(trace for trace in self.traces if trace.is_received)
 
 
 def _reply(traces: Iterable[Trace]) -> Reply:
-    received = messages(trace for trace in traces if trace.sender != "user")
+    received = messages(traces)
     found = [data for message in received if (data := message.data) is not None]
     return Reply("\n".join(filter(None, map(_words, received))), found)
 

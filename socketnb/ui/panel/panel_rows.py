@@ -87,8 +87,9 @@ class PanelRows:
             return None
         row = empty_row(indexed.trace)
         row["delta"], row["stream"] = piece.text, indexed.stream
-        if whole := self._streams.add(shown):
-            row.update(message_row(whole, self._verbs))
+        for whole in self._streams.add(shown):
+            if whole.trace.seq == indexed.stream:
+                row.update(message_row(whole, self._verbs))
         return row
 
     # Pages of rows
@@ -156,8 +157,8 @@ class PanelRows:
     def streamed(self, first: int, end: int) -> Message | None:
         """Return the streamed message whose first piece has the seq `first`, with the pieces before `end`."""
         streams = Streams(self._session.encoding)
-        wholes = [whole for piece in self._pieces(first, end) if (whole := streams.add(piece))]
-        return next(iter(wholes or streams.rest()), None)
+        complete = [whole for piece in self._pieces(first, end) for whole in streams.add(piece)]
+        return next(iter(complete or streams.rest()), None)
 
     def _pieces(self, first: int, end: int) -> list[Message]:
         return [shown for piece in self._read(self.index.pieces(first, end)) if (shown := message(piece))]

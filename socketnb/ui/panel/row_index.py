@@ -115,7 +115,7 @@ class RowIndex:
         if trace.kind in ("queued", "action") and trace.direction != "in":
             self._add_action(trace)
         elif trace.kind in CONTENT_KINDS or trace.kind == "delta":
-            if not math.isnan(trace.elapsed_ms):
+            if trace.is_reply:
                 self._first_ms_of_turn.setdefault(trace.turn, trace.elapsed_ms)
         elif trace.kind == "connected":
             self.links += 1
