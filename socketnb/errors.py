@@ -103,6 +103,10 @@ class TurnError(SocketnbError):
         super().__init__(message)
         self.turn = turn
 
+    def __reduce__(self) -> tuple[type, tuple[str, None]]:
+        """Pickle the error without its turn, which belongs to this process."""
+        return type(self), (str(self), None)
+
 
 class TurnTimeout(TurnError, TimeoutError):
     """The bot did not finish its turn in time, or no message arrived in time."""
@@ -127,6 +131,10 @@ class ExpectationFailed(SocketnbError, AssertionError):
         quoted = quoted if len(quoted) <= MAX_QUOTED_CHARS else f"{quoted[:MAX_QUOTED_CHARS]}…"
         super().__init__(f"{where}: expected {expected!r}, got: {quoted}")
         self.where, self.expected, self.got, self.turn = where, expected, got, turn
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str, None]]:
+        """Pickle the error without its turn, which belongs to this process."""
+        return type(self), (self.where, self.expected, self.got, None)
 
     def _render_traceback_(self) -> list[str]:
         lines = [CONTROLS.sub(" ", line)[:MAX_QUOTED_CHARS] for line in self.got.splitlines() if line.strip()]

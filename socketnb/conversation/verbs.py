@@ -34,11 +34,7 @@ def text_fields(dialect: Dialect, text: str, data: JsonOut) -> dict[str, FieldVa
     Raises:
         ActionError: The platform sends no data with a text, or a value is of the wrong type.
     """
-    if data is None:
-        return check_fields(dialect, "text", {"text": text})
-    if all(field.name != "data" for field in dialect.verbs["text"].fields):
-        raise ActionError(f"on {dialect.name} a text carries no data: leave out data= (nothing was sent)")
-    return check_fields(dialect, "text", {"text": text, "data": data})
+    return check_fields(dialect, "text", {"text": text} if data is None else {"text": text, "data": data})
 
 
 def check_fields(dialect: Dialect, verb: str, fields: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
@@ -57,6 +53,8 @@ def check_fields(dialect: Dialect, verb: str, fields: Mapping[str, FieldValue]) 
     known = {field.name: field for field in dialect.verbs[verb].fields}
     checked: dict[str, FieldValue] = {}
     for name, given in fields.items():
+        if name not in known and (verb, name) == ("text", "data"):
+            raise ActionError(f"on {dialect.name} a text carries no data: leave out data= (nothing was sent)")
         if name not in known:
             raise ActionError(unknown(f"{verb} field", name, known))
         wanted = known[name].type

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from socketnb.errors import ConnectError, Refused, Unreachable
-from socketnb.model.json import Json, JsonOut
+from socketnb.model.json import Json, JsonOut, from_bytes
 
 if TYPE_CHECKING:
     import aiohttp
@@ -36,12 +36,12 @@ class LinkCallbacks(NamedTuple):
     """The functions that a link calls, in the order of arrival.
 
     Attributes:
-        event: Called with the name of an event and its arguments, which may contain bytes.
+        event: Called with the name of an event and its arguments.
         broken: Called with a description of each packet that is not a Socket.IO packet.
         closed: Called once, with the reason of the loss.
     """
 
-    event: Callable[[str, list[object]], None]
+    event: Callable[[str, list[Json]], None]
     broken: Callable[[str], None]
     closed: Callable[[str], None]
 
@@ -120,7 +120,12 @@ async def _connect(address: Address, transport: str, http: aiohttp.ClientSession
 
     sockets = _Sockets(http)
     client = _client_class()(
-        reconnection=False, handle_sigint=False, logger=wire, engineio_logger=wire, http_session=sockets
+        reconnection=False,
+        handle_sigint=False,
+        logger=wire,
+        engineio_logger=wire,
+        http_session=sockets,
+        serializer=json_packets(),
     )
     refused = _register(client, address, callbacks, sockets)
     connecting = asyncio.ensure_future(
@@ -160,7 +165,7 @@ def _register(
     loop = asyncio.get_running_loop()
     refused: asyncio.Future[str] = loop.create_future()
 
-    def on_event(event: str, *args: object) -> JsonOut:
+    def on_event(event: str, *args: Json) -> JsonOut:
         """Pass on an event, and return the acknowledgement if the sender requests one."""
         callbacks.event(str(event), list(args))
         return address.acks.get(event)
@@ -262,6 +267,20 @@ def _client_class() -> type[socketio.AsyncClient]:
             return waited is not None
 
     return Client
+
+
+@functools.cache
+def json_packets() -> type:
+    """Return a subclass of python-socketio's packet whose binary arguments are JSON. Other packets have none."""
+    import socketio.packet
+
+    class JsonPacket(socketio.packet.Packet):  # type: ignore[misc]  # untyped library
+        @classmethod
+        def reconstruct_binary(cls, data: object, attachments: list[bytes]) -> object:
+            """Put the attachments into the arguments of a binary packet."""
+            return super().reconstruct_binary(data, [from_bytes(attachment) for attachment in attachments])
+
+    return JsonPacket
 
 
 def _unreachable(url: str, cause: BaseException) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from socketnb.engine.link import Link, LinkCallbacks, open_link
 from socketnb.errors import ConnectError, Unreachable
-from socketnb.model.json import from_bytes
 
 if TYPE_CHECKING:
     from socketnb.engine.loop import Loop
@@ -93,17 +92,15 @@ class Links:
             on_ack = None if key is None else partial(self._on_ack, self.number, key)
             await self.current.emit(event, args, on_ack)
 
-    def _on_ack(self, number: int, key: Hashable, *args: object) -> None:
-        values = tuple(from_bytes(arg) for arg in args)
-        self._put(partial(self._deliver, number, partial(self._listener.acknowledged, key, values)))
+    def _on_ack(self, number: int, key: Hashable, *args: Json) -> None:
+        self._put(partial(self._deliver, number, partial(self._listener.acknowledged, key, args)))
 
     async def _open(self, number: int, address: Address) -> None:
         early: list[Step] = []  # events that arrive before `_opened` are in the inbox
         put = early.append
 
-        def on_event(event: str, args: list[object]) -> None:
-            values = [from_bytes(arg) for arg in args]
-            payload = values[0] if len(values) == 1 else values or None
+        def on_event(event: str, args: list[Json]) -> None:
+            payload = args[0] if len(args) == 1 else args or None
             handle = partial(self._listener.event_received, event, payload, time.time_ns(), time.monotonic())
             put(partial(self._deliver, number, handle))
 

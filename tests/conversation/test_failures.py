@@ -1,6 +1,7 @@
 """A turn that fails raises `TurnFailed`, unless the caller asks not to check it."""
 
 import asyncio
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from conftest import Eventually, sim
 from socketnb.conversation.session import Session
 from socketnb.conversation.turn import Turn
 from socketnb.dialects.base import warn
-from socketnb.errors import TurnFailed, TurnTimeout
+from socketnb.errors import ExpectationFailed, TurnFailed, TurnTimeout
 from socketnb.flows.flow import Flow
 from socketnb.hub import Hub
 from socketnb.model.content import Choice
@@ -65,6 +66,16 @@ def test_an_error_of_the_bot_is_raised_by_await(broken: Session) -> None:
 
     with pytest.raises(TurnFailed, match="overloaded"):
         asyncio.run(talk())
+
+
+def test_an_error_with_a_turn_can_be_sent_to_another_process(broken: Session) -> None:
+    with pytest.raises(TurnFailed) as caught:
+        broken.say("hi")
+    mismatch = ExpectationFailed("line 2", "Tuesday", "Monday", caught.value.turn)
+    for error in (caught.value, TurnTimeout("too late", None), mismatch):
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), str(copy), copy.turn) == (type(error), str(error), None)
+    assert pickle.loads(pickle.dumps(mismatch)).got == "Monday"
 
 
 def test_a_failed_reset_is_raised_unless_it_is_not_checked(hub: Hub, flow: Flow, monkeypatch: Any) -> None:

@@ -103,6 +103,8 @@ def test_data_is_refused_on_a_platform_without_it(hub: Hub, flow: Flow, call: st
     bot = hub.connect("eusate", simulate=True, flow=flow)
     with pytest.raises(ActionError, match=r"on eusate a text carries no data: leave out data= \(nothing was sent\)"):
         getattr(bot, call)("hi", data={"order": 1})
+    with pytest.raises(ActionError, match=r"on eusate a text carries no data: leave out data= \(nothing was sent\)"):
+        bot.act("text", text="hi", data={"order": 1})
     assert bot.turns_df().empty
 
 

@@ -213,11 +213,6 @@ def test_a_rating_is_a_number_or_its_digits(desk: Any) -> None:
         bot.act("review", rating="five")
 
 
-def test_data_is_an_error_that_names_the_fields(desk: Any) -> None:
-    with pytest.raises(ActionError, match="unknown text field 'data'"):
-        desk().start("text", text="hi", data={"a": 1})
-
-
 def test_replies_stay_in_their_turns_when_the_bot_sends_several_messages(
     hub: Hub, flow: Flow, eventually: Eventually
 ) -> None:

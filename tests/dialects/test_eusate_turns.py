@@ -489,3 +489,39 @@ def test_a_file_given_by_its_url_has_the_name_in_the_path_of_the_url() -> None:
     (sent,) = sent_messages(client.act(1, act("attach", "a", files=["https://x.org/a.pdf?of=b/c.png"]), 0.0))
     file = sent["attachment_metadata"]
     assert (file["name"], file["extension"]) == ("a.pdf", "pdf")
+
+
+@pytest.mark.parametrize("repetition", ["error", "support_error"])
+def test_an_error_that_is_repeated_under_another_name_does_not_reject_the_next_turn(repetition: str) -> None:
+    refused = {"status_code": 400, "message": "too long", "data": {}}
+    client = ready_client("a")
+    client.act(1, say("bad"), 0.0)
+    client.act(2, say("good"), 0.0)
+    for turn in (1, 2):
+        assert ended_turns(client.received("support", refused, 0.0)) == [(turn, "rejected")]
+        client.act(turn + 2, say("more"), 0.0)
+        (record,) = client.received(repetition, refused, 0.1)
+        assert isinstance(record, Record)
+        assert (record.turn, record.kind, record.text) == (turn, "status", "repeated")
+    assert ended_turns(client.received(repetition, refused | {"message": "closed"}, 0.1)) == [(3, "rejected")]
+    assert ended_turns(client.received("support", refused | {"message": "closed"}, 9.0)) == [(4, "rejected")]
+
+
+def test_an_error_that_repeats_an_acknowledgement_does_not_reject_the_next_turn() -> None:
+    refused = {"status_code": 400, "message": "too long", "data": {}}
+    client = ready_client("a")
+    for turn in (1, 2, 3):
+        client.act(turn, say("hi"), 0.0)
+    for turn in (1, 2):
+        assert ended_turns(client.acked(RequestId("support", turn), [refused], 0.0)) == [(turn, "rejected")]
+        assert not ended_turns(client.received("support", refused, 0.1))
+    assert ended_turns(client.received("support", reply("a"), 0.1)) == [(3, "completed")]
+
+
+def test_the_error_of_another_request_with_the_same_words_rejects_that_request() -> None:
+    refused = {"status_code": 400, "message": "bad request", "data": {}}
+    client = ready_client("a")
+    client.act(1, say("hi"), 0.0)
+    assert ended_turns(client.received("support", refused, 0.0)) == [(1, "rejected")]
+    client.act(2, Action("read"), 0.0)
+    assert ended_turns(client.received("mark_conversation_read", refused, 0.1)) == [(2, "rejected")]

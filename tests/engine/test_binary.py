@@ -2,14 +2,13 @@
 
 import json
 import threading
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from conftest import Eventually, sim
 
 from socketnb.conversation.session import Session
-from socketnb.engine.links import Links
 from socketnb.hub import Hub
 
 
@@ -70,8 +69,20 @@ def test_binary_arguments_of_an_acknowledgement_reach_the_machine_as_base64(
         return []
 
     monkeypatch.setattr(bot._driver._machine, "acked", take)
-    links: Links = bot._driver._links
-    on_ack: Callable[..., None] = links._on_ack
-    bot._loop.post(on_ack, links.number, "key", {"file": [b"\x00\x01"]})
+    links = bot._driver._links
+    assert links.current
+    number = links.current._client._generate_ack_id("/", partial(links._on_ack, links.number, "key"))
+    (sid,) = sim(hub)._eio4._sio.eio.sockets
+    for packet in (f'61-{number}[{{"file":[{{"_placeholder":true,"num":0}}]}}]', b"\x00\x01"):
+        hub._simulator_loop.run(sim(hub)._eio4._sio.eio.send(sid, packet))
     assert acked.wait(5)
     assert got == [{"file": [{"base64": "AAE="}]}]
+
+
+def test_events_without_binary_arguments_are_not_searched_for_bytes(
+    bot: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converted: list[object] = []
+    monkeypatch.setattr("socketnb.engine.link.from_bytes", converted.append)
+    assert bot.say("hi").text == "You said hi"
+    assert converted == []

@@ -25,6 +25,7 @@ from socketnb.dialects.eusate.requests import (
     NAMESPACE,
     STARTING_EVENTS,
     Answer,
+    ReportedError,
     RequestId,
     enter_room,
     request,
@@ -66,6 +67,7 @@ class Client(ClientMachine):
         self._inbox = Inbox(self._state, self._calls, seen, mark_read=settings["mark_read"])
         self._history = History(self._state, self._inbox, seen, settings)
         self._sender = Sender(self._state, self._calls, seen, settings["session_id"])
+        self._last_error: ReportedError | None = None
 
     @property
     def deadline(self) -> float | None:
@@ -191,7 +193,7 @@ class Client(ClientMachine):
     def _dispatch(self, answer: Answer, now: float) -> list[ClientEffect]:
         """Pass an answer to its handler. Unknown events are recorded."""
         if answer.rejected:
-            return self._rejected(answer)
+            return self._rejected(answer, now)
         event, payload, last = answer.event, answer.payload, self._state.turns.last
         match event:
             case "support" | "customer_support":
@@ -219,10 +221,12 @@ class Client(ClientMachine):
             case _:
                 return [Record(event, "custom", payload, turn=last, text=event)]
 
-    def _rejected(self, answer: Answer) -> list[ClientEffect]:
+    def _rejected(self, answer: Answer, now: float) -> list[ClientEffect]:
         """Handle an error code: end the turn of the request, or the oldest turn if no request has the event's name."""
         state, event, payload = self._state, answer.event, answer.payload
         reason = answer.message or str(answer.code)
+        if not answer.turn and self._last_error and self._last_error.is_repeated_by(answer, now):
+            return [Record(event, "status", payload, turn=self._last_error.turn, text="repeated")]
         late = next((turn for turn in state.turns.recent if turn.unresolved), None)
         if late and event == "support" and answer.turn in (0, late.number):
             late.unresolved = False
@@ -237,6 +241,7 @@ class Client(ClientMachine):
         status: Status = "failed" if answer.code >= FIRST_SERVER_ERROR else "rejected"
         record = Record(event, "error", payload, turn=turn.number, text=status, error=reason, conversation=known)
         ended = self._calls.end(turn.conversation, reason) if event == "close_call_support" else []
+        self._last_error = ReportedError(turn.number, turn.event, answer, now)
         return [record, *ended, *state.finish(turn, status, reason)]
 
     def _confirmed(self, answer: Answer) -> list[ClientEffect]:

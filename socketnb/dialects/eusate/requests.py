@@ -23,6 +23,8 @@ FIRST_ERROR_CODE = 400
 """The smallest `status_code` of an error, as in HTTP."""
 FIRST_SERVER_ERROR = 500
 """The smallest `status_code` of an error of the helpdesk itself, as in HTTP. It fails the turn."""
+REPETITION_S = 2.0
+"""How long the repetition of an error may take, in seconds."""
 REQUESTS = frozenset({*EVENTS.values(), "enter_customer_support", "enter_support"})
 """The events of all requests."""
 
@@ -93,3 +95,34 @@ class Answer(NamedTuple):
     def rejected(self) -> bool:
         """Whether the helpdesk rejected the request."""
         return self.code >= FIRST_ERROR_CODE
+
+
+class ReportedError:
+    """An error that has ended a turn. The helpdesk may report it again, with another name or after an acknowledgement.
+
+    Args:
+        turn: The number of the turn.
+        event: The event that has sent the turn.
+        answer: The error.
+        now: The time.
+
+    Attributes:
+        turn: The argument of this name.
+    """
+
+    def __init__(self, turn: int, event: str, answer: Answer, now: float) -> None:
+        self.turn = turn
+        self._event = event
+        self._content = answer.code, answer.message
+        self._ways = {(answer.event, bool(answer.turn))}
+        self._at = now
+
+    def is_repeated_by(self, answer: Answer, now: float) -> bool:
+        """Return whether a later error is the same one, reported in another way. Each way repeats it once."""
+        way = answer.event, bool(answer.turn)
+        is_for_turn = answer.event == self._event or answer.event not in REQUESTS
+        is_same = (answer.code, answer.message) == self._content and now < self._at + REPETITION_S
+        if not (is_for_turn and is_same) or way in self._ways:
+            return False
+        self._ways.add(way)
+        return True
