@@ -288,6 +288,19 @@ def test_an_input_that_was_sent_before_the_endpoint_was_ready_is_sent_again_with
     assert talk.client.explain(1) is None
 
 
+def test_the_input_of_a_turn_that_timed_out_is_not_sent_again_when_the_endpoint_is_ready_late() -> None:
+    talk = unready(ready_timeout=1.0)
+    talk.act(1, "order")
+    talk.wait(1.0)
+    talk.act(2, "order once more")
+    talk.effects += talk.client.abandon(1, talk.now)
+    talk.hear(("endpoint-ready", None))
+    assert talk.sent == ["order", "order once more"], "the next turn is sent at once"
+    assert 1 not in talk.warnings
+    talk.hear(TYPING, bot("ordered"), PING)
+    assert (talk.messages, talk.ends) == ([(2, "ordered")], [(2, "completed")])
+
+
 @pytest.mark.parametrize("first", [TYPING, bot("one")])
 def test_an_input_that_was_answered_before_the_endpoint_was_ready_is_not_sent_again(first: tuple[str, Any]) -> None:
     talk = unready()
