@@ -115,6 +115,20 @@ def test_turns_that_an_unasked_run_shifted_get_a_warning_when_a_run_is_left_over
     assert set(talk.warnings) == {2, 3}
 
 
+def test_a_left_over_run_whose_typing_was_lost_with_the_link_is_a_warning(talk: Talk) -> None:
+    answered(talk, 3)
+    talk.act(4, "question")
+    talk.hear(TYPING, bot("injected", "other"))
+    lose_link(talk.client, talk.now)
+    talk.hear(PING, ("endpoint-ready", None), bot("answer", "own"), PING)
+    assert talk.messages[-2:] == [(4, "injected"), (0, "answer")]
+    assert talk.warnings[4].startswith(LEFT_OVER)
+    talk.act(5)
+    talk.hear(TYPING, bot("five", "run 5"), PING)
+    assert (talk.messages[-1], talk.ends[-1]) == ((5, "five"), (5, "completed"))
+    assert 5 not in talk.warnings
+
+
 def test_a_notification_while_no_turn_runs_belongs_to_no_turn_and_does_not_delay_the_next(talk: Talk) -> None:
     answered(talk, 2)
     talk.wait(1)

@@ -80,6 +80,7 @@ class Runs:
         self._last_ping = ""  # the event that carried the last finalPing, if nothing came since
         self._pinged = False
         self._typed_runs = 0
+        self._typing_lost = False  # a `typingOn` may have been lost with the link since the last one
         self._quiet_s = QUIET_S
         self._at = 0.0  # the time of the last event
         self._warnings: list[tuple[int, str]] = []
@@ -116,6 +117,7 @@ class Runs:
 
     def link_lost(self) -> None:
         """Note that events may be missing."""
+        self._typing_lost = True
         for run in (*self._owed.values(), *([self._unasked] if self._unasked else [])):
             run.cut = True
 
@@ -131,6 +133,7 @@ class Runs:
     def typing(self, now: float) -> int:
         """Handle `typingOn`. Return its turn."""
         self._settle(now)
+        self._typing_lost = False
         if self._unasked and self._owed and not self._unasked.typed:
             self._unasked = None  # it was a notification: a run begins only now
         run = self._open()
@@ -279,7 +282,8 @@ class Runs:
 
     @property
     def _all_type(self) -> bool:
-        return self._typed_runs >= TYPED_RUNS
+        """Whether every run begins with `typingOn`, and none of these events can be missing."""
+        return self._typed_runs >= TYPED_RUNS and not self._typing_lost
 
     def _hear(self, run: Run) -> None:
         """Note that an event other than a `finalPing` came for a run."""
