@@ -204,6 +204,18 @@ def test_a_final_ping_that_comes_first_ends_its_turn_if_nothing_follows(talk: Ta
     assert [e.reason for e in talk.effects if isinstance(e, TurnDone)] == [None, "cognigyStopFlow"]
 
 
+def test_a_final_ping_that_comes_first_ends_its_turn_at_once_if_the_last_one_came_long_ago(talk: Talk) -> None:
+    answered(talk, 3, typing=False)
+    talk.wait(6)
+    talk.act(4)
+    talk.hear(PING)
+    assert talk.ends[-1] == (4, "completed")
+    talk.act(5)
+    talk.hear(PING, bot("five"), PING)
+    assert talk.ends[-1] == (5, "completed")
+    assert (5, "five") in talk.messages
+
+
 def test_the_late_final_ping_of_a_turn_that_timed_out_ends_no_other_turn(talk: Talk) -> None:
     talk.act(1)
     talk.hear(TYPING, bot("one"))

@@ -16,9 +16,9 @@ that applies decides.
 4. To the oldest turn that was given up, as its late answer.
 5. To no turn, which is turn 0.
 
-A `finalPing` ends the turn that is owed it. If nothing else has come for this turn, it may be a repetition of the
-last one, or the late one of a turn that was given up. It is then held: any other event for the turn discards it, and
-otherwise it ends the turn after `HOLD_S`.
+A `finalPing` ends the turn that is owed it. If nothing else has come for this turn, it may be a repetition of the last
+one, which came less than `QUIET_S` ago or over an earlier link, or the late one of a turn that was given up. It is then
+held: any other event for the turn discards it, and otherwise it ends the turn after `HOLD_S`.
 
 Where the protocol does not decide, the turn gets a warning. In particular, an unasked run that begins just after an
 input was sent looks like the run of that input, and every later answer is then one turn late. It shows when a run is
@@ -33,6 +33,7 @@ from the run's own outputs, and an unasked run whose left-over run begins only a
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from socketnb.dialects.cognigy.trace_ids import Run, TraceIds
@@ -78,7 +79,7 @@ class Runs:
         self._mixed: list[int] = []  # turns with different trace ids, before it is known what these identify
         self._spare_pings = 0  # the finalPings of turns that an agent ended
         self._last_ping = ""  # the event that carried the last finalPing, if nothing came since
-        self._pinged = False
+        self._pinged_at = -math.inf  # when the last turn ended with a finalPing
         self._typed_runs = 0
         self._typing_lost = False  # a `typingOn` may have been lost with the link since the last one
         self._quiet_s = QUIET_S
@@ -227,7 +228,8 @@ class Runs:
             return "nothing", self._surplus_ping()
         is_answered = run.spoke if run.cut else run.heard  # after a lost link, the endpoint may repeat a finalPing
         is_expected = is_answered or (self.agent and not self._spare_pings)
-        if is_expected or run is self.held or not (self._pinged or self._late or self._spare_pings):
+        is_repeatable = run.cut or now - self._pinged_at < QUIET_S
+        if is_expected or run is self.held or not (is_repeatable or self._late or self._spare_pings):
             self._end(run, now)
             return "ends", run.turn
         self.held = run
@@ -307,7 +309,7 @@ class Runs:
         """End the run of a turn, learn from it, and forget the turns that were given up before."""
         del self._owed[run.turn]
         self._end_wait(run, now)
-        self._pinged = True
+        self._pinged_at = now
         for late in self._late:
             if not late.failed:
                 text = f"turn {late.turn} was not answered in time: if its answer came late, it is in this turn"
