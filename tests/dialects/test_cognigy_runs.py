@@ -115,12 +115,13 @@ def test_turns_that_an_unasked_run_shifted_get_a_warning_when_a_run_is_left_over
     assert set(talk.warnings) == {2, 3}
 
 
-def test_a_left_over_run_whose_typing_was_lost_with_the_link_is_a_warning(talk: Talk) -> None:
+@pytest.mark.parametrize("first", [(), (TYPING,)])
+def test_a_left_over_run_whose_typing_was_lost_with_the_link_is_a_warning(talk: Talk, first: Any) -> None:
     answered(talk, 3)
     talk.act(4, "question")
     talk.hear(TYPING, bot("injected", "other"))
     lose_link(talk.client, talk.now)
-    talk.hear(PING, ("endpoint-ready", None), bot("answer", "own"), PING)
+    talk.hear(*first, PING, ("endpoint-ready", None), bot("answer", "own"), PING)
     assert talk.messages[-2:] == [(4, "injected"), (0, "answer")]
     assert talk.warnings[4].startswith(LEFT_OVER)
     talk.act(5)

@@ -81,7 +81,7 @@ class Runs:
         self._last_ping = ""  # the event that carried the last finalPing, if nothing came since
         self._pinged_at = -math.inf  # when the last turn ended with a finalPing
         self._typed_runs = 0
-        self._typing_lost = False  # a `typingOn` may have been lost with the link since the last one
+        self._typing_lost = False  # a link was lost, and no complete run has begun with `typingOn` since
         self._quiet_s = QUIET_S
         self._at = 0.0  # the time of the last event
         self._warnings: list[tuple[int, str]] = []
@@ -134,7 +134,6 @@ class Runs:
     def typing(self, now: float) -> int:
         """Handle `typingOn`. Return its turn."""
         self._settle(now)
-        self._typing_lost = False
         if self._unasked and self._owed and not self._unasked.typed:
             self._unasked = None  # it was a notification: a run begins only now
         run = self._open()
@@ -326,6 +325,7 @@ class Runs:
             self.ids.learn(run)
             if run.heard:
                 self._typed_runs = self._typed_runs + 1 if run.typed else 0
+                self._typing_lost = False
         if run.mixed:
             self._mixed.append(run.turn)
         if self.ids.name_runs:
