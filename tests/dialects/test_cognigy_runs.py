@@ -130,6 +130,18 @@ def test_a_left_over_run_whose_typing_was_lost_with_the_link_is_a_warning(talk: 
     assert 5 not in talk.warnings
 
 
+def test_the_final_ping_of_an_unasked_run_that_was_cut_is_not_a_repetition(talk: Talk) -> None:
+    for turn in (1, 2, 3):
+        talk.act(turn)
+        talk.hear(TYPING, bot(f"re {turn}", "always"), PING)
+    talk.hear(TYPING)
+    talk.act(4)
+    lose_link(talk.client, talk.now)
+    talk.hear(bot("injected", "always"), PING, ("endpoint-ready", None), bot("answer", "always"), PING)
+    assert talk.messages[-2:] == [(0, "injected"), (4, "answer")]
+    assert talk.ends[-1] == (4, "completed")
+
+
 def test_a_notification_while_no_turn_runs_belongs_to_no_turn_and_does_not_delay_the_next(talk: Talk) -> None:
     answered(talk, 2)
     talk.wait(1)
@@ -215,6 +227,12 @@ def test_a_final_ping_that_comes_first_ends_its_turn_at_once_if_the_last_one_cam
     talk.hear(PING, bot("five"), PING)
     assert talk.ends[-1] == (5, "completed")
     assert (5, "five") in talk.messages
+
+
+def test_a_final_ping_without_a_type_ends_its_turn_without_a_reason(talk: Talk) -> None:
+    talk.act(1)
+    talk.hear(TYPING, ("finalPing", None))
+    assert [e.reason for e in talk.effects if isinstance(e, TurnDone)] == [None]
 
 
 def test_the_late_final_ping_of_a_turn_that_timed_out_ends_no_other_turn(talk: Talk) -> None:

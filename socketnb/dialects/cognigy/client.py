@@ -216,7 +216,7 @@ class Client(Sending, ClientMachine):
             effects += self._end_locally(turn, "failed", sent.error)
         elif not abandoned:
             record = record or Record("finalPing", "status", None, "local", turn=turn)
-            done = TurnDone(turn, "completed", reason if reason != "regular" else None)
+            done = TurnDone(turn, "completed", reason if reason not in ("", "regular") else None)
             effects += [record._replace(text="completed", final=True), done]
         return effects + self._send_next(now)
 
