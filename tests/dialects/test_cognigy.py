@@ -855,6 +855,23 @@ def test_an_input_that_the_endpoint_did_not_receive_is_sent_again_once() -> None
     assert not [e for e in client.received("endpoint-ready", None, 2.0) if isinstance(e, Emit)]
 
 
+def test_an_input_that_the_endpoint_did_not_receive_is_not_sent_again_after_its_time_out() -> None:
+    client = ready()
+    client.act(1, say("a"), 0.0)
+    client.received("output", output("re a", traceId="t1"), 0.0)
+    client.received(*PING, 0.0)
+    client.act(2, say("b"), 0.0)
+    client.act(3, say("c"), 0.0)
+    lose_link(client)
+    client.abandon(2, 1.0)
+    effects = [
+        *client.received("output", output("re a", traceId="t1"), 1.0),
+        *client.received(*PING, 1.0),
+        *client.received("endpoint-ready", None, 1.0),
+    ]
+    assert [e.args[0]["text"] for e in effects if isinstance(e, Emit)] == ["c"]
+
+
 def test_an_error_that_is_sent_again_while_the_next_link_opens_is_not_a_refusal() -> None:
     client = ready()
     lose_link(client)

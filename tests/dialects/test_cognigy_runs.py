@@ -115,6 +115,33 @@ def test_turns_that_an_unasked_run_shifted_get_a_warning_when_a_run_is_left_over
     assert set(talk.warnings) == {2, 3}
 
 
+@pytest.mark.parametrize("first", [(), (TYPING,)])
+def test_a_left_over_run_whose_typing_was_lost_with_the_link_is_a_warning(talk: Talk, first: Any) -> None:
+    answered(talk, 3)
+    talk.act(4, "question")
+    talk.hear(TYPING, bot("injected", "other"))
+    lose_link(talk.client, talk.now)
+    talk.hear(*first, PING, ("endpoint-ready", None), bot("answer", "own"), PING)
+    assert talk.messages[-2:] == [(4, "injected"), (0, "answer")]
+    assert talk.warnings[4].startswith(LEFT_OVER)
+    talk.act(5)
+    talk.hear(TYPING, bot("five", "run 5"), PING)
+    assert (talk.messages[-1], talk.ends[-1]) == ((5, "five"), (5, "completed"))
+    assert 5 not in talk.warnings
+
+
+def test_the_final_ping_of_an_unasked_run_that_was_cut_is_not_a_repetition(talk: Talk) -> None:
+    for turn in (1, 2, 3):
+        talk.act(turn)
+        talk.hear(TYPING, bot(f"re {turn}", "always"), PING)
+    talk.hear(TYPING)
+    talk.act(4)
+    lose_link(talk.client, talk.now)
+    talk.hear(bot("injected", "always"), PING, ("endpoint-ready", None), bot("answer", "always"), PING)
+    assert talk.messages[-2:] == [(0, "injected"), (4, "answer")]
+    assert talk.ends[-1] == (4, "completed")
+
+
 def test_a_notification_while_no_turn_runs_belongs_to_no_turn_and_does_not_delay_the_next(talk: Talk) -> None:
     answered(talk, 2)
     talk.wait(1)
@@ -188,6 +215,24 @@ def test_a_final_ping_that_comes_first_ends_its_turn_if_nothing_follows(talk: Ta
     talk.wait(1)
     assert talk.ends == [(1, "completed"), (2, "completed")]
     assert [e.reason for e in talk.effects if isinstance(e, TurnDone)] == [None, "cognigyStopFlow"]
+
+
+def test_a_final_ping_that_comes_first_ends_its_turn_at_once_if_the_last_one_came_long_ago(talk: Talk) -> None:
+    answered(talk, 3, typing=False)
+    talk.wait(6)
+    talk.act(4)
+    talk.hear(PING)
+    assert talk.ends[-1] == (4, "completed")
+    talk.act(5)
+    talk.hear(PING, bot("five"), PING)
+    assert talk.ends[-1] == (5, "completed")
+    assert (5, "five") in talk.messages
+
+
+def test_a_final_ping_without_a_type_ends_its_turn_without_a_reason(talk: Talk) -> None:
+    talk.act(1)
+    talk.hear(TYPING, ("finalPing", None))
+    assert [e.reason for e in talk.effects if isinstance(e, TurnDone)] == [None]
 
 
 def test_the_late_final_ping_of_a_turn_that_timed_out_ends_no_other_turn(talk: Talk) -> None:
@@ -286,6 +331,19 @@ def test_an_input_that_was_sent_before_the_endpoint_was_ready_is_sent_again_with
     assert talk.sent == ["early", "early"]
     assert "sent again" in talk.warnings[1]
     assert talk.client.explain(1) is None
+
+
+def test_the_input_of_a_turn_that_timed_out_is_not_sent_again_when_the_endpoint_is_ready_late() -> None:
+    talk = unready(ready_timeout=1.0)
+    talk.act(1, "order")
+    talk.wait(1.0)
+    talk.act(2, "order once more")
+    talk.effects += talk.client.abandon(1, talk.now)
+    talk.hear(("endpoint-ready", None))
+    assert talk.sent == ["order", "order once more"], "the next turn is sent at once"
+    assert 1 not in talk.warnings
+    talk.hear(TYPING, bot("ordered"), PING)
+    assert (talk.messages, talk.ends) == ([(2, "ordered")], [(2, "completed")])
 
 
 @pytest.mark.parametrize("first", [TYPING, bot("one")])

@@ -22,7 +22,7 @@ An abandoned turn briefly blocks the next turn (setting `late_answer_timeout`), 
 to the next turn.
 
 If `endpoint-ready` comes after `ready_timeout`, and no event has come for the inputs sent before it, they are lost and
-are sent again.
+are sent again. The input of a turn that has timed out is never sent again.
 
 After a lost link, an endpoint that keeps undelivered events repeats the events that were not acknowledged.
 `ReceivedLog` recognises repeated events, which are recorded as statuses. The delivery state of the last input is a
@@ -183,9 +183,10 @@ class Client(Sending, ClientMachine):
         is_late, self._unready = self._unready and self._state is State.READY, False
         effects = self._ready(record, now)
         if is_late and self._delivery is Delivery.SENT and self._runs.silent:
-            effects += self._resend("sent again: the endpoint was not ready before")
+            resent = [turn for turn in self._turns.running if not self._turns.is_abandoned(turn)]
+            effects += self._resend("sent again: the endpoint was not ready before", now)
             text = "the endpoint said it is ready only after this was sent, so this was sent again"
-            effects += [warn(turn, text) for turn in self._turns.running]
+            effects += [warn(turn, text) for turn in resent]
         return effects
 
     def _ready(self, record: Record, now: float) -> list[ClientEffect]:
@@ -215,7 +216,7 @@ class Client(Sending, ClientMachine):
             effects += end_turn(turn, "failed", sent.error)
         elif not abandoned:
             record = record or Record("finalPing", "status", None, "local", turn=turn)
-            done = TurnDone(turn, "completed", reason if reason != "regular" else None)
+            done = TurnDone(turn, "completed", reason if reason not in ("", "regular") else None)
             effects += [record._replace(text="completed", final=True), done]
         return effects + self._send_next(now)
 

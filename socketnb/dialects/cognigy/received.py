@@ -14,7 +14,7 @@ Events have no id. What identifies a repeated output depends on its trace id and
 If the id did not decide, the output is reported as doubtful, so that the turn gets a warning.
 
 A repeated `finalPing` follows the same output as the first time. A `finalPing` without an output belongs to the current
-turn, unless no other event shows that the endpoint received the input of that turn.
+turn, unless no other event shows that the endpoint received the input of that turn. After a new output it is new.
 """
 
 from __future__ import annotations
@@ -90,10 +90,11 @@ class ReceivedLog:
         self._entries: deque[_Entry] = deque(maxlen=MAX_REMEMBERED_EVENTS)
         self._repeatable: list[_Entry] = []  # the entries that may still be repeated over this link
         self._repeating = False  # the event before this one was a repetition
+        self._has_new = False  # a new output has come over this link
 
     def link_lost(self) -> None:
         """Expect the next link to repeat the events received so far."""
-        self._repeatable, self._repeating = list(self._entries), False
+        self._repeatable, self._repeating, self._has_new = list(self._entries), False, False
 
     def add(self, payload: Json, moment: Moment, sign: Sign, ping: Ping | None = None) -> Verdict:
         """Judge whether an event is a repetition, and log it if it is new.
@@ -108,6 +109,7 @@ class ReceivedLog:
         index = self._index(mark, quiet=moment.quiet)
         if index is None:
             self._entries.append(_Entry(mark, moment.turn))
+            self._has_new |= ping is None
             if ping or sign is not Sign.NOTHING:  # something new ends the repetition
                 self._repeatable, self._repeating = [], False
             return Verdict()
@@ -132,4 +134,4 @@ class ReceivedLog:
             return indexes[0] if indexes[0] == 0 else None
         last = indexes[-1]
         only_pings = all(isinstance(entry.mark, Ping) for entry in self._repeatable[last:])
-        return last if quiet and only_pings else None
+        return last if quiet and only_pings and not self._has_new else None

@@ -16,9 +16,9 @@ that applies decides.
 4. To the oldest turn that was given up, as its late answer.
 5. To no turn, which is turn 0.
 
-A `finalPing` ends the turn that is owed it. If nothing else has come for this turn, it may be a repetition of the
-last one, or the late one of a turn that was given up. It is then held: any other event for the turn discards it, and
-otherwise it ends the turn after `HOLD_S`.
+A `finalPing` ends the turn that is owed it. If nothing else has come for this turn, it may be a repetition of the last
+one, which came less than `QUIET_S` ago or over an earlier link, or the late one of a turn that was given up. It is then
+held: any other event for the turn discards it, and otherwise it ends the turn after `HOLD_S`.
 
 Where the protocol does not decide, the turn gets a warning. In particular, an unasked run that begins just after an
 input was sent looks like the run of that input, and every later answer is then one turn late. This is noticed when a
@@ -33,6 +33,7 @@ missing `finalPing`, if a surplus one follows it.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from socketnb.dialects.cognigy.trace_ids import Run, TraceIds
@@ -78,8 +79,9 @@ class Runs:
         self._mixed: list[int] = []  # turns with different trace ids, before it is known what these identify
         self._spare_pings = 0  # the finalPings of turns that an agent ended
         self._last_ping = ""  # the event that carried the last finalPing, if nothing came since
-        self._pinged = False
+        self._pinged_at = -math.inf  # when the last turn ended with a finalPing
         self._typed_runs = 0
+        self._typing_lost = False  # a link was lost, and no complete run has begun with `typingOn` since
         self._quiet_s = QUIET_S
         self._at = 0.0  # the time of the last event
         self._warnings: list[tuple[int, str]] = []
@@ -116,6 +118,7 @@ class Runs:
 
     def link_lost(self) -> None:
         """Note that events may be missing."""
+        self._typing_lost = True
         for run in (*self._owed.values(), *([self._unasked] if self._unasked else [])):
             run.cut = True
 
@@ -224,7 +227,8 @@ class Runs:
             return "nothing", self._surplus_ping()
         is_answered = run.spoke if run.cut else run.heard  # after a lost link, the endpoint may repeat a finalPing
         is_expected = is_answered or (self.agent and not self._spare_pings)
-        if is_expected or run is self.held or not (self._pinged or self._late or self._spare_pings):
+        is_repeatable = run.cut or now - self._pinged_at < QUIET_S
+        if is_expected or run is self.held or not (is_repeatable or self._late or self._spare_pings):
             self._end(run, now)
             return "ends", run.turn
         self.held = run
@@ -279,7 +283,8 @@ class Runs:
 
     @property
     def _all_type(self) -> bool:
-        return self._typed_runs >= TYPED_RUNS
+        """Whether every run begins with `typingOn`, and none of these events can be missing."""
+        return self._typed_runs >= TYPED_RUNS and not self._typing_lost
 
     def _hear(self, run: Run) -> None:
         """Note that an event other than a `finalPing` came for a run."""
@@ -303,7 +308,7 @@ class Runs:
         """End the run of a turn, learn from it, and forget the turns that were given up before."""
         del self._owed[run.turn]
         self._end_wait(run, now)
-        self._pinged = True
+        self._pinged_at = now
         for late in self._late:
             if not late.failed:
                 text = f"turn {late.turn} was not answered in time: if its answer came late, it is in this turn"
@@ -320,6 +325,7 @@ class Runs:
             self.ids.learn(run)
             if run.heard:
                 self._typed_runs = self._typed_runs + 1 if run.typed else 0
+                self._typing_lost = False
         if run.mixed:
             self._mixed.append(run.turn)
         if self.ids.name_runs:

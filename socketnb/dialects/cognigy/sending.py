@@ -192,17 +192,23 @@ class Sending:
         if self._delivery is not Delivery.UNRECEIVED or self._state is not State.READY:
             return []
         self._restart_expiry(now)
-        return self._resend("sent again: the endpoint had not received it")
+        return self._resend("sent again: the endpoint had not received it", now)
 
-    def _resend(self, text: str) -> list[ClientEffect]:
-        self._delivery = Delivery.SENT
+    def _resend(self, text: str, now: float) -> list[ClientEffect]:
+        """Send the lost inputs again, except those of turns that have timed out, and then the next turn."""
+        self._delivery = Delivery.ANSWERED
         effects: list[ClientEffect] = []
-        for turn, sent in self._turns.running.items():
+        for turn, sent in list(self._turns.running.items()):
+            if self._turns.is_abandoned(turn):
+                self._turns.end(turn)
+                self._runs.give_up(turn, now)
+                continue
+            self._delivery = Delivery.SENT
             effects += [
                 Record("processInput", "status", sent.payload, "out", turn=turn, text=text),
                 Emit("processInput", (sent.payload,)),
             ]
-        return effects
+        return effects + self._send_next(now)
 
     def _send_typing(self, turn: int, *, on: bool) -> list[ClientEffect]:
         if self._state is not State.READY:
