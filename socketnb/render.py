@@ -366,7 +366,7 @@ def transcript_text(traces: Iterable[Trace]) -> str:
     for entry in entries(traces):
         head = f"{entry.sender}:" if entry.message else "--"
         for line in "\n".join(_words(entry)).splitlines() or [""]:
-            lines.append(f"{head:<6} {line}")
+            lines.append(f"{head:<6} {line}" if head or line else "")
             head = ""
     return printable("\n".join(lines))
 
