@@ -10,7 +10,6 @@ import contextlib
 import logging
 import os
 import uuid
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,7 @@ from socketnb.frames.trace_frames import TraceFrames
 from socketnb.model.secret import Secret
 from socketnb.recording.masks import Secrets
 from socketnb.settings import Value, Values, check_arguments, resolve, resolve_options, simulated_settings
+from socketnb.settings import warn as show_warning
 from socketnb.simulator.server import Simulator
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Hub(OpenSessions, TraceFrames):
         self._used = session.name
         self._panels.show(session)
         for text in warned:
-            warnings.warn(f"{session.name}: {text}", RuntimeWarning, stacklevel=2)
+            show_warning(f"{session.name}: {text}", RuntimeWarning)
         return session
 
     def _build(

@@ -361,12 +361,12 @@ def _numbered(options: tuple[Choice, ...], first: int) -> str:
 
 
 def transcript_text(traces: Iterable[Trace]) -> str:
-    """Return a conversation as plain text: one line per message, and one for its data if it has any."""
+    """Return a conversation as plain text: lines after the first of a message are indented."""
     lines = []
     for entry in entries(traces):
         head = f"{entry.sender}:" if entry.message else "--"
-        for line in _words(entry):
-            lines.append(f"{head:<6} {line}")
+        for line in "\n".join(_words(entry)).splitlines() or [""]:
+            lines.append(f"{head:<6} {line}" if head or line else "")
             head = ""
     return printable("\n".join(lines))
 

@@ -73,9 +73,9 @@ def memory_rows() -> int:
     return int(rows)
 
 
-def warn(message: str) -> None:
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Issue a warning without a source line, which could be internal code or contain a credential."""
-    warnings.warn_explicit(message, UserWarning, "socketnb", 0)
+    warnings.warn_explicit(message, category, "socketnb", 0)
 
 
 def parse_pairs(texts: Iterable[str], connect: Callable[..., object]) -> Values:

@@ -290,9 +290,13 @@ class Turn:
 
     @property
     def summary(self) -> str:
-        """The status, its reason and the durations of the turn, such as `completed · first 212 ms · 1.4 s`."""
+        """The status, its reason and the durations of the turn, such as `completed · first 212 ms · 1.4 s`.
+
+        A reason that is the error of a trace is left out, because the transcript shows it.
+        """
         first_ms = render.milliseconds(self.first_ms)
-        parts = [self.status, self.reason, first_ms and f"first {first_ms}", render.milliseconds(self.done_ms)]
+        reason = self.reason if self.reason != self.error else None
+        parts = [self.status, reason, first_ms and f"first {first_ms}", render.milliseconds(self.done_ms)]
         return " · ".join(part for part in parts if part)
 
     def __repr__(self) -> str:

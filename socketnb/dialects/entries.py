@@ -22,7 +22,7 @@ class Entry(NamedTuple):
         trace: The trace.
         message: Its message, or None for a notice.
         notice: The text of the notice.
-        sender: The sender, with the name of an agent if it is known.
+        sender: The sender, with the name of an agent if it is known, and a mark if the message is unsolicited.
         mark: The name of an action that does not say its text, such as `event`; otherwise empty.
         first: The number of the message's first button. `press` counts buttons in the same way.
     """
@@ -52,6 +52,8 @@ def entries(traces: Iterable[Trace], encoding: str = DEFAULT_ENCODING) -> Iterat
             agents[trace.conversation] = name or agents.get(trace.conversation, "")
         if sender == "agent" and (name := agents.get(trace.conversation)):
             sender = f"agent {name}"
+        if message and (arrived := arrival(trace)):
+            sender = f"{sender} ({arrived})"
         if message and trace.is_reply and trace.turn > turn:
             turn, offered = trace.turn, 0
         text = "" if message else notice(trace)
@@ -68,6 +70,13 @@ def _mark(message: Message | None) -> str:
             return ""
 
 
+def arrival(trace: Trace) -> str:
+    """Return how an unsolicited message arrived; empty for any other message."""
+    if not trace.is_unsolicited:
+        return ""
+    return f"late message of turn {trace.turn}" if trace.turn else "unsolicited"
+
+
 def notice(trace: Trace) -> str | None:
     """Return the text of a notice, which is displayed for a trace that is not a message; None if there is none."""
     match trace.kind:
@@ -81,7 +90,9 @@ def notice(trace: Trace) -> str | None:
             return trace.text
         case "status" if trace.text == "rejected":
             return "The bot rejected this"
-        case "session" | "warning":
+        case "warning":
+            return f"Turn {trace.turn}: {trace.text}" if trace.turn else trace.text
+        case "session":
             return trace.text
         case _:
             return None

@@ -25,6 +25,7 @@ class _Clock:
     started: bool = False  # the work for the action has begun, so the clock runs until the turn ends
     timer: asyncio.TimerHandle | None = None
     due: float = NO_TIME
+    error: str | None = None  # the last recorded error of the turn
 
     def run(self, expire: Callable[[], None]) -> None:
         """Start the clock with the time that is left."""
@@ -104,6 +105,14 @@ class OpenTurns:
     def elapsed_ms(self, turn: int, now: float) -> float:
         """Return the milliseconds since the action of a turn was sent; NaN if the turn is not open or not sent."""
         return (now - self.sent_at(turn)) * 1000
+
+    def is_new_error(self, turn: int, error: str | None) -> bool:
+        """Remember the error of a turn, and return whether the last error of the open turn was another one."""
+        clock = self._clocks.get(turn)
+        if clock is None or error is None:
+            return True
+        is_new, clock.error = clock.error != error, error
+        return is_new
 
     def run_unsent(self, *, run: bool) -> None:
         """Start or pause the clocks of the turns whose work has not begun."""

@@ -107,4 +107,4 @@ def _report_times(report: Report, session: Session, total_ms: float) -> None:
     times = {trace.kind: trace.observed_at for trace in session.traces()}
     ready_ms = (max(times.values()) - times["connected"]) / NS_PER_MS if "connected" in times else 0.0
     report.passed("reachable", f"{session.platform} answered in {milliseconds(max(total_ms - ready_ms, 0))}")
-    report.passed("accepted", f"ready {milliseconds(ready_ms)} after the handshake")
+    report.passed("accepted", f"connected {milliseconds(ready_ms)} after the handshake")

@@ -10,6 +10,7 @@ import pkgutil
 import signal
 import sys
 import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -221,6 +222,11 @@ def export(recording: str, file: Path, format_name: str | None, session: str | N
     print(f"exported {len(traces):,} traces of {source.name} to {file}")
 
 
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning as one line, without the place in the code."""
+    click.echo(f"socketnb: {' '.join(str(message).split())}", err=True)
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Run a command. Errors are printed as one line to stderr.
 
@@ -231,7 +237,9 @@ def main(args: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # print ? for characters that the terminal cannot show, such as ✓
     try:
-        sys.exit(commands.main(args, standalone_mode=False) or 0)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            sys.exit(commands.main(args, standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         sys.exit(ExitStatus.COULD_NOT_RUN)

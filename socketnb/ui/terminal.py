@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text as Line
 
 from socketnb import render
-from socketnb.dialects.entries import notice
+from socketnb.dialects.entries import arrival, notice
 from socketnb.dialects.messages import message, parse
 from socketnb.errors import ExpectationFailed, SocketnbError
 from socketnb.model.content import Delta
@@ -85,9 +85,8 @@ class TerminalView:
 
     def _print_message(self, received: Message) -> None:
         self._end_stream()
-        if received.trace.is_unsolicited:
-            turn = received.trace.turn
-            self._print_line(f"late message of turn {turn}:" if turn else "unsolicited:", "dim")
+        if arrived := arrival(received.trace):
+            self._print_line(f"{arrived}:", "dim")
         text = render.printable(render.cut(render.message_text(received)))
         self._console.print(Line(text, STYLES.get(received.trace.sender, "")), soft_wrap=True)
 

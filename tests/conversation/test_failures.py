@@ -10,9 +10,10 @@ from conftest import Eventually, sim
 
 from socketnb.conversation.session import Session
 from socketnb.conversation.turn import Turn
+from socketnb.dialects import registry
 from socketnb.dialects.base import warn
 from socketnb.errors import ExpectationFailed, TurnFailed, TurnTimeout
-from socketnb.flows.flow import Flow
+from socketnb.flows.flow import Flow, FlowTurn
 from socketnb.hub import Hub
 from socketnb.model.content import Choice
 from socketnb.model.effects import Record, TurnDone
@@ -137,3 +138,17 @@ def test_an_ended_turn_that_nobody_holds_is_forgotten(bot: Session) -> None:
     for n in range(3):
         bot.say(str(n))
     assert len(bot._events._ended) <= 1
+
+
+@pytest.mark.parametrize("platform", registry.PLATFORMS)
+def test_an_error_of_the_bot_is_shown_once(hub: Hub, platform: str) -> None:
+    flow = Flow("broken")
+
+    @flow.otherwise
+    def fail(_: FlowTurn) -> None:
+        raise ValueError("the database is down")
+
+    turn = hub.connect(platform, name=platform, simulate=True, flow=flow).say("hi", check=False)
+    assert repr(turn).count("the database is down") == 1
+    assert "the database is down" in str(turn.error)
+    assert turn.summary.startswith("failed · ")

@@ -59,9 +59,9 @@ def test_buttons_are_numbered_over_the_whole_turn_and_cards_count() -> None:
         "user:  hi",
         "bot:   [1] A  [2] B",
         "bot:   Shoes",
-        "nice  [3] Buy  [4] More",
-        "Hat",
-        "nice  [5] Buy",
+        "       nice  [3] Buy  [4] More",
+        "       Hat",
+        "       nice  [5] Buy",
         "bot:   [6] C",
     ]
     assert "[6] C" in transcript_markdown(rows)
@@ -173,7 +173,7 @@ def test_warnings_and_words_that_were_not_sent_are_shown() -> None:
         "payload": words,
     }
     warning = {"kind": "warning", "event": "warning", "direction": "local", "text": "this may belong to turn 2"}
-    assert transcript_text(traces(queued, warning)) == "user:  hi\n--     this may belong to turn 2"
+    assert transcript_text(traces(queued, warning)) == "user:  hi\n--     Turn 1: this may belong to turn 2"
     assert transcript_text(traces(queued, action("hi"))) == "user:  hi"
 
 
@@ -188,3 +188,12 @@ def test_the_traces_of_a_conversation_include_the_action_that_starts_it() -> Non
     )
     assert [trace.seq for trace in in_conversation(rows, "c1")] == [0, 1, 4, 5]
     assert [trace.seq for trace in in_conversation(rows, "c2")] == [2]
+
+
+def test_unsolicited_messages_are_marked_in_every_form_of_a_transcript() -> None:
+    late = {"elapsed_ms": float("nan")}
+    rows = traces(text("now"), text("later", **late), text("news", turn=0, **late))
+    lines = ["bot:   now", "bot (late message of turn 1): later", "bot (unsolicited): news"]
+    assert transcript_text(rows).splitlines() == lines
+    assert "**bot (late message of turn 1):** later" in transcript_markdown(rows)
+    assert ">bot (unsolicited)</small>" in transcript_html(rows)

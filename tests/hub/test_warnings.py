@@ -21,7 +21,7 @@ def test_connect_warns_of_what_the_machine_reports_before_the_session_is_ready(
     with pytest.warns(RuntimeWarning) as caught:
         bot = hub.connect("voiceflow", name="bot", simulate=True, flow=flow)
     assert [str(warning.message) for warning in caught] == [f"bot: {text}"]
-    assert caught[0].filename == __file__
+    assert caught[0].filename == "socketnb"  # no path of a file, and no line of code
     assert bot.state == "ready"
     assert text in bot.transcript()
 

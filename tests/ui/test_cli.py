@@ -165,3 +165,11 @@ def test_every_command_and_option_has_a_help_text(command_line: CommandLine, nam
     for parameter in cli.commands.commands[name].params:
         described = parameter.to_info_dict().get("help") or parameter.param_type_name == "argument"
         assert described, parameter.name
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_of_connect_is_one_line_without_a_place_in_the_code(command_line: CommandLine) -> None:
+    simulator = command_line.hub.simulate("cognigy", ready_after=60)
+    settings = [f"--set={name}={value}" for name, value in {**simulator.revealed(), "ready_timeout": 0.1}.items()]
+    warning = "connected, but the endpoint never said it is ready: an old endpoint, or a wrong token"
+    assert command_line.run("chat", "cognigy", *settings).stderr == f"socketnb: cognigy: {warning}\n"

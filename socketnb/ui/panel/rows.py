@@ -79,8 +79,7 @@ def _content_row(trace: Trace, verbs: Container[str]) -> PanelRow:
     shown = message(trace)
     if not shown:
         text = notice(trace)
-        turn = f"Turn {trace.turn}: " if trace.kind == "warning" and trace.turn else ""
-        return {"notice": turn + render.cut(text), "kind": trace.kind} if text else {}
+        return {"notice": render.cut(text), "kind": trace.kind} if text else {}
     if isinstance(shown.content, UserInput):
         return {"text": render.cut(render.message_text(shown)), "verb": shown.content.verb}
     return message_row(shown, verbs)
