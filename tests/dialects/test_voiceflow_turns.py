@@ -532,3 +532,18 @@ def test_texts_and_buttons_beside_pictures_and_cards_are_sent() -> None:
     pair.act(1, say("go"))
     shown = [r.text for r in pair.of(Record) if r.kind in ("text", "choices")]
     assert shown == ["Our shop", "[Visit]", "Our shoes", "[More]", "Look", "[map.pdf](https://x/map.pdf)"]
+
+
+def test_a_trace_that_is_received_again_adds_no_fact_to_its_turn() -> None:
+    script = Script()
+    script.act(1)
+    step = {"type": "block", "payload": {"blockID": "b1"}}
+    for again in (False, True):
+        if again:
+            script.cut()
+            script.connect()
+        script.status("accepted", "a")
+        script.server("action.trace", trace=step, messageID="a")
+    found = [(r.kind, r.node) for r in script.seen if isinstance(r, Record) and r.event == "action.trace"]
+    assert found == [("block", "b1"), ("status", None)]
+    assert "status" not in (voiceflow.DIALECT.fact_kinds or ())

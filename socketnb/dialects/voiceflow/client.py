@@ -394,8 +394,8 @@ class Client(ClientMachine):
             sender="bot",
             turn=turn,
             text=f"received again: {parsed.text or parsed.kind}" if repeated else parsed.text,
-            node=parsed.node,
-            intent=parsed.intent,
+            node=None if repeated else parsed.node,
+            intent=None if repeated else parsed.intent,
             server_at=time_of(trace),
             error=None if repeated else parsed.error,
         )
