@@ -547,3 +547,37 @@ def test_a_trace_that_is_received_again_adds_no_fact_to_its_turn() -> None:
     found = [(r.kind, r.node) for r in script.seen if isinstance(r, Record) and r.event == "action.trace"]
     assert found == [("block", "b1"), ("status", None)]
     assert "status" not in (voiceflow.DIALECT.fact_kinds or ())
+
+
+def test_the_last_trace_of_a_turn_with_an_error_says_that_it_failed() -> None:
+    script = Script()
+    script.act(1)
+    script.status("accepted", "a")
+    script.server("error", error="boom")
+    script.status("completed", "a")
+    ends = [(r.kind, r.text, r.error) for r in script.seen if isinstance(r, Record) and r.final]
+    assert ends == [("error", "failed", "boom")]
+    assert script.done == [(1, "failed")]
+
+
+def test_an_error_before_accepted_may_belong_to_the_turn_before() -> None:
+    script = Script()
+    script.act(1)
+    script.answer("one", "a")
+    assert not script.warned
+    script.act(2)
+    script.server("error", error="boom")
+    script.answer("two", "b")
+    assert script.done == [(1, "completed"), (2, "failed")]
+    assert script.warned == [2]
+
+
+def test_a_turn_is_warned_once_about_one_doubt() -> None:
+    script = Script()
+    script.act(1)
+    script.abandon(1)
+    script.wait(5)
+    for turn in (2, 3):
+        script.act(turn)
+        script.answer("hi", f"id {turn}")
+    assert sorted(script.warned) == [1, 2, 3]

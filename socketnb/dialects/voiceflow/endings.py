@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from socketnb.model.effects import Record
+
+if TYPE_CHECKING:
+    from socketnb.model.trace import Status
 
 LAST_STATUS_TIMEOUT_S = 2.0
 """How long to wait for the status of a turn after `session.ended` or `error`, in seconds. It may also arrive first."""
@@ -26,3 +31,9 @@ class Ending(NamedTuple):
     """The deadline of a turn that ends as failed unless the server continues it."""
 
     turn: int
+
+
+def end_of_turn(turn: int, status: Status, reason: str) -> Record:
+    """Return the record of the end of a turn that no event reports."""
+    kind, error = ("error", reason) if status == "failed" else ("status", None)
+    return Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)
