@@ -338,7 +338,7 @@ class Client(ClientMachine):
         self._turns.end(turn)
         self._deadlines.clear(Ending(turn))
         if failure:
-            warnings = [end_of_turn(turn, "failed", failure), *warnings]
+            warnings = [end_of_turn(sent, "failed", failure), *warnings]
         result: Status = "rejected" if status == "rejected" else "failed" if failure else "completed"
         text = sent.error or (str(reason) if reason else None)
         return [record, *warnings, TurnDone(turn, result, text), *self._next()]
@@ -357,7 +357,7 @@ class Client(ClientMachine):
         if sent is None:
             return []
         warnings = self._give_up(sent)
-        return [end_of_turn(turn, status, reason), *warnings, TurnDone(turn, status, reason), *self._next()]
+        return [end_of_turn(sent, status, reason), *warnings, TurnDone(turn, status, reason), *self._next()]
 
     def _next(self) -> list[ClientEffect]:
         """Send the next queued turn. If the session has ended, start a new one."""

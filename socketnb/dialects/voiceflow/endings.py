@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from socketnb.model.effects import Record
 
 if TYPE_CHECKING:
+    from socketnb.dialects.voiceflow.accounts import Sent
     from socketnb.model.trace import Status
 
 LAST_STATUS_TIMEOUT_S = 2.0
@@ -33,7 +34,7 @@ class Ending(NamedTuple):
     turn: int
 
 
-def end_of_turn(turn: int, status: Status, reason: str) -> Record:
-    """Return the record of the end of a turn that no event reports."""
-    kind, error = ("error", reason) if status == "failed" else ("status", None)
-    return Record("turn", kind, None, "local", "system", turn, status, final=True, error=error)
+def end_of_turn(sent: Sent, status: Status, reason: str) -> Record:
+    """Return the record of the end of a turn that no event reports. An error of the bot has a record already."""
+    kind, error = ("error", reason) if status == "failed" and not sent.error else ("status", None)
+    return Record("turn", kind, None, "local", "system", sent.turn, status, final=True, error=error)
