@@ -428,7 +428,11 @@ def test_the_pause_after_a_time_out_is_a_setting() -> None:
 @pytest.mark.parametrize(
     ("event", "payload", "reason"),
     [
-        ("client.started", {"newSession": True}, "malformed client.started: newSessionRequired is missing"),
+        (
+            "client.started",
+            {"newSessionRequired": "yes"},
+            "malformed client.started: newSessionRequired is neither true nor false",
+        ),
         ("session.created", {}, "malformed session.created: sessionKey is missing"),
     ],
 )

@@ -198,7 +198,7 @@ class Client(ClientMachine):
     def _started(self, payload: Json) -> list[ClientEffect]:
         required = as_dict(payload).get("newSessionRequired")
         if not isinstance(required, bool):
-            return self._malformed("client.started", payload, "newSessionRequired is missing")
+            return self._malformed("client.started", payload, "newSessionRequired is neither true nor false")
         if not required:
             self._received.link_resumed()
             return self._ready(Record("client.started", "resumed" if self._key else "ready", payload))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LAST_STATUS_TIMEOUT_S = 2.0
 """How long to wait for the status of a turn after `session.ended` or `error`, in seconds. It may also arrive first."""
-LOST = "the link was lost before the bot received this; send it again"
+LOST = "the link was lost before the server accepted this; the bot may or may not have received it"
 AGAIN = "sent again, as the server asked"
 RESTARTED = "the server restarted during this turn and did not continue it; send it again"
 
