@@ -138,9 +138,8 @@ class OfferedButtons:
             named = [f"{button.name!r} ({offered.index(button) + 1})" for button in fits[:MAX_NAMED]]
             more = f" or {len(fits) - MAX_NAMED:,} more" if len(fits) > MAX_NAMED else ""
             names = f"{', '.join(named[:-1])} or {named[-1]}{more}"
-            raise ActionError(
-                f"{len(fits)} buttons fit {label!r}: press {names}, by name or position (nothing was sent)"
-            )
+            how = "by name or position" if len({button.name for button in fits}) == len(fits) else "by position"
+            raise ActionError(f"{len(fits)} buttons fit {label!r}: press {names}, {how} (nothing was sent)")
         if _fitting(label, list(self._older)):
             problem = f"the button {label!r} is from an older turn: pass the Choice itself, such as turn.choices[0]"
         elif offered:

@@ -285,6 +285,9 @@ class Dialect:
         content: Returns the displayable content of a recorded event.
         data: Returns the data that a recorded message carries besides its content, or None if it carries none.
         facts: Returns what a recorded event reports about its turn or conversation, or None.
+        data_kinds: The kinds of traces that `data` is called for in frames, or None for all kinds.
+        fact_kinds: The kinds of traces that `facts` is called for in frames, or None for all kinds. Traces with a node
+            are always included.
         simulated: Returns the settings of a simulator, without its URL.
         settle: Checks settings that depend on each other, and returns them in their final form.
         prepare: Returns the action to send for an action of the user, given the buttons that the last turn offered.
@@ -312,6 +315,8 @@ class Dialect:
     simulated: Callable[[NewId], dict[str, str | Secret]]
     data: Callable[[str, Json], Json] = no_data
     facts: Callable[[str, Json], Facts | None] = no_facts
+    data_kinds: frozenset[str] | None = None
+    fact_kinds: frozenset[str] | None = None
     settle: Callable[[Settings], Settings] = _unchanged
     prepare: Callable[[Action, Sequence[Choice], Settings], Action] = _as_given
     sound_encoding: Callable[[Settings], str] = _default_encoding

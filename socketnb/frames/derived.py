@@ -36,9 +36,12 @@ def _data_of(rows: pd.DataFrame) -> pd.Series:
     """Return the data of each merged row as JSON text, or None."""
     found = rows["data"].where(rows["content"].notna(), None)
     for platform in rows["platform"].unique():
-        read = registry.get(platform).data
+        dialect = registry.get(platform)
+        read = dialect.data
         if read is not no_data:
             whole = (rows["platform"] == platform) & rows["content"].isna()
+            if dialect.data_kinds is not None:
+                whole &= rows["kind"].isin(dialect.data_kinds)
             cells = zip(rows.loc[whole, "event"], rows.loc[whole, "payload"], strict=True)
             found[whole] = [read(event, parse(payload)) for event, payload in cells]
     return found.map(json_text, na_action="ignore")

@@ -98,10 +98,13 @@ def conversation_facts(rows: pd.DataFrame) -> pd.DataFrame:
 def _facts_of(rows: pd.DataFrame) -> Iterator[tuple[Hashable, object, Facts]]:
     """Yield the index, the time and the facts of each trace that reports something."""
     for platform in rows["platform"].unique():
-        read = registry.get(platform).facts
+        dialect = registry.get(platform)
+        read = dialect.facts
         if read is no_facts:
             continue
         some = rows[rows["platform"] == platform]
+        if dialect.fact_kinds is not None:
+            some = some[some["kind"].isin(dialect.fact_kinds) | some["node"].notna()]
         cells = zip(some.index, some["observed_at"], some["event"], some["payload"], strict=True)
         for index, at, event, payload in cells:
             if facts := read(event, parse(payload)):

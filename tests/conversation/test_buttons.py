@@ -73,6 +73,20 @@ def test_a_label_that_fits_several_buttons_is_refused_with_their_cards(bot: Sess
     assert list(bot.turns_df()["action"]) == ["launch"], "something was sent"
 
 
+def test_buttons_of_equal_name_are_told_apart_by_position_only(hub: Hub) -> None:
+    flow = Flow("twins")
+
+    @flow.launch
+    def offer(turn: FlowTurn) -> None:
+        buttons = [{"name": "Yes", "request": {"type": f"path-{n}", "payload": {"label": "Yes"}}} for n in (1, 2)]
+        turn.raw("action.trace", {"trace": {"type": "choice", "payload": {"buttons": buttons}}})
+
+    bot = hub.connect("voiceflow", simulate=True, flow=flow)
+    bot.launch()
+    with pytest.raises(ActionError, match=r"press 'Yes' \(1\) or 'Yes' \(2\), by position \(nothing was sent\)"):
+        bot.press("Yes")
+
+
 @pytest.mark.parametrize("name", ["Red shoes / Buy", "red shoes/BUY", " Red shoes  /  Buy "])
 def test_a_button_is_pressed_by_its_card_and_label(bot: Session, name: str) -> None:
     bot.launch()

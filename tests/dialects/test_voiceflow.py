@@ -257,7 +257,7 @@ def test_an_action_is_not_sent_again_to_a_server_with_its_own_message_ids() -> N
     assert isinstance(record, Record)
     assert isinstance(done, TurnDone)
     assert (record.final, done.status) == (True, "failed")
-    assert "send it again" in str(done.reason)
+    assert "may or may not have received it" in str(done.reason), "the answer may have been lost, not the action"
     client.dial(0.0)
     client.opened(0.0)
     effects = client.received("client.started", {"newSessionRequired": False}, 0.0)

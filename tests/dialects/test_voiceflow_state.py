@@ -11,6 +11,7 @@ from test_voiceflow import OPTIONS, SETTINGS, START, ids
 from socketnb.dialects import voiceflow
 from socketnb.dialects.base import Facts
 from socketnb.dialects.voiceflow.actions import data_of, request_of, user_input
+from socketnb.dialects.voiceflow.traces import parse_trace
 from socketnb.dialects.voiceflow.variables import check_settings, refusal, state_url, variables_of
 from socketnb.errors import ActionError, ConnectError, Refused, SettingsError
 from socketnb.flows.flow import Flow, FlowTurn
@@ -276,7 +277,11 @@ def test_the_data_of_a_message_is_the_payload_of_a_custom_action() -> None:
     ],
 )
 def test_a_trace_reports_facts_about_its_turn(kind: str, payload: Any, facts: Facts | None) -> None:
-    assert voiceflow.DIALECT.facts("action.trace", {"trace": {"type": kind, "payload": payload}}) == facts
+    trace = {"type": kind, "payload": payload}
+    assert voiceflow.DIALECT.facts("action.trace", {"trace": trace}) == facts
+    parsed = parse_trace(trace)
+    fact_kinds = voiceflow.DIALECT.fact_kinds or ()
+    assert facts is None or parsed.node or parsed.kind in fact_kinds, "the frames call facts for this trace"
 
 
 def test_an_intent_request_names_the_intent_of_its_turn() -> None:
@@ -289,7 +294,5 @@ def test_an_intent_request_names_the_intent_of_its_turn() -> None:
 def test_the_nodes_of_the_path_are_those_of_the_column_node() -> None:
     trace = {"type": "text", "payload": {"message": "Hi", "ref": {"nodeID": "n1", "name": "Ada"}}}
     found = voiceflow.DIALECT.facts("action.trace", {"trace": trace})
-    from socketnb.dialects.voiceflow.traces import parse_trace
-
     assert found
     assert found.path == (parse_trace(trace).node,)

@@ -438,7 +438,11 @@ def test_an_action_is_not_queued_if_the_queue_is_full() -> None:
 @pytest.mark.parametrize(
     ("event", "payload", "reason"),
     [
-        ("client.started", {"newSession": True}, "malformed client.started: newSessionRequired is missing"),
+        (
+            "client.started",
+            {"newSessionRequired": "yes"},
+            "malformed client.started: newSessionRequired is neither true nor false",
+        ),
         ("session.created", {}, "malformed session.created: sessionKey is missing"),
     ],
 )
@@ -556,3 +560,53 @@ def test_texts_and_buttons_beside_pictures_and_cards_are_sent() -> None:
     pair.act(1, say("go"))
     shown = [r.text for r in pair.of(Record) if r.kind in ("text", "choices")]
     assert shown == ["Our shop", "[Visit]", "Our shoes", "[More]", "Look", "[map.pdf](https://x/map.pdf)"]
+
+
+def test_a_trace_that_is_received_again_adds_no_fact_to_its_turn() -> None:
+    script = Script()
+    script.act(1)
+    step = {"type": "block", "payload": {"blockID": "b1"}}
+    for again in (False, True):
+        if again:
+            script.cut()
+            script.connect()
+        script.status("accepted", "a")
+        script.server("action.trace", trace=step, messageID="a")
+    found = [(r.kind, r.node) for r in script.seen if isinstance(r, Record) and r.event == "action.trace"]
+    assert found == [("block", "b1"), ("status", None)]
+    assert "status" not in (voiceflow.DIALECT.fact_kinds or ())
+
+
+def test_the_last_trace_of_a_turn_with_an_error_says_that_it_failed() -> None:
+    script = Script()
+    script.act(1)
+    script.status("accepted", "a")
+    script.server("error", error="boom")
+    script.status("completed", "a")
+    records = [r for r in script.seen if isinstance(r, Record)]
+    assert [r.text for r in records if r.final] == ["failed"]
+    assert [r.error for r in records if r.error] == ["boom"]
+    assert script.done == [(1, "failed")]
+
+
+def test_an_error_before_accepted_may_belong_to_the_turn_before() -> None:
+    script = Script()
+    script.act(1)
+    script.answer("one", "a")
+    assert not script.warned
+    script.act(2)
+    script.server("error", error="boom")
+    script.answer("two", "b")
+    assert script.done == [(1, "completed"), (2, "failed")]
+    assert script.warned == [2]
+
+
+def test_a_turn_is_warned_once_about_one_doubt() -> None:
+    script = Script()
+    script.act(1)
+    script.abandon(1)
+    script.wait(5)
+    for turn in (2, 3):
+        script.act(turn)
+        script.answer("hi", f"id {turn}")
+    assert sorted(script.warned) == [1, 2, 3]

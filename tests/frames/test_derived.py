@@ -185,7 +185,13 @@ def telling(monkeypatch: pytest.MonkeyPatch) -> None:
         fields = as_dict(as_dict(payload).get("facts"))
         return Facts(**fields) if fields else None
 
-    dialect = replace(registry.get("voiceflow"), facts=facts, data=lambda _, payload: as_dict(payload).get("data"))
+    dialect = replace(
+        registry.get("voiceflow"),
+        facts=facts,
+        data=lambda _, payload: as_dict(payload).get("data"),
+        data_kinds=None,
+        fact_kinds=None,
+    )
     monkeypatch.setattr("socketnb.dialects.registry.get", lambda _name: dialect)
 
 
@@ -364,6 +370,7 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Pieces:
         facts = staticmethod(no_facts)
+        data_kinds = None
 
         @staticmethod
         def content(_event: str, payload: dict[str, Any]) -> Delta | None:

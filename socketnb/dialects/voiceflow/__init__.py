@@ -20,7 +20,7 @@ from socketnb.dialects.voiceflow.client import Client
 from socketnb.dialects.voiceflow.facts import facts
 from socketnb.dialects.voiceflow.faults import FAULTS, OPTIONS
 from socketnb.dialects.voiceflow.server import Server
-from socketnb.dialects.voiceflow.traces import AGENT_MESSAGE, parse_agent_message, parse_trace
+from socketnb.dialects.voiceflow.traces import AGENT_MESSAGE, READERS, parse_agent_message, parse_trace
 from socketnb.dialects.voiceflow.transcript import read_transcript
 from socketnb.dialects.voiceflow.variables import check_settings, get_state, refusal, variables_of
 from socketnb.model.actions import Action, Setting
@@ -85,12 +85,13 @@ def data(event: str, payload: Json) -> Json:
     if event == "action.send":
         return as_dict(fields.get("action")).get("metadata")
     trace = as_dict(fields.get("trace"))
-    if event != "action.trace" or not as_text(trace.get("type")):
-        return None
+    kind = as_text(trace.get("type"))
+    if event != "action.trace" or not kind or (kind in READERS and kind not in ("visual", "channel-action")):
+        return None  # only custom actions have data; most traces need not be parsed for it
     if not isinstance(parse_trace(trace).content, Custom):
         return None
     payload = trace.get("payload")
-    return as_dict(payload).get("payload") if trace["type"] == "channel-action" else payload
+    return as_dict(payload).get("payload") if kind == "channel-action" else payload
 
 
 def prepare(action: Action, offered: Sequence[Choice], settings: Settings) -> Action:
@@ -123,6 +124,8 @@ DIALECT = Dialect(
     simulated=simulated,
     data=data,
     facts=facts,
+    data_kinds=frozenset({"action", "custom", "visual"}),
+    fact_kinds=frozenset({"action", "debug", "delta", "knowledge", "log", "path"}),
     settle=check_settings,
     variables=VariablesApi(get_state, refusal, variables_of),
     prepare=prepare,

@@ -17,8 +17,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
+from socketnb.dialects.base import warn
 from socketnb.model.json import Json, JsonObjectOut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from socketnb.model.effects import ClientEffect
 
 MAX_REMEMBERED_IDS = 1000
 """The number of messageIDs to keep, so that a late event is recorded under its own turn."""
@@ -63,6 +70,7 @@ class Sent:
 
 
 DOUBT = "the messageID does not tell whether this is the answer of this turn or of an earlier one that got no answer"
+EARLY_ERROR = "the error arrived before the server accepted this: it may belong to the turn before"
 SURPLUS = "the server answered more actions than were sent: this turn may show the answer of an earlier one"
 
 
@@ -102,6 +110,7 @@ class Accounts:
         self._ids: dict[str, Sent | None] = {}  # None: the messageID of events that answer no action
         self._written_off: list[int] | None = None  # the turns answered since `write_off`, or None
         self._guess: Sent | None = None  # an action that a trace was assigned to before any `accepted`
+        self._warned: set[tuple[int, str]] = set()
 
     @property
     def unconfirmed(self) -> list[Sent]:
@@ -152,6 +161,12 @@ class Accounts:
             return sorted({sent.turn for sent in (owner.sent, owner.rival) if sent})
         turns, self._written_off = self._written_off, None
         return sorted({*(turns or ()), *([self._last.turn] if self._last else ())})
+
+    def warnings(self, turns: Iterable[int], text: str) -> list[ClientEffect]:
+        """Return the warnings about turns. A turn is warned once about the same doubt."""
+        new = [turn for turn in turns if (turn, text) not in self._warned]
+        self._warned.update((turn, text) for turn in new)
+        return [warn(turn, text) for turn in new]
 
     def link_lost(self) -> None:
         """Note the loss of the link. Actions that the machine sent itself are given up."""

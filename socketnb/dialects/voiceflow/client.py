@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from socketnb.dialects.base import ClientMachine, end_turn, misread, warn
 from socketnb.dialects.turns import QUEUE_FULL, Deadlines, TurnQueue
-from socketnb.dialects.voiceflow.accounts import DOUBT, Accounts, Progress, Sent, same_action
+from socketnb.dialects.voiceflow.accounts import DOUBT, EARLY_ERROR, Accounts, Progress, Sent, same_action
 from socketnb.dialects.voiceflow.actions import emit, request_of, send_action, user_input
-from socketnb.dialects.voiceflow.endings import AGAIN, LAST_STATUS_TIMEOUT_S, LOST, RESTARTED, Due, Ending
+from socketnb.dialects.voiceflow.endings import AGAIN, LAST_STATUS_TIMEOUT_S, LOST, RESTARTED, Due, Ending, end_of_turn
 from socketnb.dialects.voiceflow.explain import why_unfinished, why_unsent
 from socketnb.dialects.voiceflow.handshake import AWAITED, State, address, client_start
 from socketnb.dialects.voiceflow.received import ReceivedLog
-from socketnb.dialects.voiceflow.traces import AGENT_MESSAGE, parse_agent_message, parse_trace, time_of
+from socketnb.dialects.voiceflow.traces import AGENT_MESSAGE, parse_agent_message, parse_error, parse_trace, time_of
 from socketnb.dialects.voiceflow.variables import patch_variables, refusal
 from socketnb.model.actions import Action
 from socketnb.model.effects import (
@@ -196,7 +196,7 @@ class Client(ClientMachine):
     def _started(self, payload: Json) -> list[ClientEffect]:
         required = as_dict(payload).get("newSessionRequired")
         if not isinstance(required, bool):
-            return self._malformed("client.started", payload, "newSessionRequired is missing")
+            return self._malformed("client.started", payload, "newSessionRequired is neither true nor false")
         if not required:
             self._received.link_resumed()
             return self._ready(Record("client.started", "resumed" if self._key else "ready", payload))
@@ -308,7 +308,7 @@ class Client(ClientMachine):
             if sent.error:
                 self._deadlines.set(Ending(sent.turn), self._now + LAST_STATUS_TIMEOUT_S)
         self._postpone_quiet()
-        return sent, [warn(turn, owner.doubt) for turn in self._accounts.doubtful_turns(owner)]
+        return sent, self._accounts.warnings(self._accounts.doubtful_turns(owner), owner.doubt)
 
     def _status(self, payload: Json) -> list[ClientEffect]:
         fields = as_dict(payload)
@@ -320,7 +320,8 @@ class Client(ClientMachine):
         self._received.repeated(turn, payload)
         ends = sent is not None and status in ("completed", "rejected")
         final = ends and self._turns.running.get(turn) is sent
-        record = Record("action.status", "status", payload, turn=turn, text=status, final=final)
+        failure = sent.error if sent and final and status == "completed" else None
+        record = Record("action.status", "status", payload, turn=turn, text=status, final=final and not failure)
         if sent is None or not ends:
             return [record, *warnings]
         was_open = self._accounts.finish(sent)
@@ -334,13 +335,15 @@ class Client(ClientMachine):
             return [record, *warnings]
         self._turns.end(turn)
         self._deadlines.clear(Ending(turn))
-        result: Status = "rejected" if status == "rejected" else "failed" if sent.error else "completed"
+        if failure:
+            warnings = [end_of_turn(sent, "failed", failure), *warnings]
+        result: Status = "rejected" if status == "rejected" else "failed" if failure else "completed"
         text = sent.error or (str(reason) if reason else None)
         return [record, *warnings, TurnDone(turn, result, text), *self._next()]
 
     def _give_up(self, sent: Sent) -> list[ClientEffect]:
         """Stop waiting for an action. The next turn waits for its late answer if that could not be recognised."""
-        warnings: list[ClientEffect] = [warn(other.turn, DOUBT) for other in self._accounts.in_doubt(sent)]
+        warnings = self._accounts.warnings([other.turn for other in self._accounts.in_doubt(sent)], DOUBT)
         if self._accounts.give_up(sent) and self._late_s:
             self._late.append(sent)
             self._deadlines.set(Due.LATE_ANSWER, self._now + self._late_s)
@@ -352,7 +355,8 @@ class Client(ClientMachine):
         if sent is None:
             return []
         self._deadlines.clear(Ending(turn))
-        return [*self._give_up(sent), *end_turn(turn, status, reason), *self._next()]
+        warnings = self._give_up(sent)
+        return [end_of_turn(sent, status, reason), *warnings, TurnDone(turn, status, reason), *self._next()]
 
     def _next(self) -> list[ClientEffect]:
         """Send the next queued turn. If the session has ended, start a new one."""
@@ -390,8 +394,8 @@ class Client(ClientMachine):
             sender="bot",
             turn=turn,
             text=f"received again: {parsed.text or parsed.kind}" if repeated else parsed.text,
-            node=parsed.node,
-            intent=parsed.intent,
+            node=None if repeated else parsed.node,
+            intent=None if repeated else parsed.intent,
             server_at=time_of(trace),
             error=None if repeated else parsed.error,
         )
@@ -428,14 +432,15 @@ class Client(ClientMachine):
 
     def _error(self, payload: Json) -> list[ClientEffect]:
         """Record an error. The turn to which it belongs ends as failed, with its status or shortly afterwards."""
-        fields = as_dict(payload)
-        text = str(fields.get("error") or payload)
-        if code := fields.get("code"):
-            text = f"{text} ({code})"
-        sent = self._accounts.known(fields.get("messageID")) or self._turns.running.get(self._turns.current)
+        text = parse_error(payload)
+        named = self._accounts.known(as_dict(payload).get("messageID"))
+        sent = named or self._turns.running.get(self._turns.current)
         if sent and sent.turn in self._turns.running:
             sent.error = sent.error or text
             self._deadlines.set(Ending(sent.turn), self._now + LAST_STATUS_TIMEOUT_S)
         record = Record("error", "error", payload, turn=sent.turn if sent else 0, error=text)
         in_handshake = self._state in (State.STARTING, State.CREATING)
-        return [record, Failed(text, "refused")] if in_handshake else [record]
+        if in_handshake:
+            return [record, Failed(text, "refused")]
+        is_early = sent and not named and sent.progress is Progress.SENT and sent.turn > 1
+        return [record, *(self._accounts.warnings([sent.turn], EARLY_ERROR) if sent and is_early else ())]

@@ -26,8 +26,9 @@ def facts(event: str, payload: Json) -> Facts | None:
     kind = as_text(trace.get("type"))
     if event != "action.trace" or not kind:
         return None
-    node = parse_trace(trace).node
-    found = READERS[kind](as_dict(trace.get("payload"))) if kind in READERS else Facts()
+    details = as_dict(trace.get("payload"))
+    found = READERS[kind](details) if kind in READERS else Facts()
+    node = parse_trace(trace).node if kind in WITH_NODE or "ref" in details else None
     found = found if found.path or not node else replace(found, path=(node,))
     return None if found == Facts() else found
 
@@ -92,6 +93,8 @@ def _path(payload: JsonObject) -> Facts:
     return Facts(path=(path,) if path else ())
 
 
+WITH_NODE = ("block", "flow", "log")
+"""The types of traces that name a node without a `ref`."""
 READERS: dict[str, Callable[[JsonObject], Facts]] = {
     "goto": _goto,
     "debug": _debug,

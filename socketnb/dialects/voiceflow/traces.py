@@ -295,6 +295,13 @@ def parse_agent_message(payload: object) -> str:
     return next((text for value in texts if (text := as_text(value))), "")
 
 
+def parse_error(payload: Json) -> str:
+    """Return the text of the event `error`, with its code."""
+    fields = as_dict(payload)
+    text, code = str(fields.get("error") or payload), fields.get("code")
+    return f"{text} ({code})" if code else text
+
+
 def _channel_action(payload: JsonObject) -> ParsedTrace:
     name = as_text(payload.get("name")) or "channel-action"
     return ParsedTrace("custom", name, Custom(name, payload.get("payload")))
