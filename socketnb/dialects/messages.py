@@ -39,6 +39,8 @@ PLAIN_KINDS = frozenset({"text", "speak"})
 """The kinds of traces whose text is exactly what the message says."""
 OFFERS = frozenset({"choices", "card", "carousel", "list", "image", "audio", "video", "adaptive", "custom"})
 """The kinds of traces that can have buttons."""
+MAX_REPR_CHARS = 200
+"""The maximum number of characters of a text in the representation of its message."""
 
 
 def buttons(content: Content | None) -> tuple[Choice, ...]:
@@ -87,7 +89,7 @@ def _lines(*parts: str) -> str:
     return "\n".join(filter(None, parts))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Message:
     """A message in a conversation: the displayable content of a trace, or of the joined pieces of a stream.
 
@@ -123,6 +125,11 @@ class Message:
     def audio(self) -> bytes | None:
         """The sound of a streamed message as a WAV file, or None."""
         return self.content.data or None if isinstance(self.content, Media) else None
+
+    def __repr__(self) -> str:
+        text, labels = self.text, [choice.label for choice in self.choices]
+        says = repr(text if len(text) <= MAX_REPR_CHARS else f"{text[:MAX_REPR_CHARS]}…") if text else self.trace.kind
+        return f"<message from {self.trace.sender}: {says}{f', buttons: {labels}' if labels else ''}>"
 
 
 def merged_data(found: Iterable[Json]) -> Json:

@@ -84,6 +84,15 @@ def test_every_type_of_content_says_something_and_no_content_says_nothing() -> N
     assert spoken(None) == ""
 
 
+def test_the_representation_of_a_message_is_short_and_names_sender_text_and_buttons() -> None:
+    said = Message(Choices((A, B), "Well?"), trace(sender="bot"))
+    assert repr(said) == "<message from bot: 'Well?', buttons: ['A', 'B']>"
+    long = repr(Message(Text("x" * 10_000), trace(sender="agent")))
+    assert long.startswith("<message from agent: 'xxx")
+    assert len(long) < 250
+    assert repr(Message(Media("image", "https://x"), trace(sender="bot", kind="image"))) == "<message from bot: image>"
+
+
 def trace(**fields: Any) -> Trace:
     row: dict[str, Any] = {name: column.blank for name, column in SCHEMA.items()}
     return Trace(**{**row, "platform": "cognigy", "payload": "{}", **fields})
