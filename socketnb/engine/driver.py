@@ -397,7 +397,7 @@ class Driver:
         if record.kind == "action":
             self._turns.mark_sent(record.turn, self._now)
         if not self._turns.is_new_error(record.turn, record.error) and record.final:
-            record = record._replace(error=None)  # the event that told the error was recorded before
+            record = record._replace(kind="status", error=None)  # the event with the error is recorded already
         elapsed_ms = self._turns.elapsed_ms(record.turn, self._now)
         self._events.add(Observation(record, self._links.number, observed_at or time.time_ns(), elapsed_ms))
 

@@ -152,3 +152,5 @@ def test_an_error_of_the_bot_is_shown_once(hub: Hub, platform: str) -> None:
     assert repr(turn).count("the database is down") == 1
     assert "the database is down" in str(turn.error)
     assert turn.summary.startswith("failed · ")
+    assert hub.turns_df()["status"].tolist() == ["failed"]
+    assert hub.sessions_df()["errors"].tolist() == [1]
